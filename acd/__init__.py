@@ -1,0 +1,1 @@
+"""acd: an outbound-dialer campaign engine for call centres."""
