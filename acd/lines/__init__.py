@@ -1,0 +1,59 @@
+"""What the scheduler and the TAPI gateway know of telephony: lines, trunks, and their events.
+
+`acd.sip` fulfils these Protocols with pjsua2; a simulation can fulfil them without a network.
+Whatever is dialed, transferred to or redirected to passes the one door (`Door`) first.
+"""
+
+from acd.lines.events import (
+    Alerting,
+    Answered,
+    Ended,
+    LineEvent,
+    PersonWith,
+    Proceeding,
+    Released,
+    TransferAnswered,
+    TransferFailed,
+    TransferRefused,
+    TransferResult,
+    TransferTimedOut,
+    TransferUnconfirmed,
+)
+from acd.lines.protocols import (
+    CallerId,
+    CallId,
+    Destination,
+    DestinationKind,
+    Line,
+    LinePool,
+    OriginateRequest,
+    Trunk,
+    TrunkHealth,
+    TrunkStatus,
+)
+
+__all__ = [
+    "Alerting",
+    "Answered",
+    "CallId",
+    "CallerId",
+    "Destination",
+    "DestinationKind",
+    "Ended",
+    "Line",
+    "LineEvent",
+    "LinePool",
+    "OriginateRequest",
+    "PersonWith",
+    "Proceeding",
+    "Released",
+    "TransferAnswered",
+    "TransferFailed",
+    "TransferRefused",
+    "TransferResult",
+    "TransferTimedOut",
+    "TransferUnconfirmed",
+    "Trunk",
+    "TrunkHealth",
+    "TrunkStatus",
+]

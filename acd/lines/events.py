@@ -1,0 +1,111 @@
+"""What a line says about its call: frozen values, each with the moment it happened.
+
+`at_seconds` is always trio's clock (`trio.current_time()`), stamped when the SIP message was
+seen, not when the value was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from acd.calls import DisconnectCause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proceeding:
+    """100, 181, 182 or 183 to our INVITE."""
+
+    at_seconds: float
+    sip_status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerting:
+    """180: the phone rings."""
+
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A 2xx to our INVITE: a person (or a machine) is on the line from this moment."""
+
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The leg is over for everyone; its one cause is fixed."""
+
+    at_seconds: float
+    cause: DisconnectCause
+    sip_status: int | None = None
+    q850_cause: int | None = None
+    reason_text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """The dialog is over; the line is free."""
+
+    at_seconds: float
+
+
+LineEvent = Proceeding | Alerting | Answered | Ended | Released
+
+
+class PersonWith(StrEnum):
+    """Who has the answered person after a transfer did not succeed."""
+
+    US = "us"
+    """Our dialog still carries them: another target may be tried."""
+    PBX = "pbx"
+    """The PBX took them out of our bridge: every further REFER would fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAnswered:
+    """The final NOTIFY was a 2xx: the target has the person."""
+
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferRefused:
+    """The REFER itself was answered 3xx to 6xx; the person is still ours."""
+
+    at_seconds: float
+    sip_status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFailed:
+    """The final NOTIFY was 3xx to 6xx."""
+
+    at_seconds: float
+    sip_status: int
+    person_with: PersonWith
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferUnconfirmed:
+    """BYE came after the 202 and before a final NOTIFY.
+
+    A PBX that succeeded looks the same as a person who hung up: the agent feed settles it.
+    """
+
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTimedOut:
+    """Neither a final NOTIFY nor a BYE came in time."""
+
+    at_seconds: float
+    person_with: PersonWith
+
+
+TransferResult = (
+    TransferAnswered | TransferRefused | TransferFailed | TransferUnconfirmed | TransferTimedOut
+)

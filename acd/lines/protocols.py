@@ -1,0 +1,191 @@
+"""`Line`, `LinePool` and `Trunk`: the Protocols that the scheduler dials through."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NewType, Protocol
+
+from acd.calls import CallState
+from acd.lines.events import LineEvent, TransferResult
+
+CallId = NewType("CallId", str)
+"""Our name for one leg, in every log line and in SQL; never the SIP Call-ID."""
+
+
+class DestinationKind(StrEnum):
+    """Why something is being dialed; the door's rules differ."""
+
+    LEAD = "lead"
+    TRANSFER = "transfer"
+    REDIRECT = "redirect"
+    CALLBACK = "callback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A place that the door let through; nothing else may be dialed.
+
+    `user` is the user part as the PBX wants it (an extension, a queue's name, a number in the
+    trunk's dial format); `uri` is a full `sip:`/`sips:` URI and wins where it is set.
+    """
+
+    kind: DestinationKind
+    user: str
+    uri: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerId:
+    """What the called person's phone shows."""
+
+    number: str
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginateRequest:
+    """One call to start."""
+
+    call_id: CallId
+    destination: Destination
+    ring_timeout_seconds: float
+    """From INVITE to hanging up unanswered; the leg then ends with NO_ANSWER."""
+    caller_id: CallerId | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """Extra SIP headers, as (name, value)."""
+
+
+class Line(Protocol):
+    """Carries one call at a time (TAPI HLINE)."""
+
+    @property
+    def number(self) -> int:
+        """1 to the trunk's number of lines."""
+        ...
+
+    @property
+    def state(self) -> CallState:
+        """Where the present call stands; IDLE when there is none."""
+        ...
+
+    async def originate(self, request: OriginateRequest) -> None:
+        """Start a call; returns once the SIP side has the order.
+
+        Raises:
+            LineInUse: the line still carries a call.
+            TrunkUnavailable: the trunk may not dial now; no INVITE was sent.
+        """
+        ...
+
+    async def next_event(self) -> LineEvent:
+        """Wait for what happens next; after `Released` there is nothing until `originate`."""
+        ...
+
+    async def hang_up(self) -> None:
+        """End the call at whatever moment; `Ended` and `Released` follow as events."""
+        ...
+
+    async def blind_transfer(
+        self, target: Destination, *, timeout_seconds: float
+    ) -> TransferResult:
+        """REFER the connected person to `target` and wait for what became of it (RFC 3515).
+
+        After `TransferAnswered` the line sends BYE by itself. `timeout_seconds` counts from
+        the REFER to the final NOTIFY.
+
+        Raises:
+            IllegalTransition: the call is not CONNECTED.
+        """
+        ...
+
+    async def play(self, wav: Path, *, repeat: bool = False) -> None:
+        """Play a WAV (8 kHz mono PCM) to the connected person, instead of what played before.
+
+        Returns when the file was heard once; with `repeat`, at once.
+        """
+        ...
+
+    async def hold(self) -> None:
+        """Put the person on hold (re-INVITE); returns when the other side agreed."""
+        ...
+
+    async def resume(self) -> None:
+        """Take the person off hold; returns when the other side agreed."""
+        ...
+
+
+class LinePool(Protocol):
+    """The lines of one trunk, shared by campaigns and TAPI clients."""
+
+    @property
+    def size(self) -> int:
+        """All lines, leased or not."""
+        ...
+
+    @property
+    def free(self) -> int:
+        """Lines that can be leased now."""
+        ...
+
+    def lease(
+        self, *, holder: str, deadline_seconds: float
+    ) -> AbstractAsyncContextManager[Line]:
+        """Borrow a line, waiting for one and for the trunk's calls per second.
+
+        Leaving the block hangs up whatever is left and gives the line back once its dialog is
+        over. A lease past its deadline is hung up and counted, whoever holds it.
+        """
+        ...
+
+
+class TrunkStatus(StrEnum):
+    """May this trunk dial?"""
+
+    STARTING = "starting"
+    UP = "up"
+    BACKING_OFF = "backing_off"
+    """503 with Retry-After, or congestion."""
+    UNREACHABLE = "unreachable"
+    """No answer to OPTIONS, REGISTER or INVITE."""
+    CREDENTIALS_REFUSED = "credentials_refused"
+    TRANSFER_REFUSED = "transfer_refused"
+    """REFER was answered 403, 405 or 603 twice: answered people could not be handed over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkHealth:
+    """How a trunk is, with a sentence for a person."""
+
+    status: TrunkStatus
+    detail: str = ""
+
+    @property
+    def may_dial(self) -> bool:
+        """Whether a new call may be started."""
+        return self.status is TrunkStatus.UP
+
+
+class Trunk(Protocol):
+    """A SIP account with capacity."""
+
+    @property
+    def name(self) -> str:
+        """The `name` of its `[[trunk]]`."""
+        ...
+
+    @property
+    def lines(self) -> LinePool:
+        """What it can carry."""
+        ...
+
+    @property
+    def health(self) -> TrunkHealth:
+        """How it is now."""
+        ...
+
+    async def wait_health_change(self, seen: TrunkHealth) -> TrunkHealth:
+        """Wait until the health is another than `seen`, and return it."""
+        ...
