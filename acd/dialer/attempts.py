@@ -204,6 +204,7 @@ class Attempt:
         self._dialed = False
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
+        self._reserved: AgentPlace | None = None
         self._abandoned = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -250,30 +251,30 @@ class Attempt:
         """Offer the person to one agent; True when another one may be tried."""
         if self._watch.ended.is_set() or trio.current_time() >= until:
             return False
-        place = await self._reserve(until)
-        if place is None:
-            return False
         handed_over = False
         try:
-            handed_over = await self._hand_over(place, answered_at)
+            await self._reserve(until)
+            if self._reserved is None:
+                return False
+            handed_over = await self._hand_over(self._reserved, answered_at)
         finally:
-            if not handed_over:
-                self._dialing.roster.give_back(place)
+            if self._reserved is not None and not handed_over:
+                self._dialing.roster.give_back(self._reserved)
+            self._reserved = None
         return not handed_over and self._person_is_ours
 
-    async def _reserve(self, until: float) -> AgentPlace | None:
-        """An agent, or None when the limit passed or the person hung up."""
+    async def _reserve(self, until: float) -> None:
+        """Reserve an agent, unless the limit passes or the person hangs up first."""
         self._in_flight.unanswered.discard(self._lead_id)
         self._in_flight.waiting.add(self._lead_id)
-        place: AgentPlace | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
-            place = await self._dialing.roster.reserve(
+            # Kept on self: a cancellation that comes now must not lose a reserved agent.
+            self._reserved = await self._dialing.roster.reserve(
                 self._dialing.campaign.campaign_id, until_seconds=until
             )
             nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)
-        return place
 
     async def _cancel_at_end(self, scope: trio.CancelScope) -> None:
         await self._watch.ended.wait()
