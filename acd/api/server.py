@@ -23,9 +23,7 @@ def with_token(app: ASGIFramework, token: str) -> ASGIFramework:
     """Answer 401 to every HTTP request without `Authorization: Bearer <token>` (RFC 6750)."""
     expected = f"Bearer {token}".encode()
 
-    async def guarded(
-        scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def guarded(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "http":
             given = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(given, expected):

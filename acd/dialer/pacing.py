@@ -25,7 +25,5 @@ def calls_to_start(snapshot: PacingSnapshot) -> int:
     Returns:
         How many calls to start now, 0 or more; never more than lines and leads allow.
     """
-    without_a_call = (
-        snapshot.ready_agents - snapshot.unanswered_calls - snapshot.waiting_persons
-    )
+    without_a_call = snapshot.ready_agents - snapshot.unanswered_calls - snapshot.waiting_persons
     return max(0, min(without_a_call, snapshot.free_lines, snapshot.leads_at_hand))
