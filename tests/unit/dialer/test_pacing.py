@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ PLAIN = PacingSnapshot(
 )
 
 
-def snapshot(**changes: int) -> PacingSnapshot:
+def snapshot(**changes: Any) -> PacingSnapshot:
     return replace(PLAIN, **changes)
 
 
@@ -50,7 +51,7 @@ def test_progressive_never_dials_for_an_agent_who_is_not_ready(
     assert started == 0 or started + unanswered + waiting <= ready
 
 
-def ratio(calls_per_agent: str, **changes: int) -> PacingSnapshot:
+def ratio(calls_per_agent: str, **changes: Any) -> PacingSnapshot:
     return replace(snapshot(**changes), calls_per_agent=Decimal(calls_per_agent))
 
 
