@@ -16,8 +16,8 @@ BINDING = "pjsua2"
 BINDING_USERS = frozenset({"acd.sip", "acd.lab"})
 
 # A part is `acd` plus one name; a higher rank may import a lower one, never an equal one.
-# The whole rank tells the layer: 30 to 39 are L3. L4 has an order of its own: the command line
-# joins the doctor and the app, the doctor may look into the app.
+# The tens tell the layer. The parts of L3 are siblings and share a rank; in the other layers the
+# ones tell the order in which parts may build on each other, so that no circle can form.
 RANKS: Mapping[str, int] = {
     "acd.__main__": 43,
     "acd.cli": 42,
@@ -30,10 +30,13 @@ RANKS: Mapping[str, int] = {
     "acd.agents_feed": 30,
     "acd.simulation": 30,
     "acd.lab": 30,
-    "acd.lines": 20,
-    "acd.metrics": 20,
+    "acd.metrics": 22,
+    "acd.lines": 21,
+    "acd.logs": 21,
+    "acd.control": 20,
     "acd.settings": 20,
     "acd.store": 20,
+    "acd.rules": 11,
     "acd.calls": 10,
     "acd.agents": 10,
     "acd.numbers": 10,
