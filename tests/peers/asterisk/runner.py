@@ -60,7 +60,7 @@ class Asterisk:
         """What `asterisk -rx` prints.
 
         Raises:
-            AsteriskError: it does not run, or does not know the command.
+            AsteriskError: it does not run, does not know the command, or the command failed.
         """
         done = await trio.run_process(
             ["chroot", self.root, "asterisk", "-C", self.configuration, "-rx", command],
@@ -69,7 +69,9 @@ class Asterisk:
             check=False,
         )
         output = done.stdout.decode(errors="replace")
-        if done.returncode or output.startswith("No such command"):
+        # A command that it knows and that failed still exits with 0.
+        refused = output.startswith("No such command") or output.rstrip().endswith("' failed.")
+        if done.returncode or refused:
             raise AsteriskError(f"Asterisk did not take {command!r}: {output.strip()}")
         return output
 

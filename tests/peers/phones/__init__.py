@@ -39,6 +39,17 @@ def agent_silent(address: str) -> Sipp:
     return Sipp.uas(HERE / "agent_silent.xml", Bind(address, 5060))
 
 
+def dialer_calls(address: str, pbx: str, *, number: str) -> Sipp:
+    """One call to a `number` that does not answer, over the documented account."""
+    return Sipp.uac(
+        HERE / "dialer_calls.xml",
+        Bind(address, 5060),
+        Bind(pbx, 5060),
+        calls=1,
+        keys={"number": number},
+    )
+
+
 def dialer_refers(address: str, pbx: str, *, number: str, extension: str) -> Sipp:
     """One call to `number` over the documented account, handed to `extension` by REFER."""
     return Sipp.uac(
