@@ -15,7 +15,8 @@ import trio
 from tests.peers import phones
 from tests.peers.asterisk import Asterisk, run_asterisk
 from tests.peers.sipp.runner import Sipp
-from tests.peers.wire import SipMessage, Wire, first, select
+from tests.peers.watching import wait_on_wire
+from tests.peers.wire import SipMessage, Wire, select
 
 pytestmark = pytest.mark.real
 
@@ -71,8 +72,12 @@ def sent_to(messages: list[SipMessage], address: str, what: str) -> list[SipMess
     return [m for m in select(messages, what) if m.destination[0] == address]
 
 
+def answers_of(messages: list[SipMessage], address: str) -> list[SipMessage]:
+    return [m for m in select(messages, 200, cseq="INVITE") if m.source[0] == address]
+
+
 def answered_by(messages: list[SipMessage], address: str) -> SipMessage:
-    return first((m for m in messages if m.source[0] == address), 200, cseq="INVITE")
+    return answers_of(messages, address)[0]
 
 
 async def test_the_transfer_is_reported_answered_when_the_agent_picks_up() -> None:
@@ -82,6 +87,18 @@ async def test_the_transfer_is_reported_answered_when_the_agent_picks_up() -> No
     assert b"200" in final.body
     picked_up = answered_by(messages, AGENT_101).at_seconds
     assert 0 <= final.at_seconds - picked_up < TOGETHER_SECONDS
+
+
+async def test_with_a_ring_tone_the_transfer_is_reported_answered_while_the_phone_still_rings() -> (
+    None
+):
+    # Why the documented dialplan sets a tone zone; once this fails, it need not any more.
+    async with open_centre(phones.agent_answers(AGENT_101, ring_ms=700)) as centre:
+        await centre.pbx.cli("dialplan add extension 103,1,Dial,PJSIP/101 into acd-agents")
+        await centre.hand_over("103")
+        messages = await wait_on_wire(centre.wire, lambda seen: answers_of(seen, AGENT_101))
+    picked_up = answered_by(messages, AGENT_101).at_seconds
+    assert final_notify(messages).at_seconds < picked_up - 0.5
 
 
 async def test_the_agents_phone_is_told_to_pick_up_by_itself() -> None:

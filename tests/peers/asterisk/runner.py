@@ -102,13 +102,14 @@ async def run_asterisk(
         AsteriskError: no Asterisk folder, no root, or it did not start; with the log's end.
     """
     root = asterisk_folder()
+    modules = _modules_in(root)
     layout = Layout(
         address=address, port=port, manager_port=manager_port, carrier=carrier, agents=agents
     )
     with tempfile.TemporaryDirectory(prefix="acd-asterisk-", dir=root / "tmp") as folder:
         inside = Path("/") / Path(folder).relative_to(root)
         configuration = write_configuration(
-            layout, seen_by_us=Path(folder), seen_by_it=inside, modules=_modules_in(root)
+            layout, seen_by_us=Path(folder), seen_by_it=inside, modules=modules
         )
         with (Path(folder) / "screen.log").open("wb") as screen:
             process = await trio.lowlevel.open_process(
