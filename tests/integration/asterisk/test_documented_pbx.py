@@ -160,7 +160,7 @@ async def test_nobody_free_ends_with_503_and_the_person_is_hung_up_by_the_pbx() 
     assert abs(bye.at_seconds - final.at_seconds) < TOGETHER_SECONDS
 
 
-@pytest.mark.parametrize("extension", ["199", "+431505642", "0043900123456"])
+@pytest.mark.parametrize("extension", ["199", "+493023125002", "0049900123456"])
 async def test_a_transfer_to_anything_but_an_agent_is_404_and_the_person_stays(
     extension: str,
 ) -> None:
@@ -172,12 +172,19 @@ async def test_a_transfer_to_anything_but_an_agent_is_404_and_the_person_stays(
     assert sent_to(messages, CARRIER, "BYE")[0].at_seconds > own_bye
 
 
-@pytest.mark.parametrize("number", ["+43150564186", "0043150564186", "43150564186"])
+@pytest.mark.parametrize("number", [phones.BUSY, "00493023125086", "493023125086"])
 async def test_every_way_of_writing_a_number_reaches_the_carrier_the_same(number: str) -> None:
     async with open_centre() as centre:
         messages = await centre.dial(number)
     (invite,) = sent_to(messages, CARRIER, "INVITE")
     assert invite.request_uri.startswith(f"sip:{phones.BUSY}@")
+
+
+async def test_the_campaigns_caller_id_reaches_the_carrier() -> None:
+    async with open_centre() as centre:
+        messages = await centre.dial(phones.BUSY)
+    (invite,) = sent_to(messages, CARRIER, "INVITE")
+    assert phones.CALLER in invite.get("from")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ from tests.peers.sipp.runner import Bind, Sipp
 
 HERE = Path(__file__).parent
 
-ANSWERS = "+431505641"
-BUSY = "+43150564186"
-SILENT = "+43150564180"
-UNKNOWN = "+43150564104"
+# From the numbers that the German regulator keeps free for films and books (BNetzA, 148/2021).
+CALLER = "+493023125000"
+ANSWERS = "+493023125001"
+BUSY = "+493023125086"
+SILENT = "+493023125080"
+UNKNOWN = "+493023125004"
 """Numbers, and what the carrier does with them."""
 
 
@@ -46,7 +48,7 @@ def dialer_calls(address: str, pbx: str, *, number: str) -> Sipp:
         Bind(address, 5060),
         Bind(pbx, 5060),
         calls=1,
-        keys={"number": number},
+        keys={"number": number, "caller": CALLER},
     )
 
 
@@ -57,5 +59,5 @@ def dialer_refers(address: str, pbx: str, *, number: str, extension: str) -> Sip
         Bind(address, 5060),
         Bind(pbx, 5060),
         calls=1,
-        keys={"number": number, "extension": extension},
+        keys={"number": number, "extension": extension, "caller": CALLER},
     )
