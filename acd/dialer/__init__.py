@@ -1,0 +1,1 @@
+"""Campaigns at work: definitions, lead import, eligibility, attempts, reports, scheduler."""
