@@ -53,6 +53,11 @@ class AgentFeed(Protocol):
         """States as they change, in order."""
         ...
 
-    def handed_over(self, agent: AgentId) -> None:
-        """The engine's word that a person was given to this agent just now."""
+    def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
+        """The engine's word that a person was given to this agent just now.
+
+        Args:
+            agent: who has the person.
+            handle_seconds: stated talk and wrap-up time, for feeds that cannot see the phone.
+        """
         ...

@@ -1,0 +1,1 @@
+"""Where agent states come from once a blind transfer has taken our own leg away."""

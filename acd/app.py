@@ -1,0 +1,89 @@
+"""Joins the parts: store, SIP, agent feed, scheduler and servers, in nested lifetimes.
+
+    open_engine ─ store ─ SIP ─ agent feed ─ /metrics ─▶ Scheduler.run
+
+What was opened last is closed first, so that a call is over before the database goes away.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+import trio
+
+from acd.agents_feed.fixed import open_fixed_feed
+from acd.api.server import metrics_app, open_server
+from acd.clock import SystemClock
+from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.lines import Door
+from acd.metrics import Metrics
+from acd.settings import Settings
+from acd.sip import open_sip
+from acd.store import open_store
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings) -> AsyncIterator[Scheduler]:
+    """Everything that a campaign needs, up and connected, while the block lasts.
+
+    Raises:
+        AcdError: one sentence on what could not be opened.
+    """
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.store.url))
+        sip = await stack.enter_async_context(open_sip(settings.trunk))
+        feed = await stack.enter_async_context(open_fixed_feed())
+        if settings.metrics.enabled:
+            address = await stack.enter_async_context(
+                open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
+            )
+            log.info("metrics served", action="metrics.serving", address=address)
+        for trunk in settings.trunk:
+            metrics.know_trunk(trunk.name)
+        yield Scheduler(
+            Surroundings(
+                settings=settings,
+                trunks={trunk.name: sip.trunk(trunk.name) for trunk in settings.trunk},
+                store=store,
+                feed=feed,
+                door=Door(settings.destinations),
+                metrics=metrics,
+                clock=SystemClock(),
+                node=socket.gethostname(),
+            )
+        )
+
+
+async def run_engine(settings: Settings, *, until_finished: bool = False) -> None:
+    """Run campaigns until SIGTERM or Ctrl-C.
+
+    The first signal lets the present calls finish; the second ends them at once. Either way
+    every attempt's row is closed.
+    """
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with open_engine(settings) as scheduler, trio.open_nursery() as nursery:
+            nursery.start_soon(_obey, signals, scheduler, nursery.cancel_scope)
+            await scheduler.run(until_finished=until_finished)
+            nursery.cancel_scope.cancel()
+
+
+async def _obey(
+    signals: AsyncIterator[int], scheduler: Scheduler, scope: trio.CancelScope
+) -> None:
+    first = True
+    async for number in signals:
+        name = signal.Signals(number).name
+        if first:
+            log.info("stopping after the present calls", action="engine.stopping", signal=name)
+            scheduler.stop()
+        else:
+            log.warning("ending the present calls", action="engine.ending", signal=name)
+            scope.cancel()
+        first = False

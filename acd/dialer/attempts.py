@@ -1,0 +1,380 @@
+"""One attempt, from the claimed lead to its closed row: the life of a call as code.
+
+    lease a line ─▶ row committed ─▶ INVITE ─▶ answer ─▶ agent reserved ─▶ REFER ─▶ NOTIFY ─▶ row closed
+                                       │          │            │               │
+                                       │          │            └ none in time ─┤
+                                       └ busy, … ─┴ hung up ───────────────────┴▶ row closed
+
+The row is committed before the INVITE leaves and is closed whatever happens, also when the
+engine is being stopped; an engine that dies leaves it open, and the next start marks it unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+import trio
+
+from acd.agents import AgentFeed
+from acd.clock import WallClock
+from acd.dialer.person import LegWatch
+from acd.dialer.routing import AgentPlace, Roster
+from acd.dialer.transfers import TransferRecord, record_of
+from acd.errors import IllegalTransition, TrunkUnavailable
+from acd.lines import (
+    CallerId,
+    CallId,
+    Destination,
+    DestinationKind,
+    Door,
+    Line,
+    OriginateRequest,
+    PersonWith,
+    Refused,
+    Trunk,
+)
+from acd.metrics import Metrics, TransferOutcome
+from acd.numbers import dial_string
+from acd.settings import TrunkSettings
+from acd.store import Store
+from acd.store.attempts import (
+    AttemptClosed,
+    Blocked,
+    begin_attempt,
+    close_attempt,
+    mark_answered,
+)
+from acd.store.campaigns import CampaignRow
+from acd.store.leads import ClaimedLead, unclaim_leads
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
+"""UNCONFIRMED is settled later by a feed; until then the agent is taken to be busy."""
+HANG_UP_SECONDS = 40.0
+"""Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
+LEASE_SECONDS = 4 * 3600.0
+"""Deadline of a line's lease; nothing legitimate lasts that long."""
+TRANSFER_SECONDS = 60.0
+"""From REFER to the final NOTIFY; Asterisk itself gives up after 60 s (docs/traps.md)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialing:
+    """What an attempt needs of the engine; one for each campaign that runs."""
+
+    campaign: CampaignRow
+    trunk: Trunk
+    trunk_settings: TrunkSettings
+    door: Door
+    roster: Roster
+    feed: AgentFeed
+    store: Store
+    metrics: Metrics
+    clock: WallClock
+    node: str
+
+    @property
+    def wait_limit_seconds(self) -> float:
+        """How long an answered person may wait for an agent, from the 2xx."""
+        return self.campaign.definition.wait_limit_seconds
+
+    @property
+    def ring_timeout_seconds(self) -> float:
+        """The campaign's, else the trunk's."""
+        return (
+            self.campaign.definition.ring_timeout_seconds
+            or self.trunk_settings.ring_timeout_seconds
+        )
+
+
+@dataclass(slots=True)
+class CallsInFlight:
+    """Tells the pacing where this campaign's attempts stand; sets of lead ids."""
+
+    unanswered: set[int] = field(default_factory=set)
+    """Lead taken, call not yet answered or over."""
+    waiting: set[int] = field(default_factory=set)
+    """Answered, and no agent reserved."""
+
+    def settled(self, lead_id: int) -> None:
+        """Nobody needs an agent for this lead any more."""
+        self.unanswered.discard(lead_id)
+        self.waiting.discard(lead_id)
+
+
+async def run_attempt(
+    dialing: Dialing, lead: ClaimedLead, in_flight: CallsInFlight, stop: trio.Event
+) -> None:
+    """Dial one claimed lead and close its row.
+
+    Args:
+        dialing: the campaign's surroundings.
+        lead: claimed by this node; freed here whatever happens.
+        in_flight: told how far the call is.
+        stop: set when no new call may start; a lead not yet dialed is given back.
+    """
+    with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
+        try:
+            async with dialing.trunk.lines.lease(
+                holder=dialing.campaign.name, deadline_seconds=LEASE_SECONDS
+            ) as line:
+                if stop.is_set() or not dialing.trunk.health.may_dial:
+                    await _give_back(dialing, lead)
+                else:
+                    await _dial(dialing, lead, line, in_flight)
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                await _give_back(dialing, lead)
+            raise
+        finally:
+            in_flight.settled(lead.lead_id)
+
+
+async def _give_back(dialing: Dialing, lead: ClaimedLead) -> None:
+    """Free a lead that was claimed and not dialed; one that was dialed is no longer claimed."""
+    await dialing.store.run(unclaim_leads, node=dialing.node, lead_ids=[lead.lead_id])
+
+
+async def _dial(dialing: Dialing, lead: ClaimedLead, line: Line, in_flight: CallsInFlight) -> None:
+    destination = _destination(dialing, lead)
+    if isinstance(destination, Refused):
+        log.warning("destination refused", action="destination.refused", rule=destination.rule)
+        await _give_back(dialing, lead)
+        return
+    attempt_id = await dialing.store.run(
+        begin_attempt,
+        lead=lead,
+        node=dialing.node,
+        trunk=dialing.trunk.name,
+        line=line.number,
+        now=dialing.clock.now(),
+    )
+    if isinstance(attempt_id, Blocked):
+        log.info("lead blocked before dialing", action="lead.blocked", rule=attempt_id.rule)
+        return
+    call_id = CallId(f"a{attempt_id}")
+    with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
+        attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id)
+        try:
+            await attempt.run(_request(dialing, call_id, destination))
+        finally:
+            with trio.CancelScope(shield=True):
+                await attempt.close()
+
+
+def _destination(dialing: Dialing, lead: ClaimedLead) -> Destination | Refused:
+    settings = dialing.trunk_settings
+    admitted = dialing.door.admit(lead.e164, DestinationKind.LEAD)
+    if isinstance(admitted, Refused):
+        return admitted
+    user = dial_string(lead.e164, settings.number_format, settings.number_prefix)
+    return Destination(kind=DestinationKind.LEAD, user=user)
+
+
+def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> OriginateRequest:
+    shown = dialing.campaign.definition.caller_id
+    return OriginateRequest(
+        call_id=call_id,
+        destination=destination,
+        ring_timeout_seconds=dialing.ring_timeout_seconds,
+        caller_id=None
+        if shown is None
+        else CallerId(number=shown.number, display_name=shown.display_name),
+    )
+
+
+class Attempt:
+    """One attempt whose row is committed: from the INVITE to the closed row."""
+
+    def __init__(
+        self, dialing: Dialing, lead_id: int, line: Line, in_flight: CallsInFlight, attempt_id: int
+    ) -> None:
+        self._dialing = dialing
+        self._lead_id = lead_id
+        self._line = line
+        self._in_flight = in_flight
+        self._attempt_id = attempt_id
+        self._campaign = dialing.campaign.name
+        self._watch = LegWatch(line)
+        self._started_at = trio.current_time()
+        self._dialed = False
+        self._transfer: TransferRecord | None = None
+        self._joined_at: float | None = None
+        self._reserved: AgentPlace | None = None
+        self._abandoned = False
+
+    async def run(self, request: OriginateRequest) -> None:
+        """Dial, and serve whoever answers; returns when the leg is over."""
+        try:
+            await self._line.originate(request)
+        except TrunkUnavailable:
+            return
+        self._dialed = True
+        self._dialing.metrics.originates.labels(self._campaign).inc()
+        log.info("dialing", action="call.originate", line=self._line.number)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch.read)
+            await self._watch.answered.wait()
+            if self._watch.answered_at is not None:
+                await self._serve(self._watch.answered_at)
+            if not self._watch.ended.is_set():
+                await self._line.hang_up()
+
+    async def _serve(self, answered_at: float) -> None:
+        """Find the answered person an agent inside the limit, or tell them who called."""
+        log.info("answered", action="call.answered")
+        metrics = self._dialing.metrics
+        metrics.live_answers.labels(self._campaign).inc()
+        metrics.ring_seconds.labels(self._campaign).observe(
+            max(0.0, answered_at - self._started_at)
+        )
+        until = answered_at + self._dialing.wait_limit_seconds
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._note_answer, answered_at)
+            while await self._offer(answered_at, until):
+                pass
+        self._judge(until)
+        if self._abandoned and self._person_is_ours:
+            await self._say_who_called()
+
+    async def _note_answer(self, answered_at: float) -> None:
+        """Write the answer while the transfer is under way: SQL is not on the SIP path."""
+        await self._dialing.store.run(
+            mark_answered, attempt_id=self._attempt_id, at=self._wall(answered_at)
+        )
+
+    async def _offer(self, answered_at: float, until: float) -> bool:
+        """Offer the person to one agent; True when another one may be tried."""
+        if self._watch.ended.is_set() or trio.current_time() >= until:
+            return False
+        handed_over = False
+        try:
+            await self._reserve(until)
+            if self._reserved is None:
+                return False
+            handed_over = await self._hand_over(self._reserved, answered_at)
+        finally:
+            if self._reserved is not None and not handed_over:
+                self._dialing.roster.give_back(self._reserved)
+            self._reserved = None
+        return not handed_over and self._person_is_ours
+
+    async def _reserve(self, until: float) -> None:
+        """Reserve an agent, unless the limit passes or the person hangs up first."""
+        self._in_flight.unanswered.discard(self._lead_id)
+        self._in_flight.waiting.add(self._lead_id)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
+            # Kept on self: a cancellation that comes now must not lose a reserved agent.
+            self._reserved = await self._dialing.roster.reserve(
+                self._dialing.campaign.campaign_id, until_seconds=until
+            )
+            nursery.cancel_scope.cancel()
+        self._in_flight.settled(self._lead_id)
+
+    async def _cancel_at_end(self, scope: trio.CancelScope) -> None:
+        await self._watch.ended.wait()
+        scope.cancel()
+
+    async def _hand_over(self, place: AgentPlace, answered_at: float) -> bool:
+        """REFER the person to one agent; True when the agent has them."""
+        target = self._dialing.door.admit(place.target, DestinationKind.TRANSFER)
+        if isinstance(target, Refused):
+            log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
+            return False
+        metrics = self._dialing.metrics
+        metrics.answer_to_refer_seconds.labels(self._campaign).observe(
+            max(0.0, trio.current_time() - answered_at)
+        )
+        log.info("transferring", action="transfer.start", agent=place.agent)
+        try:
+            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+        except IllegalTransition:
+            # The person hung up while the agent was being found; the event is on its way.
+            await self._watch.ended.wait()
+            return False
+        self._transfer = record_of(result, target=place.target)
+        metrics.transfers.labels(self._campaign, self._transfer.outcome).inc()
+        log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
+        if self._transfer.outcome not in _AGENT_HAS_PERSON:
+            return False
+        self._joined_at = result.at_seconds
+        self._dialing.roster.joined(place)
+        self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
+        metrics.answer_to_agent_seconds.labels(self._campaign).observe(
+            max(0.0, result.at_seconds - answered_at)
+        )
+        return True
+
+    @property
+    def _person_is_ours(self) -> bool:
+        taken = self._transfer is not None and self._transfer.person_with is PersonWith.PBX
+        return not taken and not self._watch.ended.is_set()
+
+    def _judge(self, until: float) -> None:
+        """Abandoned: a live answer that no agent had within the limit (16 CFR 310.4(b)(1)(iv)).
+
+        Somebody who hangs up by themselves inside the limit was not abandoned.
+        """
+        end = self._watch.end
+        settled_at = self._joined_at
+        if settled_at is None and end is not None and self._transfer is None:
+            settled_at = end.at_seconds
+        self._abandoned = settled_at is None or settled_at > until
+        if self._abandoned:
+            self._dialing.metrics.abandoned.labels(self._campaign).inc()
+            log.warning("abandoned", action="call.abandoned")
+
+    async def _say_who_called(self) -> None:
+        """The campaign's message, until it is over or the person hangs up."""
+        message = self._dialing.campaign.definition.abandon_message
+        if message is None:
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
+            await self._line.play(message)
+            nursery.cancel_scope.cancel()
+
+    def _wall(self, at_seconds: float) -> datetime:
+        """A moment on trio's clock as time of day."""
+        return self._dialing.clock.now() - timedelta(seconds=trio.current_time() - at_seconds)
+
+    async def close(self) -> None:
+        """End the leg if it still lives, and write the row; call it shielded."""
+        if self._dialed and self._watch.end is None:
+            await self._line.hang_up()
+            with trio.move_on_after(HANG_UP_SECONDS):
+                await self._watch.read()
+        end = self._watch.end
+        if end is not None:
+            self._dialing.metrics.ended.labels(self._campaign, end.cause).inc()
+        disposition = await self._dialing.store.run(
+            close_attempt, self._closed(), now=self._dialing.clock.now()
+        )
+        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc()
+        log.info("attempt closed", action="attempt.closed", disposition=disposition)
+
+    def _closed(self) -> AttemptClosed:
+        end, answered_at, transfer = self._watch.end, self._watch.answered_at, self._transfer
+        joined_at = self._joined_at
+        return AttemptClosed(
+            attempt_id=self._attempt_id,
+            cause=end.cause if end else None,
+            sip_status=end.sip_status if end else None,
+            q850_cause=end.q850_cause if end else None,
+            ring_seconds=None if answered_at is None else answered_at - self._started_at,
+            wait_seconds=None
+            if joined_at is None or answered_at is None
+            else joined_at - answered_at,
+            transfer_result=transfer.outcome if transfer else None,
+            transfer_target=transfer.target if transfer else None,
+            transfer_sip_status=transfer.sip_status if transfer else None,
+            answered_at=None if answered_at is None else self._wall(answered_at),
+            transferred_at=None if joined_at is None else self._wall(joined_at),
+            ended_at=self._wall(end.at_seconds) if end else self._dialing.clock.now(),
+            abandoned=self._abandoned,
+        )

@@ -1,0 +1,54 @@
+"""A short store of leads already claimed for one campaign, so that dialing never waits for SQL."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from acd.clock import WallClock
+from acd.store import Store
+from acd.store.leads import ClaimedLead, claim_leads, unclaim_leads
+
+MIN_LEADS = 10
+AHEAD = 2
+"""Leads kept for each ready agent."""
+
+
+class Hopper:
+    """Leads of one campaign, claimed by this node and not yet given to an attempt."""
+
+    def __init__(self, *, store: Store, clock: WallClock, campaign_id: int, node: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._campaign_id = campaign_id
+        self._node = node
+        self._leads: deque[ClaimedLead] = deque()
+
+    def __len__(self) -> int:
+        return len(self._leads)
+
+    async def fill(self, *, ready_agents: int) -> None:
+        """Claim more leads when fewer are at hand than the ready agents can use."""
+        wanted = max(MIN_LEADS, AHEAD * ready_agents)
+        if ready_agents == 0 or len(self._leads) >= (wanted + 1) // 2:
+            return
+        self._leads.extend(
+            await self._store.run(
+                claim_leads,
+                campaign_id=self._campaign_id,
+                node=self._node,
+                limit=wanted - len(self._leads),
+                now=self._clock.now(),
+            )
+        )
+
+    def take(self, count: int) -> list[ClaimedLead]:
+        """The next leads to dial, at most `count`."""
+        return [self._leads.popleft() for _ in range(min(count, len(self._leads)))]
+
+    async def empty(self) -> None:
+        """Give every lead back to the list."""
+        leads, self._leads = list(self._leads), deque()
+        if leads:
+            await self._store.run(
+                unclaim_leads, node=self._node, lead_ids=[lead.lead_id for lead in leads]
+            )

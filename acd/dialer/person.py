@@ -1,0 +1,41 @@
+"""What one leg went through, watched while others act on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trio
+
+from acd.lines import Alerting, Answered, Ended, Line, LineEvent, Proceeding, Released
+
+
+@dataclass(slots=True)
+class LegWatch:
+    """Reads a line's events as they come; every moment is trio's clock in seconds."""
+
+    line: Line
+    answered_at: float | None = None
+    alerting_at: float | None = None
+    end: Ended | None = None
+    answered: trio.Event = field(default_factory=trio.Event)
+    """Set at the answer, and at the end too, so that one wait serves for both."""
+    ended: trio.Event = field(default_factory=trio.Event)
+
+    async def read(self) -> None:
+        """Read until the leg is over; the line's release is the lease's business."""
+        while self.end is None:
+            self._take(await self.line.next_event())
+
+    def _take(self, event: LineEvent) -> None:
+        match event:
+            case Alerting(at_seconds=at) if self.alerting_at is None:
+                self.alerting_at = at
+            case Answered(at_seconds=at):
+                self.answered_at = at
+                self.answered.set()
+            case Ended():
+                self.end = event
+                self.answered.set()
+                self.ended.set()
+            case Proceeding() | Alerting() | Released():
+                pass

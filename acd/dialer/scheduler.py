@@ -1,0 +1,239 @@
+"""The scheduler: runs every started campaign on the shared lines until it is told to stop.
+
+    Scheduler.run ─┬─ follow SQL: which campaigns are to run
+                   ├─ follow the feed: what agents do
+                   └─ one task a campaign ── one task an attempt
+
+A campaign's task looks at its snapshot, starts as many attempts as `pacing` says, and sleeps
+until an agent's state, one of its calls or a second has passed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+import trio
+
+from acd.agents import AgentFeed, AgentState
+from acd.clock import WallClock
+from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.campaigns import CampaignState
+from acd.dialer.dispositions import Disposition
+from acd.dialer.hopper import Hopper
+from acd.dialer.pacing import PacingSnapshot, calls_to_start
+from acd.dialer.places import agent_places
+from acd.dialer.routing import Roster
+from acd.lines import Door, Trunk, TrunkHealth
+from acd.metrics import Metrics
+from acd.settings import Settings
+from acd.store import Store
+from acd.store.attempts import close_orphans
+from acd.store.campaigns import CampaignRow, finish_if_exhausted, running_campaigns
+from acd.store.leads import ClaimedLead
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+LOOK_SECONDS = 0.5
+"""How often SQL is asked which campaigns run, and a campaign looks at its leads unprompted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the scheduler stands on; `acd.app` puts it together."""
+
+    settings: Settings
+    trunks: dict[str, Trunk]
+    store: Store
+    feed: AgentFeed
+    door: Door
+    metrics: Metrics
+    clock: WallClock
+    node: str
+
+
+class Scheduler:
+    """Dials the campaigns that SQL says are running."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._roster = Roster()
+        self._stopping = trio.Event()
+        self._running: dict[int, trio.Event] = {}
+        self._was_busy = False
+
+    def stop(self) -> None:
+        """Start no more calls; `run` returns when the present ones are over."""
+        self._stopping.set()
+        for stop in self._running.values():
+            stop.set()
+
+    async def run(self, *, until_finished: bool = False) -> None:
+        """Run until `stop`, or, with `until_finished`, until no campaign runs any more."""
+        around = self._around
+        orphans = await around.store.run(close_orphans, node=around.node, now=around.clock.now())
+        if orphans:
+            log.warning("attempts left open", action="attempt.orphaned", count=len(orphans))
+        async with trio.open_nursery() as side:
+            side.start_soon(self._follow_feed)
+            for trunk in around.trunks.values():
+                side.start_soon(self._follow_trunk, trunk)
+            async with trio.open_nursery() as campaigns:
+                await self._follow_campaigns(campaigns, until_finished=until_finished)
+            side.cancel_scope.cancel()
+
+    async def _follow_campaigns(self, nursery: trio.Nursery, *, until_finished: bool) -> None:
+        while not self._stopping.is_set():
+            rows = await self._around.store.run(running_campaigns)
+            wanted = {row.campaign_id: row for row in rows}
+            for campaign_id, stop in self._running.items():
+                if campaign_id not in wanted:
+                    stop.set()
+            for campaign_id, row in wanted.items():
+                if campaign_id not in self._running:
+                    self._start(nursery, row)
+            if until_finished and not self._running:
+                return
+            with trio.move_on_after(LOOK_SECONDS):
+                await self._stopping.wait()
+
+    def _start(self, nursery: trio.Nursery, row: CampaignRow) -> None:
+        stop = self._running[row.campaign_id] = trio.Event()
+        nursery.start_soon(self._run_campaign, row, stop)
+
+    async def _run_campaign(self, row: CampaignRow, stop: trio.Event) -> None:
+        dialing = self._dialing(row)
+        self._around.metrics.know_campaign(row.name, Disposition)
+        self._roster.seat(row.campaign_id, agent_places(row.definition))
+        log.info("campaign started", action="campaign.started", campaign=row.name)
+        try:
+            await CampaignRun(dialing, self._roster, stop).run()
+        finally:
+            self._roster.unseat(row.campaign_id)
+            del self._running[row.campaign_id]
+            log.info("campaign left", action="campaign.left", campaign=row.name)
+
+    def _dialing(self, row: CampaignRow) -> Dialing:
+        around = self._around
+        trunk_settings = {trunk.name: trunk for trunk in around.settings.trunk}
+        name = row.trunk or around.settings.trunk[0].name
+        return Dialing(
+            campaign=row,
+            trunk=around.trunks[name],
+            trunk_settings=trunk_settings[name],
+            door=around.door,
+            roster=self._roster,
+            feed=around.feed,
+            store=around.store,
+            metrics=around.metrics,
+            clock=around.clock,
+            node=around.node,
+        )
+
+    async def _follow_feed(self) -> None:
+        async for update in self._around.feed.updates:
+            self._roster.apply(update)
+            states = self._roster.states()
+            for state in AgentState:
+                self._around.metrics.agents.labels(state).set(states[state])
+
+    async def _follow_trunk(self, trunk: Trunk) -> None:
+        seen: TrunkHealth = trunk.health
+        while True:
+            self._show_health(trunk, seen)
+            seen = await trunk.wait_health_change(seen)
+            log.warning("trunk health", action="trunk.health", trunk=trunk.name, **_said(seen))
+
+    def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:
+        metrics = self._around.metrics
+        metrics.trunk_up.labels(trunk.name).set(health.may_dial)
+        for status in type(health.status):
+            metrics.trunk_status.labels(trunk.name, status).set(status is health.status)
+
+
+def _said(health: TrunkHealth) -> dict[str, str]:
+    return {"status": health.status, "detail": health.detail}
+
+
+class CampaignRun:
+    """One campaign while it runs on this node."""
+
+    def __init__(self, dialing: Dialing, roster: Roster, stop: trio.Event) -> None:
+        self._dialing = dialing
+        self._roster = roster
+        self._stop = stop
+        self._in_flight = CallsInFlight()
+        self._attempts = 0
+        self._attempt_over = trio.Event()
+        self._hopper = Hopper(
+            store=dialing.store,
+            clock=dialing.clock,
+            campaign_id=dialing.campaign.campaign_id,
+            node=dialing.node,
+        )
+
+    async def run(self) -> None:
+        """Dial until told to stop or nothing can become dialable; then let calls finish."""
+        try:
+            async with trio.open_nursery() as nursery:
+                while not self._stop.is_set():
+                    await self._look(nursery)
+                    if await self._finished():
+                        return
+                    await self._wait()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._hopper.empty()
+
+    async def _look(self, nursery: trio.Nursery) -> None:
+        campaign_id = self._dialing.campaign.campaign_id
+        if not self._dialing.trunk.health.may_dial:
+            return
+        await self._hopper.fill(ready_agents=self._roster.ready(campaign_id))
+        snapshot = PacingSnapshot(
+            ready_agents=self._roster.ready(campaign_id),
+            unanswered_calls=len(self._in_flight.unanswered),
+            waiting_persons=len(self._in_flight.waiting),
+            free_lines=self._dialing.trunk.lines.free,
+            leads_at_hand=len(self._hopper),
+        )
+        for lead in self._hopper.take(calls_to_start(snapshot)):
+            self._in_flight.unanswered.add(lead.lead_id)
+            self._attempts += 1
+            nursery.start_soon(self._attempt, lead)
+        name = self._dialing.campaign.name
+        self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
+
+    async def _attempt(self, lead: ClaimedLead) -> None:
+        try:
+            await run_attempt(self._dialing, lead, self._in_flight, self._stop)
+        finally:
+            self._attempts -= 1
+            self._attempt_over.set()
+
+    async def _finished(self) -> bool:
+        if self._attempts or len(self._hopper):
+            return False
+        campaign = self._dialing.campaign
+        if not await self._dialing.store.run(
+            finish_if_exhausted, campaign_id=campaign.campaign_id, now=self._dialing.clock.now()
+        ):
+            return False
+        log.info("campaign finished", action=f"campaign.{CampaignState.FINISHED}")
+        return True
+
+    async def _wait(self) -> None:
+        """Until an agent's state or one of our calls changes, or it is time to look again."""
+        self._attempt_over = trio.Event()
+        waits = (self._stop.wait, self._attempt_over.wait, self._roster.wait_change)
+        with trio.move_on_after(LOOK_SECONDS):
+            async with trio.open_nursery() as nursery:
+                for wait in waits:
+                    nursery.start_soon(partial(_first, wait, nursery.cancel_scope))
+
+
+async def _first(wait: object, scope: trio.CancelScope) -> None:
+    assert callable(wait)
+    await wait()
+    scope.cancel()

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from acd.dialer.transfers import record_of
+from acd.lines import (
+    PersonWith,
+    TransferAnswered,
+    TransferFailed,
+    TransferRefused,
+    TransferResult,
+    TransferTimedOut,
+    TransferUnconfirmed,
+)
+from acd.metrics import TransferOutcome
+
+RESULTS: list[tuple[TransferResult, TransferOutcome, PersonWith]] = [
+    (TransferAnswered(at_seconds=1.0), TransferOutcome.ANSWERED, PersonWith.PBX),
+    (TransferRefused(at_seconds=1.0, sip_status=603), TransferOutcome.REFUSED, PersonWith.US),
+    (
+        TransferFailed(at_seconds=1.0, sip_status=404, person_with=PersonWith.US),
+        TransferOutcome.FAILED_WITH_US,
+        PersonWith.US,
+    ),
+    (
+        TransferFailed(at_seconds=1.0, sip_status=503, person_with=PersonWith.PBX),
+        TransferOutcome.FAILED_WITH_PBX,
+        PersonWith.PBX,
+    ),
+    (TransferUnconfirmed(at_seconds=1.0), TransferOutcome.UNCONFIRMED, PersonWith.PBX),
+    (
+        TransferTimedOut(at_seconds=1.0, person_with=PersonWith.US),
+        TransferOutcome.TIMED_OUT,
+        PersonWith.US,
+    ),
+]
+
+
+@pytest.mark.parametrize(("result", "outcome", "person"), RESULTS)
+def test_each_result_has_its_name_and_says_who_has_the_person(
+    result: TransferResult, outcome: TransferOutcome, person: PersonWith
+) -> None:
+    record = record_of(result, target="201")
+    assert (record.outcome, record.person_with) == (outcome, person)
+
+
+def test_every_kind_of_result_and_every_name_is_in_the_table() -> None:
+    assert {type(row[0]) for row in RESULTS} == set(get_args(TransferResult))
+    assert {row[1] for row in RESULTS} == set(TransferOutcome)
