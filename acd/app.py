@@ -74,9 +74,7 @@ async def run_engine(settings: Settings, *, until_finished: bool = False) -> Non
             nursery.cancel_scope.cancel()
 
 
-async def _obey(
-    signals: AsyncIterator[int], scheduler: Scheduler, scope: trio.CancelScope
-) -> None:
+async def _obey(signals: AsyncIterator[int], scheduler: Scheduler, scope: trio.CancelScope) -> None:
     first = True
     async for number in signals:
         name = signal.Signals(number).name

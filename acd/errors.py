@@ -1,7 +1,7 @@
 """The whole exception tree: a name says whose fault it is, the message is one human sentence.
 
     AcdError                      exit code 1
-    ├── BadInput                  exit code 2: something a person gave us; carries every problem found
+    ├── BadInput                  exit code 2: what a person gave us; carries every problem
     │   ├── BadSettings           acd.toml, the environment, a password file
     │   ├── BadCampaign           campaigns/<name>/campaign.toml
     │   ├── BadLeadFile           a file given to `acd leads import`

@@ -80,9 +80,7 @@ class Metrics:
         return Gauge(name, text, labels, registry=self.registry)
 
     def _histogram(self, name: str, text: str, buckets: Iterable[float]) -> Histogram:
-        return Histogram(
-            name, text, ("campaign",), buckets=tuple(buckets), registry=self.registry
-        )
+        return Histogram(name, text, ("campaign",), buckets=tuple(buckets), registry=self.registry)
 
     def know_trunk(self, trunk: str) -> None:
         """Create every series of a trunk."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
@@ -23,9 +24,7 @@ def with_token(app: ASGIFramework, token: str) -> ASGIFramework:
     """Answer 401 to every HTTP request without `Authorization: Bearer <token>` (RFC 6750)."""
     expected = f"Bearer {token}".encode()
 
-    async def guarded(
-        scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def guarded(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         if scope["type"] == "http":
             given = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(given, expected):
@@ -87,29 +86,39 @@ async def open_server(
     Raises:
         AddressInUse: another program holds the port.
     """
+    listener = _listen(settings, name)
+    host, port = listener.getsockname()[:2]
     config = Config()
-    config.bind = [f"{settings.bind_address}:{settings.port}"]
+    # hypercorn takes the descriptor over and closes it.
+    config.bind = [f"fd://{listener.detach()}"]
     config.graceful_timeout = STOP_SECONDS
     config.errorlog = None
     config.accesslog = None
     token = settings.token.get_secret_value()
     guarded = with_token(app, token) if token else app
     stop = trio.Event()
-    wait_stop = cast("Callable[..., Awaitable[None]]", stop.wait)
     async with trio.open_nursery() as nursery:
-        try:
-            binds = await nursery.start(
-                lambda *, task_status: serve(
-                    guarded, config, shutdown_trigger=wait_stop, task_status=task_status
-                )
+        await nursery.start(
+            lambda *, task_status: serve(
+                guarded,
+                config,
+                shutdown_trigger=cast("Callable[..., Awaitable[None]]", stop.wait),
+                task_status=task_status,
             )
-        except* OSError as group:
-            raise AddressInUse(
-                f"[{name}] cannot listen on {settings.bind_address} port {settings.port}: "
-                f"{group.exceptions[0]}; set another port in [{name}] port, or end the "
-                f"program that holds it"
-            ) from None
+        )
         try:
-            yield binds[0]
+            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
         finally:
             stop.set()
+
+
+def _listen(settings: ListenSettings, name: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.bind_address else socket.AF_INET
+    try:
+        return socket.create_server((settings.bind_address, settings.port), family=family)
+    except OSError as error:
+        raise AddressInUse(
+            f"[{name}] cannot listen on {settings.bind_address} port {settings.port}: "
+            f"{error.strerror or error}; set another port in [{name}] or end the program that "
+            f"holds this one"
+        ) from error

@@ -1,9 +1,8 @@
 """One attempt, from the claimed lead to its closed row: the life of a call as code.
 
-    lease a line ─▶ row committed ─▶ INVITE ─▶ answer ─▶ agent reserved ─▶ REFER ─▶ NOTIFY ─▶ row closed
-                                       │          │            │               │
-                                       │          │            └ none in time ─┤
-                                       └ busy, … ─┴ hung up ───────────────────┴▶ row closed
+    lease a line ─▶ row committed ─▶ INVITE ─▶ answer ─▶ agent reserved ─▶ REFER ─▶ NOTIFY ─┐
+                                       │          │            └ none in time ─────────────┤
+                                       └ busy, … ─┴ hung up ───────────── row closed ◀─────┘
 
 The row is committed before the INVITE leaves and is closed whatever happens, also when the
 engine is being stopped; an engine that dies leaves it open, and the next start marks it unknown.
@@ -13,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import structlog
 import trio

@@ -20,8 +20,6 @@ def agent_places(definition: CampaignDefinition) -> list[AgentPlace]:
             for slot in range(1, agents.slots + 1)
         ]
     return [
-        AgentPlace(
-            agent=AgentId(extension), target=extension, handle_seconds=agents.handle_seconds
-        )
+        AgentPlace(agent=AgentId(extension), target=extension, handle_seconds=agents.handle_seconds)
         for extension in agents.extensions
     ]

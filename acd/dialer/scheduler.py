@@ -10,6 +10,7 @@ until an agent's state, one of its calls or a second has passed.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -233,7 +234,6 @@ class CampaignRun:
                     nursery.start_soon(partial(_first, wait, nursery.cancel_scope))
 
 
-async def _first(wait: object, scope: trio.CancelScope) -> None:
-    assert callable(wait)
+async def _first(wait: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
     await wait()
     scope.cancel()

@@ -34,6 +34,7 @@ class TransferRecord:
 
 def record_of(result: TransferResult, *, target: str) -> TransferRecord:
     """Name a line's transfer result."""
+    status: int | None = None
     match result:
         case TransferAnswered():
             outcome, status, person = TransferOutcome.ANSWERED, 200, PersonWith.PBX
@@ -42,7 +43,7 @@ def record_of(result: TransferResult, *, target: str) -> TransferRecord:
         case TransferFailed(sip_status=code, person_with=person):
             outcome, status = FAILED[person], code
         case TransferUnconfirmed():
-            outcome, status, person = TransferOutcome.UNCONFIRMED, None, PersonWith.PBX
+            outcome, person = TransferOutcome.UNCONFIRMED, PersonWith.PBX
         case TransferTimedOut(person_with=person):
-            outcome, status = TransferOutcome.TIMED_OUT, None
+            outcome = TransferOutcome.TIMED_OUT
     return TransferRecord(outcome=outcome, target=target, sip_status=status, person_with=person)

@@ -130,9 +130,7 @@ class LinePool(Protocol):
         """Lines that can be leased now."""
         ...
 
-    def lease(
-        self, *, holder: str, deadline_seconds: float
-    ) -> AbstractAsyncContextManager[Line]:
+    def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
         """Borrow a line, waiting for one and for the trunk's calls per second.
 
         Leaving the block hangs up whatever is left and gives the line back once its dialog is
