@@ -1,0 +1,31 @@
+# Every target first brings the environment up to date (make setup), which takes a second when it is.
+
+PYTHON ?= python3
+export PYTHON
+
+RUN := .venv/bin/python -m
+FAST_TESTS = $(wildcard tests/unit tests/architecture tests/contract)
+SLOW_TESTS = $(wildcard tests/integration tests/acceptance)
+
+.PHONY: help setup test-servers check test clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## Debian and Python packages, and the pjsua2 that holds 1,000 calls, into .venv
+	@scripts/setup
+
+test-servers: setup ## SIPp, Kamailio, PostgreSQL, Prometheus, and Asterisk in a cached folder
+	@scripts/test-servers
+
+check: setup ## format, lint, types, unit and architecture tests
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) pytest $(FAST_TESTS)
+
+test: check test-servers ## make check, then the tests against real servers
+	$(if $(SLOW_TESTS),$(RUN) pytest $(SLOW_TESTS))
+
+clean: ## remove .venv and caches in this folder (the wheel and Asterisk stay in ~/.cache/acd)
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
