@@ -193,6 +193,8 @@ class TrunkSettings(Table):
         pattern=f"^{PRINTABLE}$",
         description="text on one line",
     )
+    assert_identity: Flag = False
+    """Send the caller ID in P-Asserted-Identity too (RFC 3325)."""
     number_format: NumberFormat = NumberFormat.PLUS
     number_prefix: str = Field(
         default="", pattern=r"^[0-9*#]*$", description="digits, * or #, e.g. for an outside line"
