@@ -9,5 +9,16 @@ Nothing of this rings anyone. `acd doctor --load` does: `load` dials the named e
 
 from acd.doctor.check import Binding, Check, Examination
 from acd.doctor.examine import examine
+from acd.doctor.load import LoadResult, Watcher, admitted_extension, chosen_trunk, dial_load
 
-__all__ = ["Binding", "Check", "Examination", "examine"]
+__all__ = [
+    "Binding",
+    "Check",
+    "Examination",
+    "LoadResult",
+    "Watcher",
+    "admitted_extension",
+    "chosen_trunk",
+    "dial_load",
+    "examine",
+]

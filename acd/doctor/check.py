@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ class Examination:
 
     pjsua2: Binding
     checks: Sequence[Check]
+    load: Mapping[str, Any] | None = None
+    """What `--load` reached; None: it was not asked for."""
 
     @property
     def ok(self) -> bool:
@@ -39,7 +41,8 @@ class Examination:
 
     def as_json(self) -> dict[str, Any]:
         """The form that `--json` prints."""
-        return {
+        told: dict[str, Any] = {
             "pjsua2": asdict(self.pjsua2),
             "checks": [asdict(check) for check in self.checks],
         }
+        return told if self.load is None else {**told, "load": dict(self.load)}

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,12 +89,26 @@ def trunk(domain: str, more: str = "") -> str:
     return f"[[trunk]]\n{keys}{more}\n"
 
 
-PbxMaker = Callable[..., Sipp]
+PbxMaker = Callable[..., AbstractContextManager[Sipp]]
+
+
+@contextmanager
+def running(scenario: Path, keys: dict[str, str], **options: Any) -> Iterator[Sipp]:
+    """SIPp with a scenario in which `[key]` is replaced, in header names too."""
+    text = scenario.read_text(encoding="utf-8")
+    for key, value in keys.items():
+        text = text.replace(f"[{key}]", value)
+    folder = options.pop("folder")
+    (folder / scenario.name).write_text(text, encoding="utf-8")
+    with Sipp.uas(folder / scenario.name, Bind("127.7.0.1"), **options) as sipp:
+        yield sipp
+        # It would wait for requests that a doctor who has left does not send.
+        sipp.stop(grace_seconds=0.2)
 
 
 @pytest.fixture
 def pbx(tmp_path: Path) -> PbxMaker:
-    """Makes SIPp a PBX; `with pbx(...) as running:` and dial `running.bind`."""
+    """Makes SIPp a PBX; `with pbx(...) as peer:` and dial `peer.bind`."""
 
     def make(
         *,
@@ -101,19 +116,26 @@ def pbx(tmp_path: Path) -> PbxMaker:
         options_header: str = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY",
         realm: str = "pbx",
         password: str = PASSWORD,
-        **more: Any,
-    ) -> Sipp:
-        text = (HERE / "pbx.xml").read_text(encoding="utf-8")
-        for key, value in {
+        **options: Any,
+    ) -> AbstractContextManager[Sipp]:
+        keys = {
             "options_line": options_line,
             "options_header": options_header,
             "realm": realm,
             "user": "dialer",
             "password": password,
-        }.items():
-            text = text.replace(f"[{key}]", value)
-        scenario = tmp_path / "pbx.xml"
-        scenario.write_text(text, encoding="utf-8")
-        return Sipp.uas(scenario, Bind("127.7.0.1"), **more)
+        }
+        return running(HERE / "pbx.xml", keys, folder=tmp_path, **options)
+
+    return make
+
+
+@pytest.fixture
+def limited_pbx(tmp_path: Path) -> PbxMaker:
+    """Makes SIPp a PBX that carries so many calls at once and refuses the next one."""
+
+    def make(*, carries: int) -> AbstractContextManager[Sipp]:
+        keys = {"carries": str(carries)}
+        return running(HERE / "limited.xml", keys, folder=tmp_path, trace_messages=True)
 
     return make

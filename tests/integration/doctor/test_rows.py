@@ -17,8 +17,8 @@ pytestmark = pytest.mark.real
 
 
 def test_everything_well_is_exit_code_0(office: Office, pbx: PbxMaker) -> None:
-    with pbx() as running:
-        office.write(trunk(str(running.bind)))
+    with pbx() as peer:
+        office.write(trunk(str(peer.bind)))
         visit = office.visit()
     assert visit.failed() == set()
     assert visit.exit_code == 0
@@ -38,15 +38,15 @@ def test_everything_well_is_exit_code_0(office: Office, pbx: PbxMaker) -> None:
 
 
 def test_the_same_over_tcp(office: Office, pbx: PbxMaker) -> None:
-    with pbx(transport="t1") as running:
-        office.write(trunk(str(running.bind), 'transport = "tcp"'))
+    with pbx(transport="t1") as peer:
+        office.write(trunk(str(peer.bind), 'transport = "tcp"'))
         visit = office.visit()
     assert visit.failed() == set()
 
 
 def test_plain_rows_have_words_and_one_remedy_line_each(office: Office, pbx: PbxMaker) -> None:
-    with pbx(options_header="Allow: INVITE") as running:
-        office.write(trunk(str(running.bind)))
+    with pbx(options_header="Allow: INVITE") as peer:
+        office.write(trunk(str(peer.bind)))
         done = office.run()
     lines = done.stdout.splitlines()
     assert done.returncode == 1
@@ -56,14 +56,14 @@ def test_plain_rows_have_words_and_one_remedy_line_each(office: Office, pbx: Pbx
 
 
 def test_config_may_stand_after_the_command(office: Office, pbx: PbxMaker) -> None:
-    with pbx() as running:
-        office.write(trunk(str(running.bind))).rename(office.folder / "other.toml")
+    with pbx() as peer:
+        office.write(trunk(str(peer.bind))).rename(office.folder / "other.toml")
         assert office.visit("--config", "other.toml").exit_code == 0
 
 
 def test_refer_missing_in_allow_fails_its_row_alone(office: Office, pbx: PbxMaker) -> None:
-    with pbx(options_header="Allow: INVITE, ACK, BYE") as running:
-        office.write(trunk(str(running.bind)))
+    with pbx(options_header="Allow: INVITE, ACK, BYE") as peer:
+        office.write(trunk(str(peer.bind)))
         visit = office.visit()
     assert visit.exit_code == 1
     assert visit.failed() == {"REFER (main)"}
@@ -71,23 +71,23 @@ def test_refer_missing_in_allow_fails_its_row_alone(office: Office, pbx: PbxMake
 
 
 def test_a_proxy_that_names_no_methods_is_named(office: Office, pbx: PbxMaker) -> None:
-    with pbx(options_header="X-Nothing: 1") as running:
-        office.write(trunk(str(running.bind)))
+    with pbx(options_header="X-Nothing: 1") as peer:
+        office.write(trunk(str(peer.bind)))
         visit = office.visit()
     assert visit.failed() == {"REFER (main)"}
     assert "does not say what it allows" in visit.row("REFER (main)")["detail"]
 
 
 def test_options_goes_to_the_extension_that_is_named(office: Office, pbx: PbxMaker) -> None:
-    with pbx(trace_messages=True) as running:
-        office.write(trunk(str(running.bind)))
+    with pbx(trace_messages=True) as peer:
+        office.write(trunk(str(peer.bind)))
         assert office.visit("--to", "600").exit_code == 0
-        assert f"OPTIONS sip:600@{running.bind} SIP/2.0" in running.messages_file.read_text()
+        assert f"OPTIONS sip:600@{peer.bind} SIP/2.0" in peer.messages_file.read_text()
 
 
 def test_a_wrong_password_fails_the_credentials_alone(office: Office, pbx: PbxMaker) -> None:
-    with pbx(password="another") as running:
-        office.write(trunk(str(running.bind)))
+    with pbx(password="another") as peer:
+        office.write(trunk(str(peer.bind)))
         visit = office.visit()
     assert visit.failed() == {"credentials (main)"}
     detail = visit.row("credentials (main)")["detail"]
@@ -95,8 +95,8 @@ def test_a_wrong_password_fails_the_credentials_alone(office: Office, pbx: PbxMa
 
 
 def test_a_realm_that_is_not_the_domain_is_left_unanswered(office: Office, pbx: PbxMaker) -> None:
-    with pbx() as running:
-        office.write(trunk(str(running.bind), "realm_check = true"))
+    with pbx() as peer:
+        office.write(trunk(str(peer.bind), "realm_check = true"))
         visit = office.visit()
     assert visit.failed() == {"credentials (main)"}
     assert "realm_check = false" in visit.row("credentials (main)")["remedy"]
@@ -132,8 +132,8 @@ def test_an_unknown_host_name_is_said(office: Office) -> None:
 
 
 def test_a_pbx_that_is_down_for_calls_fails_the_row(office: Office, pbx: PbxMaker) -> None:
-    with pbx(options_line="503 Service Unavailable") as running:
-        office.write(trunk(str(running.bind)))
+    with pbx(options_line="503 Service Unavailable") as peer:
+        office.write(trunk(str(peer.bind)))
         visit = office.visit()
     assert "503 Service Unavailable" in visit.row("OPTIONS (main)")["detail"]
     assert not visit.row("OPTIONS (main)")["ok"]
