@@ -1,0 +1,117 @@
+"""The local control socket: commands reach the running engine at once, and know whether one runs.
+
+SQL is the truth: `acd campaign pause` writes it, then asks the engine to look. One JSON object a
+line in each direction over a Unix socket that only its owner may open (0600):
+
+    {"ask": "look"}  ─▶  {"ok": true, "pid": 4711}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from acd.errors import AddressInUse
+
+ANSWER_SECONDS = 1.0
+"""How long a command waits for the engine, and the engine for a command."""
+MAX_LINE_BYTES = 65536
+
+Handler = Callable[[], Mapping[str, Any]]
+"""What the engine does and answers when it is asked; returns at once."""
+
+
+@asynccontextmanager
+async def open_control(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[None]:
+    """Answer on `path` while the block lasts.
+
+    Args:
+        path: of the socket; what a dead engine left there is replaced.
+        handlers: what may be asked, besides `ping`.
+
+    Raises:
+        AddressInUse: another engine answers there already, or the path cannot be listened on.
+    """
+    if await trio.to_thread.run_sync(ask_engine, path, "ping") is not None:
+        raise AddressInUse(f"another engine already answers on {path}; stop it first")
+    with _listening(path) as sock:
+        answer = partial(_answer, {"ping": dict, **handlers})
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, answer, [listener])
+            yield
+            nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        # Nobody else may connect in the moment between bind and chmod either.
+        before = os.umask(0o177)
+        try:
+            sock.bind(str(path))
+            sock.listen()
+        except OSError as error:
+            raise AddressInUse(
+                f"the control socket {path} cannot be opened: {error.strerror or error}; "
+                "name another control_socket"
+            ) from error
+        finally:
+            os.umask(before)
+        try:
+            yield sock
+        finally:
+            path.unlink(missing_ok=True)
+
+
+async def _answer(handlers: Mapping[str, Handler], stream: trio.SocketStream) -> None:
+    """One question a connection; whoever is slow or gone harms only themselves."""
+    with trio.move_on_after(ANSWER_SECONDS), suppress(trio.BrokenResourceError):
+        reply = _reply(handlers, await _read_line(stream))
+        await stream.send_all(json.dumps(reply).encode() + b"\n")
+
+
+async def _read_line(stream: trio.SocketStream) -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
+        part = await stream.receive_some()
+        if not part:
+            break
+        line += part
+    return line
+
+
+def _reply(handlers: Mapping[str, Handler], line: bytes) -> dict[str, Any]:
+    try:
+        question = json.loads(line)["ask"]
+        handler = handlers[question]
+    except (ValueError, KeyError, TypeError):
+        return {"ok": False, "why": f"allowed: {', '.join(sorted(handlers))}"}
+    return {"ok": True, "pid": os.getpid(), **handler()}
+
+
+def ask_engine(path: Path, question: str) -> dict[str, Any] | None:
+    """Ask the running engine; blocks for `ANSWER_SECONDS` at most.
+
+    Returns:
+        Its answer; None when no engine runs here.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(ANSWER_SECONDS)
+        try:
+            sock.connect(str(path))
+            sock.sendall(json.dumps({"ask": question}).encode() + b"\n")
+            with sock.makefile("rb") as answer:
+                reply = json.loads(answer.readline(MAX_LINE_BYTES))
+        except (OSError, ValueError):
+            return None
+    return reply if isinstance(reply, dict) else None

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from acd.control import ask_engine, open_control
+from acd.errors import AddressInUse
+
+
+async def ask(path: Path, question: str) -> dict[str, Any] | None:
+    return await trio.to_thread.run_sync(ask_engine, path, question)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "acd.sock"
+
+
+def test_no_engine_answers_none(path: Path) -> None:
+    assert ask_engine(path, "ping") is None
+
+
+async def test_the_engine_answers_what_it_was_asked(path: Path) -> None:
+    looked: list[bool] = []
+
+    def look() -> dict[str, int]:
+        looked.append(True)
+        return {"campaigns": 2}
+
+    async with open_control(path, {"look": look}):
+        assert await ask(path, "ping") == {"ok": True, "pid": os.getpid()}
+        assert await ask(path, "look") == {"ok": True, "pid": os.getpid(), "campaigns": 2}
+        assert looked == [True]
+    assert not path.exists()
+
+
+async def test_an_unknown_question_names_what_is_allowed(path: Path) -> None:
+    async with open_control(path, {"look": dict}):
+        assert await ask(path, "dance") == {"ok": False, "why": "allowed: look, ping"}
+
+
+async def test_only_the_owner_may_open_the_socket(path: Path) -> None:
+    async with open_control(path, {}):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_what_a_dead_engine_left_is_replaced(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    async with open_control(path, {}):
+        assert await ask(path, "ping") is not None
+
+
+async def test_a_second_engine_is_refused(path: Path) -> None:
+    async with open_control(path, {}):
+        with pytest.raises(AddressInUse, match="another engine already answers"):
+            async with open_control(path, {}):
+                pass
+
+
+async def test_a_caller_who_says_nonsense_or_leaves_harms_nobody(path: Path) -> None:
+    async with open_control(path, {}):
+        for said in (b"", b"\xff\n", b"[]\n", b'{"ask": ["ping"]}\n'):
+            stream = await trio.open_unix_socket(str(path))
+            await stream.send_all(said or b" ")
+            await stream.aclose()
+        assert await ask(path, "ping") is not None
