@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +13,16 @@ import click
 import trio
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from acd.cli import CommandContext
 from acd.doctor import (
-    Check,
     Examination,
     Watcher,
     admitted_extension,
     chosen_trunk,
     dial_load,
     examine,
+    report,
 )
 from acd.settings import MAX_LINES
 
@@ -65,8 +64,8 @@ def doctor(
     if load and not to:
         raise click.UsageError("--load needs --to EXTENSION: an extension that answers by itself")
     settings = (CommandContext(config) if config else obj).settings
-    destination = admitted_extension(settings, to) if to else None
     account = chosen_trunk(settings, trunk)
+    destination = admitted_extension(settings, account, to) if to else None
 
     async def visit() -> Examination:
         found = await examine(settings, extension=destination.user if destination else "")
@@ -94,24 +93,7 @@ def _show(examination: Examination, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(examination.as_json(), indent=2, ensure_ascii=False))
     elif sys.stdout.isatty():
-        Console().print(_table(examination.checks))
+        Console().print(report.table(examination.checks))
     else:
-        for check in examination.checks:
-            click.echo(_plain(check))
-
-
-def _table(checks: Sequence[Check]) -> Table:
-    table = Table("check", "", "found", show_edge=False)
-    for check in checks:
-        word = "[green]ok[/]" if check.ok else "[bold red]not ok[/]"
-        cell = Table.grid()
-        cell.add_row(check.detail)
-        if check.remedy:
-            cell.add_row(f"→ {check.remedy}")
-        table.add_row(check.name, word, cell)
-    return table
-
-
-def _plain(check: Check) -> str:
-    row = f"{'ok' if check.ok else 'not ok':<6}  {check.name}: {check.detail}"
-    return f"{row}\n        remedy: {check.remedy}" if check.remedy else row
+        for line in report.plain_lines(examination.checks):
+            click.echo(line)

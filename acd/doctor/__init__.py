@@ -7,6 +7,7 @@
 Nothing of this rings anyone. `acd doctor --load` does: `load` dials the named extension.
 """
 
+from acd.doctor import report
 from acd.doctor.check import Binding, Check, Examination
 from acd.doctor.examine import examine
 from acd.doctor.load import LoadResult, Watcher, admitted_extension, chosen_trunk, dial_load
@@ -21,4 +22,5 @@ __all__ = [
     "chosen_trunk",
     "dial_load",
     "examine",
+    "report",
 ]

@@ -192,13 +192,13 @@ class _Climb:
         self.watch(self.result)
 
 
-def admitted_extension(settings: Settings, extension: str) -> Destination:
-    """What the one door makes of `--to`.
+def admitted_extension(settings: Settings, trunk: TrunkSettings, extension: str) -> Destination:
+    """What the trunk's door makes of `--to`.
 
     Raises:
         BadInput: it does not let it through.
     """
-    admitted = Door(settings.destinations).admit(extension, DestinationKind.TRANSFER)
+    admitted = Door(settings.destinations, trunk).admit(extension, DestinationKind.TRANSFER)
     if isinstance(admitted, Refused):
         raise BadInput(f"--to: {admitted.sentence}")
     return admitted

@@ -240,11 +240,11 @@ async def test_a_trunk_that_stays_down_is_said(autojump_clock: object) -> None:
 
 def test_the_extension_passes_the_one_door() -> None:
     settings = Settings(trunk=(TRUNK,))
-    assert admitted_extension(settings, "600").user == "600"
+    assert admitted_extension(settings, TRUNK, "600").user == "600"
     with pytest.raises(BadInput, match=r"--to: .*emergency"):
-        admitted_extension(settings, "112")
+        admitted_extension(settings, TRUNK, "112")
     with pytest.raises(BadInput, match="--to: "):
-        admitted_extension(settings, "a b\r\nVia: c")
+        admitted_extension(settings, TRUNK, "a b\r\nVia: c")
 
 
 def test_an_unknown_trunk_is_told_with_those_that_exist() -> None:
