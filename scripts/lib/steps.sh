@@ -1,8 +1,8 @@
 # Sourced: numbered steps with elapsed time on the screen and their output in a log.
 #
 # start_step runs a command in the background, wait_steps waits for all that run. A step that
-# fails stops the rest and is told in its own sentence where it has one ("acd: ..."), else by the
-# last lines of its log.
+# fails stops the rest and is told in its own sentence ("acd: ..."), or in ours below the last
+# lines of its log.
 
 steps_total=0
 steps_started=0
@@ -81,6 +81,9 @@ _heartbeat() {
 _explain_failure() {
     local log=$steps_log/$1.log
     echo "${step_title[$1]}: failed after $((SECONDS - step_began[$1])) s" >&2
-    grep '^acd: ' "$log" >&2 || tail -n 15 "$log" >&2
-    say "All that this step printed is in $log."
+    echo "All that it printed is in $log" >&2
+    if ! grep '^acd: ' "$log" >&2; then
+        tail -n 15 "$log" >&2
+        say "This step failed without a word of its own: the lines above say why; repair it and run make again."
+    fi
 }
