@@ -203,10 +203,13 @@ def pip_settings() -> dict[str, str]:
 
 
 def local_folders_of_pip() -> list[Path]:
-    """List the folders of this machine that pip takes packages from; the others it only warns of."""
-    keys = ("find-links", "index-url", "extra-index-url")
-    words = [w for name, v in pip_settings().items() if name.endswith(keys) for w in v.split()]
-    paths = {Path(word.removeprefix("file://")) for word in words}
+    """List the folders of this machine that pip takes packages from; those missing it passes by."""
+    paths = set()
+    for name, value in pip_settings().items():
+        for word in value.split() if name.endswith(("find-links", "index-url")) else ():
+            path = Path(word.removeprefix("file://"))
+            # An index is pages of links, mostly to files beside its folder.
+            paths.add(path.parent if name.endswith("index-url") else path)
     return sorted(path for path in paths if path.is_absolute() and path.is_dir())
 
 
