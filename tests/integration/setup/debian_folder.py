@@ -184,14 +184,13 @@ def let_pip_reach_the_index(folder: Path) -> None:
             sections.setdefault(section, []).append(f"{key} = {indented}\n")
     text = "".join(f"[{name}]\n{''.join(lines)}" for name, lines in sections.items())
     (folder / "etc/pip.conf").write_text(text)
-    certificates = [os.environ.get(name, "") for name in CERTIFICATE_NAMES]
-    certificates += [value for name, value in pip_settings().items() if name.endswith(".cert")]
-    for certificate in certificates:
-        if Path(certificate).is_file():
-            put(Path(certificate), folder)
+    bundles = [os.environ.get(name, "") for name in CERTIFICATE_NAMES]
+    bundles += [value for name, value in pip_settings().items() if name.endswith(".cert")]
     # What the package ca-certificates adds to its own bundle.
-    for certificate in Path("/usr/local/share/ca-certificates").glob("**/*.crt"):
-        put(certificate, folder)
+    added = Path("/usr/local/share/ca-certificates").glob("**/*.crt")
+    for certificate in {*map(Path, bundles), *added}:
+        if certificate.is_file():
+            put(certificate, folder)
 
 
 def pip_settings() -> dict[str, str]:
