@@ -114,9 +114,7 @@ def _nothing(_record: object) -> None:
     """Keeps no records."""
 
 
-def _serve(
-    settings: LabSettings, record: Callable[..., None], stopped: Callable[[], bool]
-) -> None:
+def _serve(settings: LabSettings, record: Callable[..., None], stopped: Callable[[], bool]) -> None:
     from acd.lab.sip import LabSip, compiled_calls
 
     if (slots := compiled_calls()) < settings.call_slots:
