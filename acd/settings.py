@@ -94,6 +94,8 @@ class TrunkSettings(_Table):
     public_address: str = ""
     """Address written into SIP and SDP where it differs from `bind_address`."""
     user_agent: str = f"acd/{__version__}"
+    assert_identity: bool = False
+    """Send the caller ID in P-Asserted-Identity too (RFC 3325)."""
     number_format: NumberFormat = NumberFormat.PLUS
     number_prefix: str = Field(default="", pattern=r"^[0-9*#]*$")
 
