@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import sys
@@ -50,7 +51,7 @@ class _Stop:
 
     def __call__(self) -> bool:
         if self._follow_stdin and select.select([sys.stdin], [], [], 0)[0]:
-            self._asked = self._asked or not sys.stdin.buffer.read1(1)
+            self._asked = self._asked or not os.read(sys.stdin.fileno(), 1)
         return self._asked
 
 
@@ -93,7 +94,7 @@ def lab(
     follow_stdin: bool,
     **options: object,
 ) -> None:
-    """Run a small PBX with a carrier behind it on loopback, until Ctrl-C.
+    r"""Run a small PBX with a carrier behind it on loopback, until Ctrl-C.
 
     \b
     Example: acd lab --agents 5 --talk 10-20
@@ -119,10 +120,11 @@ def _serve(settings: LabSettings, record: Callable[..., None], stopped: Callable
 
     if (slots := compiled_calls()) < settings.call_slots:
         log.warning(
-            f"this pjsua2 holds {slots} calls at once, and a person with an agent needs 3; "
-            "make setup builds one that holds more",
+            "this pjsua2 holds few calls at once, and a person with an agent needs 3; "
+            "make setup builds one that holds 4096",
             action="lab.small_binding",
             calls=slots,
+            wanted=settings.call_slots,
         )
     sip = LabSip(settings, record=record)
     try:

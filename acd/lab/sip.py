@@ -8,6 +8,7 @@ pjsua wants the answer there.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import resource
 import secrets
 import time
@@ -17,7 +18,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-import _pjsua2
 import pjsua2 as pj
 import structlog
 
@@ -112,21 +112,21 @@ class LabCall(pj.Call):
         with suppress(pj.Error):
             self._greeting.startTransmit(self.getAudioMedia(-1))
 
-    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: ARG002, N802 # pjsua2's
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802 # pjsua2's name
         """The end."""
         try:
             if not self.isActive():
                 self._account.inbox.append(_Over(self))
-        except Exception:  # noqa: BLE001 # whatever it is, it must not reach SWIG
+        except Exception:  # whatever it is, it must not reach SWIG
             self._account.inbox.append(_Broken(traceback.format_exc()))
 
-    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: ARG002, N802 # as above
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802 # as above
         """Media after the answer, and after each re-INVITE."""
         if not self._media_was_up:
             self._media_was_up = True
             self._account.inbox.append(_MediaUp(self))
 
-    def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:  # noqa: N802
+    def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:  # noqa: N802 # as above
         """REFER: taken when it stays inside the lab."""
         try:
             if not self._account.takes_transfer_to(prm.dstUri):
@@ -137,7 +137,7 @@ class LabCall(pj.Call):
             prm.newCall = to_agent
             _audio_only(prm.opt)
             self._account.inbox.append(_Transferred(self, to_agent))
-        except Exception:  # noqa: BLE001 # as above
+        except Exception:  # as above
             self._account.inbox.append(_Broken(traceback.format_exc()))
 
 
@@ -154,7 +154,7 @@ class LabAccount(pj.Account):
         try:
             call = LabCall(self, prm.callId)
             self.inbox.append(_Invited(call, prm.rdata.wholeMsg, prm.rdata.srcAddress))
-        except Exception:  # noqa: BLE001 # as above
+        except Exception:  # as above
             self.inbox.append(_Broken(traceback.format_exc()))
 
 
@@ -277,7 +277,7 @@ def _audio_only(setting: pj.CallSetting) -> None:
 
 def _silence_pjlib() -> None:
     """Libraries log to stdout from their creation on, before any configuration reaches them."""
-    ctypes.CDLL(_pjsua2.__file__).pj_log_set_level(0)
+    ctypes.CDLL(importlib.import_module("_pjsua2").__file__).pj_log_set_level(0)
 
 
 def _endpoint_config(settings: LabSettings) -> pj.EpConfig:

@@ -5,6 +5,7 @@ scenario(*call("+43...0", authenticated=True), recv(100, optional=True), recv(20
 
 from __future__ import annotations
 
+PASSWORD = "lab"
 _HEADERS = """Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
       From: <sip:acd@[local_ip]:[local_port]>;tag=[pid]T[call_number]
       To: <sip:[service]@[remote_ip]:[remote_port]>%s
@@ -40,7 +41,8 @@ _REPLY = """
 
 def scenario(*steps: str) -> str:
     """The whole file."""
-    return f'<?xml version="1.0" encoding="utf-8" ?>\n<scenario name="caller">{"".join(steps)}\n</scenario>\n'
+    head = '<?xml version="1.0" encoding="utf-8" ?>\n<scenario name="caller">'
+    return f"{head}{''.join(steps)}\n</scenario>\n"
 
 
 def _request(
@@ -61,7 +63,7 @@ def _request(
   ]]></send>"""
 
 
-def invite(*, user: str = "", password: str = "lab", sequence: int = 1) -> str:
+def invite(*, user: str = "", password: str = PASSWORD, sequence: int = 1) -> str:
     """INVITE [service]; with the account's credentials where `user` is given."""
     credentials = [f"[authentication username={user} password={password}]"] if user else []
     uri = "sip:[service]@[remote_ip]:[remote_port]"
