@@ -80,6 +80,7 @@ class Scheduler:
             log.warning("attempts left open", action="attempt.orphaned", count=len(orphans))
         async with trio.open_nursery() as side:
             side.start_soon(self._follow_feed)
+            side.start_soon(self._show_agents)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
             async with trio.open_nursery() as campaigns:
@@ -137,9 +138,13 @@ class Scheduler:
     async def _follow_feed(self) -> None:
         async for update in self._around.feed.updates:
             self._roster.apply(update)
+
+    async def _show_agents(self) -> None:
+        while True:
             states = self._roster.states()
             for state in AgentState:
                 self._around.metrics.agents.labels(state).set(states[state])
+            await self._roster.wait_change()
 
     async def _follow_trunk(self, trunk: Trunk) -> None:
         seen: TrunkHealth = trunk.health
