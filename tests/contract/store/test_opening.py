@@ -70,7 +70,7 @@ def test_a_statement_that_raises_leaves_nothing(store: Store) -> None:
 
 
 def _count_versions(conn: sa.Connection) -> int:
-    return conn.execute(sa.text("SELECT count(*) FROM alembic_version")).scalar_one()
+    return int(conn.execute(sa.text("SELECT count(*) FROM alembic_version")).scalar_one())
 
 
 async def test_statements_run_in_threads_of_trio(store_url: str) -> None:

@@ -22,10 +22,10 @@ from acd.store.leads import ClaimedLead, claim_leads
 
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 """A Monday, 12:00 in Vienna."""
-ALL_DAY = dict.fromkeys(
-    ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
-    ["00:00-24:00"],
-)
+ALL_DAY = {
+    day: ["00:00-24:00"]
+    for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+}
 
 
 def definition(**changes: Any) -> CampaignDefinition:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ LEAD_KINDS = [DestinationKind.LEAD, DestinationKind.CALLBACK, DestinationKind.RE
 
 
 def door(
-    *, number_format: NumberFormat = NumberFormat.PLUS, prefix: str = "", **destinations: object
+    *, number_format: NumberFormat = NumberFormat.PLUS, prefix: str = "", **destinations: Any
 ) -> Door:
     trunk = TrunkSettings(domain="pbx", user="1", number_format=number_format, number_prefix=prefix)
     return Door(DestinationSettings.model_validate(destinations), trunk)
@@ -111,7 +113,7 @@ def test_the_allow_list_opens_everything_but_emergency() -> None:
 def test_a_dial_string_that_begins_like_an_emergency_call_is_refused() -> None:
     """+91 1… without its plus reaches 911 on a PBX that dials digit by digit."""
     text = "+91 11 2345 6789"
-    regions = {"default_region": "US", "allowed_regions": ["US", "IN"]}
+    regions: dict[str, Any] = {"default_region": "US", "allowed_regions": ["US", "IN"]}
     digits = door(number_format=NumberFormat.DIGITS, **regions)
     answer = digits.admit(text, DestinationKind.LEAD)
     assert isinstance(answer, Refused)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_an_attempt_has_one_disposition(
     assert found is expected
 
 
-def decide(rule: RetryRule, **changes: object) -> RetryDecision:
+def decide(rule: RetryRule, **changes: Any) -> RetryDecision:
     history = RetryHistory(
         **{
             "attempts": 1,
@@ -119,7 +120,7 @@ def test_numbers_are_tried_in_order_round_and_round() -> None:
     ],
 )
 def test_a_lead_is_closed_for_a_reason(
-    rule: RetryRule, changes: dict[str, object], reason: str
+    rule: RetryRule, changes: dict[str, Any], reason: str
 ) -> None:
     decision = decide(rule, **changes)
     assert (decision.action, decision.reason) == (RetryAction.CLOSE, reason)
