@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import structlog
 import trio
@@ -19,6 +21,7 @@ import trio
 from acd.agents_feed.fixed import open_fixed_feed
 from acd.api.server import metrics_app, open_server
 from acd.clock import SystemClock
+from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.metrics import Metrics
 from acd.settings import Settings
@@ -47,7 +50,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.store.url))
+        store = await stack.enter_async_context(open_store(settings.store.url, create=True))
         sip = await stack.enter_async_context(open_sip(settings.trunk))
         feed = await stack.enter_async_context(open_fixed_feed())
         address = ""
@@ -69,7 +72,15 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 node=socket.gethostname(),
             )
         )
+        await stack.enter_async_context(
+            open_control(settings.control_socket, {"look": partial(_look, scheduler)})
+        )
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
+
+
+def _look(scheduler: Scheduler) -> Mapping[str, Any]:
+    scheduler.look()
+    return {}
 
 
 async def run_engine(settings: Settings, *, until_finished: bool = False) -> None:
