@@ -42,7 +42,7 @@ class Figures:
 
     @property
     def abandon_rate(self) -> float | None:
-        """abandoned ÷ live answers; None before the first live answer."""
+        """Abandoned ÷ live answers; None before the first live answer."""
         return self.abandoned / self.live_answers if self.live_answers else None
 
     @property

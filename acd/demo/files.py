@@ -123,8 +123,8 @@ def campaign_toml(plan: DemoPlan) -> str:
     listed = ", ".join(f'"{extension}"' for extension in plan.extensions)
     days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
     hours = "\n".join(f'{day} = ["00:00-24:00"]' for day in days)
-    # A second more than the longest talk: an agent must never be offered two people.
-    handle_seconds = TALK_SECONDS[1] + 1
+    # More than the longest talk: an agent must never be offered two people.
+    handle_seconds = TALK_SECONDS[1] + 0.5
     return f"""\
 # The campaign of `acd demo`, and for trying by hand: acd lab, then import, start and run this.
 # Its numbers are kept free for films (BNetzA, Mitteilung 148/2021): they belong to nobody, so

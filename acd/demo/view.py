@@ -23,7 +23,7 @@ _LINES: Mapping[str, tuple[str, tuple[CallState, ...]]] = MappingProxyType(
         "dialing": ("cyan", (CallState.DIALTONE, CallState.DIALING, CallState.PROCEEDING)),
         "ringing": ("blue", (CallState.RINGBACK, CallState.OFFERING, CallState.ACCEPTED)),
         "answered": ("magenta", (CallState.CONNECTED, CallState.ONHOLD)),
-        "to an agent": ("green", (CallState.TRANSFERRING,)),
+        "transferring": ("green", (CallState.TRANSFERRING,)),
         "hanging up": ("yellow", (CallState.DISCONNECTED,)),
         "free": ("bright_black", (CallState.IDLE,)),
     }
@@ -40,7 +40,7 @@ _AGENTS: Mapping[AgentState, str] = MappingProxyType(
 )
 _GOOD = frozenset({"handed_over", "handed_over_unconfirmed"})
 _BAD = frozenset({"abandoned", "transfer_failed", "failed", "unknown"})
-_BAR_WIDTH = 14
+_BAR_WIDTH = 11
 _DISPOSITION_ROWS = 6
 
 
