@@ -12,7 +12,7 @@ from acd.settings import StoreSettings
 from acd.store import open_store_sync
 from acd.store.schema import SCHEMA_REVISION
 
-ANSWER_SECONDS = 6.0
+ANSWER_SECONDS = 5.0
 _NAME = "database"
 _REMEDY = "start the database, or correct [store] url"
 
