@@ -15,7 +15,7 @@ from pathlib import Path
 import trio
 
 from acd.calls import CallEvent, CallProgress, CallState, DisconnectCause
-from acd.errors import IllegalTransition, LineInUse, NoFreeLine, TrunkUnavailable
+from acd.errors import LineInUse, NoFreeLine, TrunkUnavailable
 from acd.lines import (
     Alerting,
     Answered,
@@ -42,7 +42,7 @@ class Script:
     hangs_up_after: float | None = None
     """From the answer, unless transferred before."""
     transfers: deque[TransferResult | float] = field(default_factory=deque)
-    """Result of each REFER in turn; a number of seconds: answered after that; none left: at once."""
+    """Result of each REFER in turn; a number: answered after so many seconds; none left: at once."""
     refuses_to_dial: bool = False
 
 
@@ -122,17 +122,15 @@ class FakeLine:
     async def blind_transfer(
         self, target: Destination, *, timeout_seconds: float
     ) -> TransferResult:
-        if self.state is not CallState.CONNECTED:
-            raise IllegalTransition(f"line {self.number} is {self.state}, not connected")
-        self.targets.append(target)
         self._call.apply(CallEvent.REFER_SENT)
+        self.targets.append(target)
         result = self.script.transfers.popleft() if self.script.transfers else 0.0
         if isinstance(result, float):
             await self._over_within(min(result, timeout_seconds))
             result = TransferAnswered(at_seconds=trio.current_time())
         if isinstance(result, TransferAnswered):
             self._end(CallEvent.TRANSFER_DONE, DisconnectCause.TRANSFERRED)
-        elif self.state is CallState.TRANSFERRING:
+        elif not self._over.is_set():
             self._call.apply(CallEvent.TRANSFER_FAILED)
         return result
 
