@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
 
 import structlog
 import trio
@@ -18,6 +20,7 @@ import trio
 from acd.agents_feed.fixed import open_fixed_feed
 from acd.api.server import metrics_app, open_server
 from acd.clock import SystemClock
+from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.metrics import Metrics
 from acd.settings import Settings
@@ -36,7 +39,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Scheduler]:
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.store.url))
+        store = await stack.enter_async_context(open_store(settings.store.url, create=True))
         sip = await stack.enter_async_context(open_sip(settings.trunk))
         feed = await stack.enter_async_context(open_fixed_feed())
         if settings.metrics.enabled:
@@ -46,7 +49,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Scheduler]:
             log.info("metrics served", action="metrics.serving", address=address)
         for trunk in settings.trunk:
             metrics.know_trunk(trunk.name)
-        yield Scheduler(
+        scheduler = Scheduler(
             Surroundings(
                 settings=settings,
                 trunks={trunk.name: sip.trunk(trunk.name) for trunk in settings.trunk},
@@ -57,6 +60,15 @@ async def open_engine(settings: Settings) -> AsyncIterator[Scheduler]:
                 node=socket.gethostname(),
             )
         )
+        await stack.enter_async_context(
+            open_control(settings.control_socket, {"look": partial(_look, scheduler)})
+        )
+        yield scheduler
+
+
+def _look(scheduler: Scheduler) -> Mapping[str, Any]:
+    scheduler.look()
+    return {}
 
 
 async def run_engine(settings: Settings, *, until_finished: bool = False) -> None:

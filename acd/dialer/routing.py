@@ -29,6 +29,9 @@ class AgentPlace:
     """Stated talk and wrap-up time, for feeds that cannot see the phone."""
 
 
+_WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
+
+
 @dataclass(slots=True)
 class _Seat:
     place: AgentPlace
@@ -53,25 +56,28 @@ class Roster:
         self._changed = trio.Event()
 
     def seat(self, campaign_id: int, places: Iterable[AgentPlace]) -> None:
-        """Let these agents, ready from now on if they are new, serve a campaign."""
-        for place in places:
-            seat = self._seats.get(place.agent)
-            if seat is None:
-                seat = _Seat(place, AgentState.READY, trio.current_time())
-                self._seats[place.agent] = seat
-            seat.campaigns.add(campaign_id)
-        self._notice()
+        """Let these agents, and no others, serve a campaign; new ones are ready from now on.
 
-    def unseat(self, campaign_id: int) -> None:
-        """The campaign is over; agents without any campaign left are forgotten."""
+        Agents without any campaign left are forgotten, those with a person once they are done.
+        """
         for seat in self._seats.values():
             seat.campaigns.discard(campaign_id)
-        busy = {AgentState.RESERVED, AgentState.ON_CALL}
+        for place in places:
+            seat = self._seats.setdefault(
+                place.agent, _Seat(place, AgentState.READY, trio.current_time())
+            )
+            seat.place = place
+            seat.campaigns.add(campaign_id)
         self._seats = {
             agent: seat
             for agent, seat in self._seats.items()
-            if seat.campaigns or seat.state in busy
+            if seat.campaigns or seat.state in _WITH_A_PERSON
         }
+        self._notice()
+
+    def unseat(self, campaign_id: int) -> None:
+        """The campaign is over."""
+        self.seat(campaign_id, ())
 
     def ready(self, campaign_id: int) -> int:
         """How many agents could take a person of this campaign now."""
@@ -93,7 +99,9 @@ class Roster:
         if update.state not in AGENT_TRANSITIONS[seat.state]:
             raise CallError(f"agent {update.agent} cannot go from {seat.state} to {update.state}")
         seat.state, seat.since_seconds = update.state, trio.current_time()
-        if update.state is AgentState.READY:
+        if not seat.campaigns and seat.state not in _WITH_A_PERSON:
+            del self._seats[update.agent]
+        elif update.state is AgentState.READY:
             self._hand_out(seat)
         self._notice()
 

@@ -10,7 +10,7 @@ until an agent's state, one of its calls or a second has passed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -63,14 +63,19 @@ class Scheduler:
         self._around = around
         self._roster = Roster()
         self._stopping = trio.Event()
-        self._running: dict[int, trio.Event] = {}
-        self._was_busy = False
+        self._look = trio.Event()
+        self._runs: dict[int, CampaignRun] = {}
+
+    def look(self) -> None:
+        """Ask SQL now which campaigns run, instead of at the next look."""
+        self._look.set()
 
     def stop(self) -> None:
         """Start no more calls; `run` returns when the present ones are over."""
         self._stopping.set()
-        for stop in self._running.values():
-            stop.set()
+        self._look.set()
+        for run in self._runs.values():
+            run.stop()
 
     async def run(self, *, until_finished: bool = False) -> None:
         """Run until `stop`, or, with `until_finished`, until no campaign runs any more."""
@@ -80,6 +85,7 @@ class Scheduler:
             log.warning("attempts left open", action="attempt.orphaned", count=len(orphans))
         async with trio.open_nursery() as side:
             side.start_soon(self._follow_feed)
+            side.start_soon(self._show_agents)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
             async with trio.open_nursery() as campaigns:
@@ -89,33 +95,36 @@ class Scheduler:
     async def _follow_campaigns(self, nursery: trio.Nursery, *, until_finished: bool) -> None:
         while not self._stopping.is_set():
             rows = await self._around.store.read(running_campaigns)
-            wanted = {row.campaign_id: row for row in rows}
-            for campaign_id, stop in self._running.items():
-                if campaign_id not in wanted:
-                    stop.set()
-            for campaign_id, row in wanted.items():
-                if campaign_id not in self._running:
-                    self._start(nursery, row)
-            if until_finished and not self._running:
+            self._take_up(nursery, {row.campaign_id: row for row in rows})
+            if until_finished and not self._runs:
                 return
+            self._look = trio.Event()
             with trio.move_on_after(LOOK_SECONDS):
-                await self._stopping.wait()
+                await self._look.wait()
 
-    def _start(self, nursery: trio.Nursery, row: CampaignRow) -> None:
-        stop = self._running[row.campaign_id] = trio.Event()
-        nursery.start_soon(self._run_campaign, row, stop)
+    def _take_up(self, nursery: trio.Nursery, rows: Mapping[int, CampaignRow]) -> None:
+        """Start, renew and stop campaigns as SQL says."""
+        for campaign_id, run in self._runs.items():
+            if campaign_id not in rows:
+                run.stop()
+        for campaign_id, row in rows.items():
+            present = self._runs.get(campaign_id)
+            if present is None:
+                self._runs[campaign_id] = started = CampaignRun(self._dialing(row), self._roster)
+                nursery.start_soon(self._run_campaign, started)
+            elif present.campaign.version != row.version:
+                present.renew(self._dialing(row))
+                log.info("campaign reloaded", action="campaign.reloaded", campaign=row.name)
 
-    async def _run_campaign(self, row: CampaignRow, stop: trio.Event) -> None:
-        dialing = self._dialing(row)
-        self._around.metrics.know_campaign(row.name)
-        self._roster.seat(row.campaign_id, agent_places(row.definition))
-        log.info("campaign started", action="campaign.started", campaign=row.name)
+    async def _run_campaign(self, run: CampaignRun) -> None:
+        name = run.campaign.name
+        self._around.metrics.know_campaign(name)
+        log.info("campaign started", action="campaign.started", campaign=name)
         try:
-            await CampaignRun(dialing, self._roster, stop).run()
+            await run.run()
         finally:
-            self._roster.unseat(row.campaign_id)
-            del self._running[row.campaign_id]
-            log.info("campaign left", action="campaign.left", campaign=row.name)
+            del self._runs[run.campaign.campaign_id]
+            log.info("campaign left", action="campaign.left", campaign=name)
 
     def _dialing(self, row: CampaignRow) -> Dialing:
         around = self._around
@@ -137,9 +146,13 @@ class Scheduler:
     async def _follow_feed(self) -> None:
         async for update in self._around.feed.updates:
             self._roster.apply(update)
+
+    async def _show_agents(self) -> None:
+        while True:
             states = self._roster.states()
             for state in AgentState:
                 self._around.metrics.agents.labels(state).set(states[state])
+            await self._roster.wait_change()
 
     async def _follow_trunk(self, trunk: Trunk) -> None:
         seen: TrunkHealth = trunk.health
@@ -162,10 +175,10 @@ def _said(health: TrunkHealth) -> dict[str, str]:
 class CampaignRun:
     """One campaign while it runs on this node."""
 
-    def __init__(self, dialing: Dialing, roster: Roster, stop: trio.Event) -> None:
+    def __init__(self, dialing: Dialing, roster: Roster) -> None:
         self._dialing = dialing
         self._roster = roster
-        self._stop = stop
+        self._stop = trio.Event()
         self._in_flight = CallsInFlight()
         self._attempts = 0
         self._attempt_over = trio.Event()
@@ -176,8 +189,26 @@ class CampaignRun:
             node=dialing.node,
         )
 
+    @property
+    def campaign(self) -> CampaignRow:
+        """The version that is dialed."""
+        return self._dialing.campaign
+
+    def renew(self, dialing: Dialing) -> None:
+        """Dial by another version of the campaign; calls under way keep to theirs."""
+        self._dialing = dialing
+        self._seat_agents()
+
+    def stop(self) -> None:
+        """Start no more calls."""
+        self._stop.set()
+
+    def _seat_agents(self) -> None:
+        self._roster.seat(self.campaign.campaign_id, agent_places(self.campaign.definition))
+
     async def run(self) -> None:
         """Dial until told to stop or nothing can become dialable; then let calls finish."""
+        self._seat_agents()
         try:
             async with trio.open_nursery() as nursery:
                 while not self._stop.is_set():
@@ -186,6 +217,7 @@ class CampaignRun:
                         return
                     await self._wait()
         finally:
+            self._roster.unseat(self.campaign.campaign_id)
             with trio.CancelScope(shield=True):
                 await self._hopper.empty()
 

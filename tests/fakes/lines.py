@@ -42,7 +42,7 @@ class Script:
     hangs_up_after: float | None = None
     """From the answer, unless transferred before."""
     transfers: deque[TransferResult | float] = field(default_factory=deque)
-    """Result of each REFER in turn; a number: answered after so many seconds; none left: at once."""
+    """Result of each REFER in turn; a number: answered after so many seconds; none: at once."""
     refuses_to_dial: bool = False
 
 

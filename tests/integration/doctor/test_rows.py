@@ -7,11 +7,16 @@ failure must not spread to them.
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from acd.store import open_store_sync
+from acd.store.schema import SCHEMA_REVISION
 from tests.integration.doctor.conftest import PASSWORD, Office, PbxMaker, trunk
+from tests.peers.postgres import running_postgres
 
 pytestmark = pytest.mark.real
 
@@ -210,6 +215,30 @@ def test_a_closed_postgresql_port_fails_the_row_without_the_password(office: Off
     assert not row["ok"]
     assert where in row["detail"]
     assert "refused" in row["detail"]
+
+
+def test_an_empty_postgresql_database_fails_the_row_until_it_is_built(office: Office) -> None:
+    with running_postgres() as server:
+        url = server.new_database()
+        office.write(trunk("127.7.0.4:9") + f'[store]\nurl = "{url}"')
+        empty = office.visit().row("database")
+        with open_store_sync(url, create=True):
+            pass
+        built = office.visit().row("database")
+    assert not empty["ok"]
+    assert "acd db upgrade" in empty["remedy"]
+    assert built["ok"]
+    assert built["detail"].startswith(f"{url} answered in ")
+    assert f"schema {SCHEMA_REVISION}" in built["detail"]
+
+
+def test_a_schema_of_another_age_fails_the_row(office: Office) -> None:
+    with closing(sqlite3.connect(office.folder / "acd.sqlite")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    office.write(trunk("127.7.0.4:9"))
+    row = office.visit().row("database")
+    assert not row["ok"]
+    assert "newer than this program" in row["detail"]
 
 
 def test_a_database_that_never_answers_is_given_up_within_8_seconds(office: Office) -> None:
