@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import structlog
 import trio
 
-from acd.agents import AgentFeed
+from acd.agents import AgentFeed, AgentId
 from acd.clock import WallClock
 from acd.dialer.person import LegWatch
 from acd.dialer.routing import AgentPlace, Roster
@@ -200,6 +200,7 @@ class Attempt:
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
+        self._tried: set[AgentId] = set()
         self._abandoned = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -251,6 +252,7 @@ class Attempt:
             await self._reserve(until)
             if self._reserved is None:
                 return False
+            self._tried.add(self._reserved.agent)
             handed_over = await self._hand_over(self._reserved, answered_at)
         finally:
             if self._reserved is not None and not handed_over:
@@ -266,7 +268,7 @@ class Attempt:
             nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
             # Kept on self: a cancellation that comes now must not lose a reserved agent.
             self._reserved = await self._dialing.roster.reserve(
-                self._dialing.campaign.campaign_id, until_seconds=until
+                self._dialing.campaign.campaign_id, until_seconds=until, but_not=self._tried
             )
             nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)

@@ -183,6 +183,14 @@ async def test_a_refused_transfer_goes_to_the_next_agent(stages: StageMaker) -> 
     assert stage.dialing.roster.states() == {AgentState.READY: 1, AgentState.ON_CALL: 1}
 
 
+async def test_an_agent_who_cannot_be_reached_is_tried_once_a_person(stages: StageMaker) -> None:
+    refused = TransferRefused(at_seconds=0.0, sip_status=404)
+    stage = await stages.make(Script(transfers=deque([refused] * 5)))
+    row = await stage.run()
+    assert row["disposition"] == "abandoned"
+    assert [target.user for target in stage.line.targets] == ["201"]
+
+
 async def test_a_person_whom_the_pbx_lost_is_abandoned_and_nothing_is_played(
     stages: StageMaker, tmp_path: Path
 ) -> None:
