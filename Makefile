@@ -1,11 +1,9 @@
 # Every target first brings the environment up to date (make setup), which takes a second when it is.
 
-PYTHON ?= python3
-export PYTHON
-
 RUN := .venv/bin/python -m
-FAST_TESTS = $(wildcard tests/unit tests/architecture tests/contract)
-SLOW_TESTS = $(wildcard tests/integration tests/acceptance)
+FAST_TESTS = $(wildcard tests/unit tests/architecture)
+# The contract suites run a fake beside the real server that it stands for.
+SLOW_TESTS = $(wildcard tests/contract tests/integration tests/acceptance)
 
 .PHONY: help setup test-servers check test clean
 

@@ -19,7 +19,6 @@ from acd.agents_feed.fixed import open_fixed_feed
 from acd.api.server import metrics_app, open_server
 from acd.clock import SystemClock
 from acd.dialer.scheduler import Scheduler, Surroundings
-from acd.lines import Door
 from acd.metrics import Metrics
 from acd.settings import Settings
 from acd.sip import open_sip
@@ -53,7 +52,6 @@ async def open_engine(settings: Settings) -> AsyncIterator[Scheduler]:
                 trunks={trunk.name: sip.trunk(trunk.name) for trunk in settings.trunk},
                 store=store,
                 feed=feed,
-                door=Door(settings.destinations),
                 metrics=metrics,
                 clock=SystemClock(),
                 node=socket.gethostname(),

@@ -7,7 +7,6 @@ No phone number, name or token is ever a label.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
@@ -15,20 +14,10 @@ from acd import __version__
 from acd.agents import AgentState
 from acd.calls import CallState, DisconnectCause
 from acd.lines import TrunkStatus
+from acd.rules.dispositions import Disposition, TransferOutcome
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 RING_SECONDS_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
-
-
-class TransferOutcome(StrEnum):
-    """What became of a blind transfer, as SQL and metrics name it."""
-
-    ANSWERED = "answered"
-    REFUSED = "refused"
-    FAILED_WITH_US = "failed_with_us"
-    FAILED_WITH_PBX = "failed_with_pbx"
-    UNCONFIRMED = "unconfirmed"
-    TIMED_OUT = "timed_out"
 
 
 class Metrics:
@@ -90,13 +79,13 @@ class Metrics:
         for status in TrunkStatus:
             self.trunk_status.labels(trunk, status)
 
-    def know_campaign(self, campaign: str, dispositions: Iterable[str]) -> None:
+    def know_campaign(self, campaign: str) -> None:
         """Create every series of a campaign."""
         for counter in (self.originates, self.live_answers, self.abandoned):
             counter.labels(campaign)
         for cause in DisconnectCause:
             self.ended.labels(campaign, cause)
-        for disposition in dispositions:
+        for disposition in Disposition:
             self.dispositions.labels(campaign, disposition)
         for result in TransferOutcome:
             self.transfers.labels(campaign, result)

@@ -34,8 +34,8 @@ from acd.lines import (
     Refused,
     Trunk,
 )
-from acd.metrics import Metrics, TransferOutcome
-from acd.numbers import dial_string
+from acd.metrics import Metrics
+from acd.rules.dispositions import TransferOutcome
 from acd.settings import TrunkSettings
 from acd.store import Store
 from acd.store.attempts import (
@@ -134,11 +134,13 @@ async def run_attempt(
 
 async def _give_back(dialing: Dialing, lead: ClaimedLead) -> None:
     """Free a lead that was claimed and not dialed; one that was dialed is no longer claimed."""
-    await dialing.store.run(unclaim_leads, node=dialing.node, lead_ids=[lead.lead_id])
+    await dialing.store.run(
+        unclaim_leads, node=dialing.node, lead_ids=[lead.lead_id], now=dialing.clock.now()
+    )
 
 
 async def _dial(dialing: Dialing, lead: ClaimedLead, line: Line, in_flight: CallsInFlight) -> None:
-    destination = _destination(dialing, lead)
+    destination = dialing.door.admit(lead.e164, DestinationKind.LEAD)
     if isinstance(destination, Refused):
         log.warning("destination refused", action="destination.refused", rule=destination.rule)
         await _give_back(dialing, lead)
@@ -162,15 +164,6 @@ async def _dial(dialing: Dialing, lead: ClaimedLead, line: Line, in_flight: Call
         finally:
             with trio.CancelScope(shield=True):
                 await attempt.close()
-
-
-def _destination(dialing: Dialing, lead: ClaimedLead) -> Destination | Refused:
-    settings = dialing.trunk_settings
-    admitted = dialing.door.admit(lead.e164, DestinationKind.LEAD)
-    if isinstance(admitted, Refused):
-        return admitted
-    user = dial_string(lead.e164, settings.number_format, settings.number_prefix)
-    return Destination(kind=DestinationKind.LEAD, user=user)
 
 
 def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> OriginateRequest:

@@ -50,5 +50,8 @@ class Hopper:
         leads, self._leads = list(self._leads), deque()
         if leads:
             await self._store.run(
-                unclaim_leads, node=self._node, lead_ids=[lead.lead_id for lead in leads]
+                unclaim_leads,
+                node=self._node,
+                lead_ids=[lead.lead_id for lead in leads],
+                now=self._clock.now(),
             )

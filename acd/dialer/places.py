@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from acd.agents import AgentId
-from acd.dialer.campaigns import CampaignDefinition
 from acd.dialer.routing import AgentPlace
+from acd.rules.definition import CampaignDefinition
 
 
 def agent_places(definition: CampaignDefinition) -> list[AgentPlace]:

@@ -20,8 +20,6 @@ import trio
 from acd.agents import AgentFeed, AgentState
 from acd.clock import WallClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
-from acd.dialer.campaigns import CampaignState
-from acd.dialer.dispositions import Disposition
 from acd.dialer.hopper import Hopper
 from acd.dialer.pacing import PacingSnapshot, calls_to_start
 from acd.dialer.places import agent_places
@@ -31,7 +29,12 @@ from acd.metrics import Metrics
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.attempts import close_orphans
-from acd.store.campaigns import CampaignRow, finish_if_exhausted, running_campaigns
+from acd.store.campaigns import (
+    CampaignRow,
+    CampaignState,
+    finish_if_exhausted,
+    running_campaigns,
+)
 from acd.store.leads import ClaimedLead
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -48,7 +51,6 @@ class Surroundings:
     trunks: dict[str, Trunk]
     store: Store
     feed: AgentFeed
-    door: Door
     metrics: Metrics
     clock: WallClock
     node: str
@@ -86,7 +88,7 @@ class Scheduler:
 
     async def _follow_campaigns(self, nursery: trio.Nursery, *, until_finished: bool) -> None:
         while not self._stopping.is_set():
-            rows = await self._around.store.run(running_campaigns)
+            rows = await self._around.store.read(running_campaigns)
             wanted = {row.campaign_id: row for row in rows}
             for campaign_id, stop in self._running.items():
                 if campaign_id not in wanted:
@@ -105,7 +107,7 @@ class Scheduler:
 
     async def _run_campaign(self, row: CampaignRow, stop: trio.Event) -> None:
         dialing = self._dialing(row)
-        self._around.metrics.know_campaign(row.name, Disposition)
+        self._around.metrics.know_campaign(row.name)
         self._roster.seat(row.campaign_id, agent_places(row.definition))
         log.info("campaign started", action="campaign.started", campaign=row.name)
         try:
@@ -123,7 +125,7 @@ class Scheduler:
             campaign=row,
             trunk=around.trunks[name],
             trunk_settings=trunk_settings[name],
-            door=around.door,
+            door=Door(around.settings.destinations, trunk_settings[name]),
             roster=self._roster,
             feed=around.feed,
             store=around.store,

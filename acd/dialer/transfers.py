@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from acd.lines import (
@@ -14,13 +13,7 @@ from acd.lines import (
     TransferTimedOut,
     TransferUnconfirmed,
 )
-from acd.metrics import TransferOutcome
-
-FAILED: Mapping[PersonWith, TransferOutcome] = {
-    PersonWith.US: TransferOutcome.FAILED_WITH_US,
-    PersonWith.PBX: TransferOutcome.FAILED_WITH_PBX,
-}
-
+from acd.rules.dispositions import TransferOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRecord:
@@ -41,7 +34,7 @@ def record_of(result: TransferResult, *, target: str) -> TransferRecord:
         case TransferRefused(sip_status=code):
             outcome, status, person = TransferOutcome.REFUSED, code, PersonWith.US
         case TransferFailed(sip_status=code, person_with=person):
-            outcome, status = FAILED[person], code
+            outcome, status = TransferOutcome.FAILED, code
         case TransferUnconfirmed():
             outcome, person = TransferOutcome.UNCONFIRMED, PersonWith.PBX
         case TransferTimedOut(person_with=person):

@@ -4,6 +4,7 @@
 Whatever is dialed, transferred to or redirected to passes the one door (`Door`) first.
 """
 
+from acd.lines.door import Door, DoorRule, Refused
 from acd.lines.events import (
     Alerting,
     Answered,
@@ -39,6 +40,8 @@ __all__ = [
     "CallerId",
     "Destination",
     "DestinationKind",
+    "Door",
+    "DoorRule",
     "Ended",
     "Line",
     "LineEvent",
@@ -46,6 +49,7 @@ __all__ = [
     "OriginateRequest",
     "PersonWith",
     "Proceeding",
+    "Refused",
     "Released",
     "TransferAnswered",
     "TransferFailed",

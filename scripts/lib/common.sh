@@ -12,6 +12,11 @@ fail() {
     exit 1
 }
 
+# The interpreter itself: not a shim on PATH, not an environment's link to it.
+interpreter_of() {
+    "$1" -c 'import sys; print("%s/bin/python%d.%d" % (sys.base_prefix, *sys.version_info[:2]))' 2>/dev/null
+}
+
 is_root() { [ "$(id -u)" = 0 ]; }
 
 # Starts the calling script anew as root; $1 says what a person without sudo can do instead.
@@ -28,6 +33,11 @@ become_root() {
 authorise_sudo() {
     is_root || ! command -v sudo >/dev/null || sudo -v ||
         fail "sudo was refused: run make setup as root, or as a user who may use sudo."
+}
+
+# Prints those of the given paths that exist, the last changed first.
+newest_first() {
+    { find "$@" -maxdepth 0 -printf '%T@ %p\n' 2>/dev/null || true; } | sort -rn | sed -e 's/^[^ ]* //' -e 's,/$,,'
 }
 
 # One at a time: two clones share the cache.

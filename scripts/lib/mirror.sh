@@ -35,13 +35,19 @@ debian_keyring() {
     fail "Debian's archive keyring is missing: apt-get install debian-archive-keyring."
 }
 
-# Runs apt-get for unstable with lists and cache of its own ($1): needs no root and leaves the
-# system's apt as it is, while proxy and certificate settings stay in force.
+# Makes a folder ($1) for unstable_apt. Needs no root and leaves the system's apt as it is.
+prepare_unstable_apt() {
+    local folder=$1 mirror keyring
+    mirror=$(debian_mirror) && keyring=$(debian_keyring) || return
+    mkdir -p "$folder/lists/partial" "$folder/archives/partial" &&
+        printf 'deb-src [signed-by=%s] %s sid main\n' "$keyring" "$mirror" >"$folder/sources.list"
+}
+
+# Runs apt-get for unstable with lists and cache of its own ($1), while the system's proxy and
+# certificate settings stay in force.
 unstable_apt() {
     local folder=$1
     shift
-    mkdir -p "$folder/lists/partial" "$folder/archives/partial"
-    printf 'deb-src [signed-by=%s] %s sid main\n' "$(debian_keyring)" "$(debian_mirror)" >"$folder/sources.list"
     apt-get -o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts=/dev/null \
         -o Dir::State::Lists="$folder/lists" -o Dir::Cache="$folder" \
         -o APT::Update::Post-Invoke-Success::= -o Acquire::Retries=2 -o APT::Sandbox::User= "$@"

@@ -1,8 +1,8 @@
 # Sourced: numbered steps with elapsed time on the screen and their output in a log.
 #
 # start_step runs a command in the background, wait_steps waits for all that run. A step that
-# fails stops the rest and is told in its own sentence where it has one ("acd: ..."), else by the
-# last lines of its log.
+# fails stops the rest and is told in its own sentence ("acd: ..."), or in ours below the last
+# lines of its log.
 
 steps_total=0
 steps_started=0
@@ -26,7 +26,7 @@ start_step() {
     echo "${step_title[$number]} ..."
     # A process group of its own, so that stopping a step stops all that it started.
     set -m
-    ("$@" && rc=0 || rc=$?; echo "$rc" >"$steps_log/$number.rc") >"$steps_log/$number.log" 2>&1 </dev/null &
+    (set +e; (set -e; "$@"); echo $? >"$steps_log/$number.rc") >"$steps_log/$number.log" 2>&1 </dev/null &
     set +m
     step_pid[$number]=$!
 }
@@ -35,7 +35,10 @@ wait_steps() {
     local next_beat=$((SECONDS + heartbeat_seconds)) number
     while [ ${#step_pid[@]} -gt 0 ]; do
         for number in "${!step_pid[@]}"; do
-            [ ! -s "$steps_log/$number.rc" ] || _finish_step "$number"
+            # A step that was killed from outside leaves no exit code.
+            if [ -s "$steps_log/$number.rc" ] || ! kill -0 "${step_pid[$number]}" 2>/dev/null; then
+                _finish_step "$number"
+            fi
         done
         [ ${#step_pid[@]} -eq 0 ] || sleep 0.1
         if [ $SECONDS -ge $next_beat ]; then
@@ -59,7 +62,7 @@ stop_steps() {
 
 _finish_step() {
     local number=$1 rc
-    read -r rc <"$steps_log/$number.rc"
+    rc=$(cat "$steps_log/$number.rc" 2>/dev/null || echo killed)
     unset "step_pid[$number]"
     if [ "$rc" != 0 ]; then
         stop_steps
@@ -81,6 +84,9 @@ _heartbeat() {
 _explain_failure() {
     local log=$steps_log/$1.log
     echo "${step_title[$1]}: failed after $((SECONDS - step_began[$1])) s" >&2
-    grep '^acd: ' "$log" >&2 || tail -n 15 "$log" >&2
-    say "All that this step printed is in $log."
+    echo "All that it printed is in $log" >&2
+    if ! grep '^acd: ' "$log" >&2; then
+        tail -n 15 "$log" >&2
+        say "This step failed without a word of its own: the lines above say why; repair it and run make again."
+    fi
 }

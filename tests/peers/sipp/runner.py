@@ -23,8 +23,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-SCENARIOS = Path(__file__).parent / "scenarios"
-
 
 class SippError(Exception):
     """SIPp did not start, did not end, or ended with something else than success."""
@@ -107,6 +105,14 @@ class Sipp:
         return self._running.pid
 
     def start(self) -> Self:
+        try:
+            return self._start()
+        except BaseException:
+            self.stop()
+            self._stack.close()
+            raise
+
+    def _start(self) -> Self:
         if self.folder is None:
             self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory("-sipp")))
         if self.bind.port == 0:
@@ -119,11 +125,7 @@ class Sipp:
             stderr=subprocess.STDOUT,
             cwd=self.folder,
         )
-        try:
-            self._wait_listening()
-        except BaseException:
-            self.stop()
-            raise
+        self._wait_listening()
         return self
 
     def wait(self, timeout_seconds: float = 30.0) -> SippCounts:
@@ -148,7 +150,7 @@ class Sipp:
             retransmissions=int(last["Retransmissions(C)"]),
         )
 
-    def stop(self, *, grace_seconds: float = 5.0) -> None:
+    def stop(self, *, grace_seconds: float = 1.0) -> None:
         """End it: the calls that are left are aborted; after `grace_seconds` it is killed."""
         process = self._process
         if process is not None and process.poll() is None:

@@ -14,19 +14,19 @@ from acd.lines import (
     TransferTimedOut,
     TransferUnconfirmed,
 )
-from acd.metrics import TransferOutcome
+from acd.rules.dispositions import TransferOutcome
 
 RESULTS: list[tuple[TransferResult, TransferOutcome, PersonWith]] = [
     (TransferAnswered(at_seconds=1.0), TransferOutcome.ANSWERED, PersonWith.PBX),
     (TransferRefused(at_seconds=1.0, sip_status=603), TransferOutcome.REFUSED, PersonWith.US),
     (
         TransferFailed(at_seconds=1.0, sip_status=404, person_with=PersonWith.US),
-        TransferOutcome.FAILED_WITH_US,
+        TransferOutcome.FAILED,
         PersonWith.US,
     ),
     (
         TransferFailed(at_seconds=1.0, sip_status=503, person_with=PersonWith.PBX),
-        TransferOutcome.FAILED_WITH_PBX,
+        TransferOutcome.FAILED,
         PersonWith.PBX,
     ),
     (TransferUnconfirmed(at_seconds=1.0), TransferOutcome.UNCONFIRMED, PersonWith.PBX),

@@ -1,0 +1,99 @@
+"""`acd campaign`: make campaigns and tell them what to do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from acd.cli.shared import say_json, settings_of, store_of
+from acd.dialer.campaigns import create_from_file, reload_from_file
+from acd.store.campaigns import (
+    CampaignState,
+    all_campaigns,
+    campaign_by_name,
+    set_campaign_state,
+)
+
+
+@click.group()
+def campaign() -> None:
+    """Campaigns: leads, hours, agents and limits."""
+
+
+@campaign.command(epilog="\b\nExample:\n  acd campaign create sample")
+@click.argument("name")
+@click.pass_context
+def create(ctx: click.Context, name: str) -> None:
+    """Make a campaign from campaigns/NAME/campaign.toml."""
+    settings = settings_of(ctx)
+    with store_of(ctx, create=True) as store:
+        made = store.run_sync(create_from_file, settings, name, datetime.now(UTC))
+    click.echo(f"campaign {made.name} was created; it dials over trunk {made.trunk}")
+
+
+@campaign.command(epilog="\b\nExample:\n  acd campaign reload sample")
+@click.argument("name")
+@click.pass_context
+def reload(ctx: click.Context, name: str) -> None:
+    """Take over what has changed in campaigns/NAME/campaign.toml."""
+    settings = settings_of(ctx)
+    with store_of(ctx) as store:
+        before = store.read_sync(campaign_by_name, name)
+        after = store.run_sync(reload_from_file, settings, before, datetime.now(UTC))
+    if after.version == before.version:
+        click.echo(f"campaign {name}: nothing has changed since version {before.version}")
+    else:
+        click.echo(f"campaign {name}: version {after.version} is in force")
+
+
+@campaign.command("list", epilog="\b\nExample:\n  acd campaign list")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
+    """Show every campaign with its state."""
+    with store_of(ctx) as store:
+        rows = store.read_sync(all_campaigns)
+    if as_json:
+        say_json(
+            [
+                {"name": row.name, "state": row.state, "trunk": row.trunk, "version": row.version}
+                for row in rows
+            ]
+        )
+        return
+    for row in rows:
+        click.echo(f"{row.name:<24} {row.state:<10} trunk {row.trunk}, version {row.version}")
+
+
+def _move(ctx: click.Context, name: str, state: CampaignState) -> None:
+    with store_of(ctx) as store:
+        campaign_id = store.read_sync(campaign_by_name, name).campaign_id
+        store.run_sync(
+            set_campaign_state, campaign_id=campaign_id, state=state, now=datetime.now(UTC)
+        )
+    click.echo(f"campaign {name} is {state}")
+
+
+@campaign.command(epilog="\b\nExample:\n  acd campaign start sample")
+@click.argument("name")
+@click.pass_context
+def start(ctx: click.Context, name: str) -> None:
+    """Let a campaign dial; a running engine takes it up within seconds."""
+    _move(ctx, name, CampaignState.RUNNING)
+
+
+@campaign.command(epilog="\b\nExample:\n  acd campaign pause sample")
+@click.argument("name")
+@click.pass_context
+def pause(ctx: click.Context, name: str) -> None:
+    """Start no new calls; those in progress go on."""
+    _move(ctx, name, CampaignState.PAUSED)
+
+
+@campaign.command(epilog="\b\nExample:\n  acd campaign stop sample")
+@click.argument("name")
+@click.pass_context
+def stop(ctx: click.Context, name: str) -> None:
+    """Stop a campaign."""
+    _move(ctx, name, CampaignState.STOPPED)

@@ -1,0 +1,40 @@
+"""What the commands share: their settings, the store, and how answers are written."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
+
+import click
+
+from acd.settings import Settings
+from acd.store import Store, open_store_sync
+
+
+class CliState(Protocol):
+    """`ctx.obj`: reads acd.toml when somebody asks for it."""
+
+    @property
+    def settings(self) -> Settings:
+        """The installation's settings."""
+        ...
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """The settings of this command line.
+
+    Raises:
+        BadSettings: with everything that is wrong.
+    """
+    return cast(CliState, ctx.obj).settings
+
+
+def store_of(ctx: click.Context, *, create: bool = False) -> AbstractContextManager[Store]:
+    """The installation's store, open for the block."""
+    return open_store_sync(settings_of(ctx).store.url, create=create)
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))

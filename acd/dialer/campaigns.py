@@ -1,0 +1,189 @@
+"""Campaign definitions on disk: read `campaigns/<name>/campaign.toml`, check it, store it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import wave
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+
+from acd.errors import BadCampaign, Problem, UnknownName
+from acd.lines import DestinationKind, Door, Refused
+from acd.rules.definition import (
+    AgentsTable,
+    CallerIdTable,
+    CampaignDefinition,
+    DialMode,
+    DncTable,
+    HoursTable,
+)
+from acd.settings import Settings
+from acd.store.campaigns import (
+    CampaignRow,
+    create_campaign,
+    find_campaign,
+    reload_campaign,
+)
+
+__all__ = [
+    "AgentsTable",
+    "CallerIdTable",
+    "CampaignDefinition",
+    "DialMode",
+    "DncTable",
+    "HoursTable",
+    "create_from_file",
+    "definition_file",
+    "ensure_campaign",
+    "load_definition",
+    "reload_from_file",
+]
+
+_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
+
+
+def definition_file(settings: Settings, name: str) -> Path:
+    """Where a campaign's definition stands.
+
+    Raises:
+        BadCampaign: the name could not be a folder's.
+    """
+    if not _NAME.match(name):
+        raise BadCampaign(
+            Problem(
+                f"campaign {name!r}",
+                "this cannot be a campaign's name",
+                "allowed: small letters, digits, - and _, at most 64",
+            )
+        )
+    return settings.campaigns_folder / name / "campaign.toml"
+
+
+def load_definition(settings: Settings, name: str) -> CampaignDefinition:
+    """Read and check a definition against the installation; paths become absolute.
+
+    Raises:
+        BadCampaign: with everything that is wrong.
+        UnknownName: there is no such file.
+    """
+    file = definition_file(settings, name)
+    table = _read_toml(file, name)
+    try:
+        definition = CampaignDefinition.model_validate(table)
+    except ValidationError as exc:
+        raise BadCampaign([_problem(file, error) for error in exc.errors()]) from None
+    definition, problems = _with_message(definition, file)
+    problems += list(_against_settings(definition, settings, file))
+    if problems:
+        raise BadCampaign(problems)
+    return definition
+
+
+def create_from_file(
+    conn: sa.Connection, settings: Settings, name: str, now: datetime
+) -> CampaignRow:
+    """Store a new campaign from its file."""
+    definition = load_definition(settings, name)
+    trunk = definition.trunk or settings.trunk[0].name
+    return create_campaign(conn, name=name, definition=definition, trunk=trunk, now=now)
+
+
+def reload_from_file(
+    conn: sa.Connection, settings: Settings, campaign: CampaignRow, now: datetime
+) -> CampaignRow:
+    """Store the file's present definition as the next version, if it differs."""
+    definition = load_definition(settings, campaign.name)
+    return reload_campaign(
+        conn,
+        campaign_id=campaign.campaign_id,
+        definition=definition,
+        trunk=definition.trunk or settings.trunk[0].name,
+        now=now,
+    )
+
+
+def ensure_campaign(
+    conn: sa.Connection, settings: Settings, name: str, now: datetime
+) -> tuple[CampaignRow, bool]:
+    """The campaign, made from its file where it is not stored yet; whether it was made."""
+    found = find_campaign(conn, name)
+    if found is not None:
+        return found, False
+    return create_from_file(conn, settings, name, now), True
+
+
+def _read_toml(file: Path, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise UnknownName(
+            Problem(f"campaign {name}", f"there is no file {file}", "its definition belongs there")
+        ) from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise BadCampaign(Problem(str(file), f"it cannot be read: {exc}")) from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise BadCampaign(Problem(str(file), f"it is no TOML: {exc}")) from exc
+
+
+def _problem(file: Path, error: Any) -> Problem:
+    key = ".".join(str(part) for part in error["loc"]) or "the whole file"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return Problem(f"{file}, {key}", "it is missing")
+    if error["type"] == "extra_forbidden":
+        return Problem(f"{file}, {key}", "there is no such key")
+    value = error["input"]
+    shown = f"{value!r}" if not isinstance(value, dict) else "this table"
+    return Problem(f"{file}, {key}", f"{shown} is not right", message)
+
+
+def _with_message(
+    definition: CampaignDefinition, file: Path
+) -> tuple[CampaignDefinition, list[Problem]]:
+    """The definition with the message's absolute path, and what is wrong with the WAV."""
+    if definition.abandon_message is None:
+        return definition, []
+    wav = (file.parent / definition.abandon_message).resolve()
+    where = f"{file}, abandon_message"
+    wanted = "allowed: a WAV of 8 kHz, mono, 16-bit PCM"
+    try:
+        with wave.open(str(wav), "rb") as sound:
+            shape = (sound.getframerate(), sound.getnchannels(), sound.getsampwidth())
+    except OSError as exc:
+        return definition, [Problem(where, f"{wav} cannot be read: {exc.strerror}", wanted)]
+    except (wave.Error, EOFError) as exc:
+        return definition, [Problem(where, f"{wav} is not such a file: {exc}", wanted)]
+    if shape != (8000, 1, 2):
+        found = f"{wav} has {shape[0]} Hz, {shape[1]} channels, {shape[2] * 8} bits"
+        return definition, [Problem(where, found, wanted)]
+    return definition.model_copy(update={"abandon_message": wav}), []
+
+
+def _against_settings(
+    definition: CampaignDefinition, settings: Settings, file: Path
+) -> Iterable[Problem]:
+    trunks = {trunk.name: trunk for trunk in settings.trunk}
+    if definition.trunk and definition.trunk not in trunks:
+        yield Problem(
+            f"{file}, trunk", f"there is no trunk {definition.trunk!r}", f"there is {_list(trunks)}"
+        )
+        return
+    trunk = trunks[definition.trunk] if definition.trunk else settings.trunk[0]
+    door = Door(settings.destinations, trunk)
+    queue = (definition.agents.queue,) if definition.agents.queue else ()
+    for key, targets in (("extensions", definition.agents.extensions), ("queue", queue)):
+        for target in targets:
+            answer = door.admit(target, DestinationKind.TRANSFER)
+            if isinstance(answer, Refused):
+                yield Problem(f"{file}, agents.{key}", answer.sentence)
+
+
+def _list(names: Iterable[str]) -> str:
+    listed: Sequence[str] = sorted(names)
+    return ", ".join(listed)

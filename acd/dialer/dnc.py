@@ -1,0 +1,190 @@
+"""Do-not-call at work: reading list files, adding, removing and checking numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from acd.dialer.lead_files import inspect_file, read_rows
+from acd.errors import BadInput, BadLeadFile, Problem
+from acd.numbers import NumberRefused, PhoneNumber, read_number, split_cell
+from acd.settings import Settings
+from acd.store import Store
+from acd.store.campaigns import campaign_by_name
+from acd.store.dnc import (
+    add_numbers,
+    list_by_name,
+    lists_of_number,
+    open_list,
+    remove_numbers,
+    replace_numbers,
+)
+
+OWN_LIST = "own"
+"""The list that `acd dnc add` writes to: people who told us."""
+_NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DncImport:
+    """What became of a list file."""
+
+    list_name: str
+    rows: int
+    numbers: int
+    """Different numbers that now stand on the list."""
+    unreadable: tuple[str, ...]
+    """`line N: why`, for rows without a number."""
+
+
+def import_list(
+    store: Store,
+    settings: Settings,
+    *,
+    name: str,
+    path: Path,
+    made_on: date,
+    campaign_name: str = "",
+    now: datetime,
+) -> DncImport:
+    """Put a file's numbers in the place of the list's present ones.
+
+    The file has one number a row, in its first column that holds any, with or without
+    headers. A number that is invalid today is kept out: nothing invalid is ever dialed.
+
+    Raises:
+        BadLeadFile: the file can't be read, or holds no number at all.
+        BadInput: a bad name, or a list that holds for other campaigns.
+    """
+    _check_name(name)
+    rows, numbers, unreadable = _numbers_in(path, settings.destinations.default_region)
+    if not numbers:
+        raise BadLeadFile(Problem(str(path), "no phone number stands in it"))
+
+    def write(conn: sa.Connection) -> None:
+        list_id = _open(conn, name, campaign_name, made_on, now)
+        replace_numbers(conn, list_id=list_id)
+        add_numbers(conn, list_id=list_id, numbers=list(numbers), now=now)
+
+    store.run_sync(write)
+    return DncImport(list_name=name, rows=rows, numbers=len(numbers), unreadable=tuple(unreadable))
+
+
+def add(
+    conn: sa.Connection,
+    settings: Settings,
+    *,
+    texts: Sequence[str],
+    name: str = OWN_LIST,
+    campaign_name: str = "",
+    now: datetime,
+) -> int:
+    """Put numbers on a list, which is made where it is new; how many are new on it.
+
+    Raises:
+        BadInput: one of the texts is no number; nothing was added.
+    """
+    _check_name(name)
+    numbers = parse_numbers(texts, settings)
+    list_id = _open(conn, name, campaign_name, now.date(), now)
+    return add_numbers(conn, list_id=list_id, numbers=numbers, now=now)
+
+
+def remove(
+    conn: sa.Connection,
+    settings: Settings,
+    *,
+    texts: Sequence[str],
+    name: str = OWN_LIST,
+    now: datetime,
+) -> int:
+    """Take numbers off a list; how many stood on it.
+
+    Raises:
+        UnknownName: there is no such list.
+        BadInput: one of the texts is no number; nothing was removed.
+    """
+    numbers = parse_numbers(texts, settings)
+    found = list_by_name(conn, name)
+    return remove_numbers(conn, list_id=found.list_id, numbers=numbers, now=now)
+
+
+def check(conn: sa.Connection, settings: Settings, text: str) -> list[str]:
+    """Names of the lists on which a number stands."""
+    return lists_of_number(conn, parse_numbers([text], settings)[0])
+
+
+def parse_numbers(texts: Sequence[str], settings: Settings) -> list[str]:
+    """E.164 of numbers that a person typed.
+
+    Raises:
+        BadInput: with everything that is no number.
+    """
+    region = settings.destinations.default_region
+    numbers, problems = [], []
+    for text in texts:
+        answer = read_number(text, default_region=region)
+        if isinstance(answer, NumberRefused):
+            problems.append(
+                Problem(
+                    repr(text), f"the number {answer.why}", f"write +431505641; region {region}"
+                )
+            )
+        else:
+            numbers.append(answer.e164)
+    if problems:
+        raise BadInput(problems)
+    return numbers
+
+
+def _open(conn: sa.Connection, name: str, campaign_name: str, made_on: date, now: datetime) -> int:
+    campaign_id = campaign_by_name(conn, campaign_name).campaign_id if campaign_name else None
+    return open_list(conn, name=name, campaign_id=campaign_id, made_on=made_on, now=now)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.match(name):
+        raise BadInput(
+            Problem(
+                f"list {name!r}",
+                "this cannot be a list's name",
+                "allowed: small letters, digits, - _ and . , at most 64",
+            )
+        )
+
+
+def _numbers_in(path: Path, region: str) -> tuple[int, dict[str, None], list[str]]:
+    """Rows, the different E.164 numbers, and the rows without one."""
+    file = inspect_file(path)
+    rows, numbers, unreadable = 0, dict[str, None](), list[str]()
+    for e164 in _in_cells(file.headers, region):
+        rows += 1
+        numbers[e164] = None
+    for chunk, _ in read_rows(file):
+        for row in chunk:
+            if row.blank:
+                continue
+            rows += 1
+            found = _in_cells(row.cells, region)
+            numbers.update(dict.fromkeys(found))
+            if not found:
+                unreadable.append(f"line {row.line}: no phone number")
+    return rows, numbers, unreadable
+
+
+def _in_cells(cells: Sequence[str], region: str) -> list[str]:
+    """The numbers of the first cell that holds any."""
+    for cell in cells:
+        answers = [
+            read_number(text, default_region=region)
+            for text in split_cell(cell, default_region=region)
+        ]
+        found = [answer.e164 for answer in answers if isinstance(answer, PhoneNumber)]
+        if found:
+            return found
+    return []

@@ -1,0 +1,290 @@
+"""Reading a lead file: which encoding, which delimiter, which headers, and its rows in chunks.
+
+How it works: one pass over the bytes decides the encoding and takes the hash; a sample decides
+the delimiter; pandas then reads all cells as text. Each row keeps the line on which it starts
+in the file: one line a record, plus the line breaks inside the quoted cells before it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+from acd.errors import BadLeadFile, Problem
+
+if TYPE_CHECKING:
+    # Importing pandas takes half a second, and most commands read no file.
+    import pandas as pd
+
+CHUNK_ROWS = 10_000
+DELIMITERS = (";", ",", "\t", "|")
+EXTRA_CELLS = 8
+"""Cells past the last header that are still read: rows that have them are refused one by one."""
+MAX_LINES_A_ROW = 100
+"""A row of more lines is a quote that was opened and not closed, swallowing others."""
+_BLOCK = 1 << 20
+_SAMPLE_CHARACTERS = 1 << 16
+_SAMPLE_ROWS = 50
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, ""),
+    (codecs.BOM_UTF32_BE, ""),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_NOT_TEXT = {
+    b"PK\x03\x04": "a zipped file or a spreadsheet (.xlsx, .ods)",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls)",
+    b"\x1f\x8b": "a gzip file",
+    b"%PDF": "a PDF file",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadFile:
+    """What was found out about a file before its first row is read."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    headers: tuple[str, ...]
+    first_line: int
+    """Physical line of the first row after the headers."""
+    bytes_total: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One record: where it starts, its cells, and whether it has more cells than headers."""
+
+    line: int
+    cells: tuple[str, ...]
+    surplus: int
+
+    @property
+    def blank(self) -> bool:
+        """Nothing stands in it."""
+        return not any(cell.strip() for cell in self.cells) and not self.surplus
+
+
+def inspect_file(path: Path) -> LeadFile:
+    """Find out how to read a file.
+
+    Raises:
+        BadLeadFile: it can't be read, is no text, is empty, or has no usable header row.
+    """
+    try:
+        with path.open("rb") as handle:
+            encoding, sha256, size = _encoding_of(path, handle)
+    except OSError as exc:
+        raise _broken(path, f"it cannot be read: {exc.strerror}") from exc
+    with _text(path, encoding) as handle:
+        delimiter, preamble = _delimiter_of(handle.read(_SAMPLE_CHARACTERS))
+    with _text(path, encoding) as handle:
+        for _ in range(preamble):
+            handle.readline()
+        reader = csv.reader(handle, delimiter=delimiter)
+        headers = next(reader, [])
+        first_line = preamble + reader.line_num + 1
+    return LeadFile(
+        path=path,
+        encoding=encoding,
+        delimiter=delimiter,
+        headers=_checked_headers(path, headers, preamble + 1),
+        first_line=first_line,
+        bytes_total=size,
+        sha256=sha256,
+    )
+
+
+def read_rows(file: LeadFile, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple[list[Row], int]]:
+    """The rows in chunks, each with how many bytes of the file were read so far.
+
+    Raises:
+        BadLeadFile: a quote is never closed, or a row has far more cells than headers.
+    """
+    width = len(file.headers)
+    line = file.first_line
+    with _text(file.path, file.encoding) as handle:
+        for _ in range(file.first_line - 1):
+            handle.readline()
+        try:
+            for frame in _frames(handle, file, chunk_rows):
+                rows = []
+                for cells in frame.itertuples(index=False, name=None):
+                    lines = 1 + sum(cell.count("\n") for cell in cells)
+                    if lines > MAX_LINES_A_ROW:
+                        raise _never_closed(file, line)
+                    rows.append(_row(line, cells, width))
+                    line += lines
+                yield rows, handle.buffer.tell()
+        except ValueError as exc:
+            # pandas' ParserError is one.
+            raise _explain(file, exc) from exc
+
+
+def _frames(handle: TextIO, file: LeadFile, chunk_rows: int) -> Iterator[pd.DataFrame]:
+    import pandas as pd
+
+    yield from pd.read_csv(
+        handle,
+        sep=file.delimiter,
+        header=None,
+        names=list(range(len(file.headers) + EXTRA_CELLS)),
+        index_col=False,
+        # A person called "NA" and a leading zero survive.
+        dtype=str,
+        keep_default_na=False,
+        na_filter=False,
+        skip_blank_lines=False,
+        chunksize=chunk_rows,
+    )
+
+
+def _row(line: int, cells: Sequence[str], width: int) -> Row:
+    surplus = sum(1 for cell in cells[width:] if cell.strip())
+    return Row(line=line, cells=tuple(cells[:width]), surplus=surplus)
+
+
+def _encoding_of(path: Path, handle: BinaryIO) -> tuple[str, str, int]:
+    """Encoding, SHA-256 and size; reads the file to its end."""
+    head = handle.read(4096)
+    if not head:
+        raise _broken(path, "it is empty")
+    for magic, what in _NOT_TEXT.items():
+        if head.startswith(magic):
+            raise _broken(path, f"it is {what}", "save it as CSV")
+    marked = [encoding for bom, encoding in _BOMS if head.startswith(bom)]
+    candidates = marked[:1] or [*_utf16_without_mark(head), "utf-8", "cp1252"]
+    digest, size, survivors = hashlib.sha256(), 0, _decoders(candidates)
+    handle.seek(0)
+    while block := handle.read(_BLOCK):
+        digest.update(block)
+        size += len(block)
+        survivors = [pair for pair in survivors if _decodes(pair[1], block)]
+    survivors = [pair for pair in survivors if _decodes(pair[1], b"", final=True)]
+    if not survivors:
+        raise _broken(
+            path, "its bytes are no text that we know", "allowed: UTF-8, UTF-16, Windows-1252"
+        )
+    return survivors[0][0], digest.hexdigest(), size
+
+
+def _utf16_without_mark(head: bytes) -> list[str]:
+    """UTF-16 of mostly Latin text has a NUL as every second byte."""
+    if head[1::2].count(0) > len(head) // 4:
+        return ["utf-16-le"]
+    if head[0::2].count(0) > len(head) // 4:
+        return ["utf-16-be"]
+    return []
+
+
+def _decoders(names: Sequence[str]) -> list[tuple[str, codecs.IncrementalDecoder]]:
+    return [(name, codecs.getincrementaldecoder(name)()) for name in names if name]
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool = False) -> bool:
+    try:
+        return "\0" not in decoder.decode(block, final)
+    except UnicodeDecodeError:
+        return False
+
+
+def _delimiter_of(sample: str) -> tuple[str, int]:
+    """The delimiter, and how many lines stand before the headers (`sep=;`)."""
+    first = sample.partition("\n")[0]
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:
+        return first.strip()[4], 1
+    whole = len(sample) < _SAMPLE_CHARACTERS
+    best, best_score = "\t", (0.0, 1)
+    for delimiter in DELIMITERS:
+        widths = _widths(sample, delimiter, whole=whole)
+        if not widths or widths[0] < 2:
+            continue
+        agreeing = sum(1 for width in widths if width == widths[0]) / len(widths)
+        if (score := (round(agreeing, 1), widths[0])) > best_score:
+            best, best_score = delimiter, score
+    return best, 0
+
+
+def _widths(sample: str, delimiter: str, *, whole: bool) -> list[int]:
+    """Cells a row, for the first rows of the sample."""
+    lines = [f"{line}\n" for line in sample.split("\n")]
+    reader = csv.reader(lines if whole else lines[:-1], delimiter=delimiter)
+    widths = []
+    try:
+        for cells in reader:
+            if cells:
+                widths.append(len(cells))
+            if len(widths) == _SAMPLE_ROWS:
+                break
+    except csv.Error:
+        return []
+    return widths
+
+
+def _checked_headers(path: Path, headers: Sequence[str], line: int) -> tuple[str, ...]:
+    names = [header.strip() for header in headers]
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise _broken(path, "no headers stand in it", where=f"line {line}")
+    seen: set[str] = set()
+    for name in names:
+        folded = name.casefold()
+        if name and folded in seen:
+            raise _broken(path, f"the header {name!r} stands there twice", where=f"line {line}")
+        seen.add(folded)
+    return tuple(name or f"column {place}" for place, name in enumerate(names, start=1))
+
+
+def _explain(file: LeadFile, exc: ValueError) -> BadLeadFile:
+    """Read once more, slowly, for the line that pandas does not tell."""
+    most = len(file.headers) + EXTRA_CELLS
+    last = line = file.first_line
+    with _text(file.path, file.encoding) as handle:
+        for _ in range(file.first_line - 1):
+            handle.readline()
+        reader = csv.reader(handle, delimiter=file.delimiter, strict=False)
+        for cells in reader:
+            if len(cells) > most:
+                return _broken(
+                    file.path,
+                    f"the row has {len(cells)} cells",
+                    f"the header row has {len(file.headers)}",
+                    where=f"line {line}",
+                )
+            if any(cell.count("\n") >= MAX_LINES_A_ROW for cell in cells):
+                return _never_closed(file, line)
+            last, line = line, file.first_line + reader.line_num
+    if "EOF inside string" in str(exc):
+        return _never_closed(file, last)
+    return _broken(file.path, f"it cannot be read as CSV: {exc}")
+
+
+def _never_closed(file: LeadFile, line: int) -> BadLeadFile:
+    return _broken(
+        file.path,
+        "a quote is opened in this row and not closed where the cell ends",
+        'a quote inside a quoted cell is written ""',
+        where=f"line {line}",
+    )
+
+
+def _broken(path: Path, what: str, allowed: str = "", *, where: str = "") -> BadLeadFile:
+    place = f"{path}, {where}" if where else str(path)
+    return BadLeadFile(Problem(place, what, allowed))
+
+
+@contextmanager
+def _text(path: Path, encoding: str) -> Iterator[TextIO]:
+    """The file as text with every line end as a line feed."""
+    with path.open(encoding=encoding, newline=None) as handle:
+        yield handle

@@ -1,0 +1,162 @@
+"""Which columns of a file hold phone numbers: by the campaign's word, or by their headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from acd.dialer.lead_files import LeadFile
+from acd.errors import BadLeadFile, Problem
+from acd.numbers import PhoneNumber, read_number
+from acd.rules.definition import CampaignDefinition
+
+# Words for a phone in the languages of the lists that we have met; `number` alone is too little.
+_PHONE_WORDS = (
+    "phone",
+    "telephone",
+    "tel",
+    "telno",
+    "mobile",
+    "mobilephone",
+    "cell",
+    "cellphone",
+    "msisdn",
+    "e164",
+    "telefon",
+    "telefonnummer",
+    "telefonnr",
+    "rufnummer",
+    "handy",
+    "handynummer",
+    "mobil",
+    "mobiltelefon",
+    "mobilnummer",
+    "festnetz",
+    "téléphone",
+    "portable",
+    "teléfono",
+    "móvil",
+    "celular",
+    "telefone",
+    "telemóvel",
+    "telefono",
+    "cellulare",
+    "telefoon",
+    "telefoonnummer",
+    "mobiel",
+    "telefonszám",
+    "mobilszám",
+    "telefón",
+    "číslo",
+    "puhelin",
+    "puhelinnumero",
+    "telefonnumre",
+    "τηλέφωνο",
+    "телефон",
+    "мобильный",
+    "电话",
+    "手机",
+    "電話",
+    "전화",
+)
+_PHONE_HEADER = re.compile(
+    r"^(?:(?:home|work|business|office|private|privat|geschäft|phone|mobile)\s+)?"
+    rf"(?:{'|'.join(map(re.escape, _PHONE_WORDS))})"
+    r"(?:\s+(?:number|no|nr|nummer|privat|private|geschäftlich|home|work|mobile|mobil))?\s*\d{0,2}$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnPlan:
+    """Where in a row what stands."""
+
+    number_places: tuple[int, ...]
+    """In the order in which the numbers are tried."""
+    kept: tuple[tuple[int, str], ...]
+    """Place and name of every other column."""
+
+
+def plan_columns(
+    file: LeadFile,
+    definition: CampaignDefinition,
+    *,
+    header_map: Mapping[str, str],
+    default_region: str,
+) -> ColumnPlan:
+    """Decide what the columns of a file are.
+
+    Args:
+        file: what was found out about it.
+        definition: its `header_map` and `number_columns`.
+        header_map: `--map`; wins over the definition's.
+        default_region: to recognise a first row that is data.
+
+    Raises:
+        BadLeadFile: a header that was named is missing, or no column holds numbers.
+    """
+    names = _renamed(file, {**definition.header_map, **header_map}, set(header_map))
+    if definition.number_columns:
+        places = _named_places(file, names, definition.number_columns)
+    else:
+        places = [place for place, name in enumerate(names) if _is_phone_header(name)]
+    if not places:
+        raise _no_numbers(file, default_region)
+    kept = tuple((place, name) for place, name in enumerate(names) if place not in places)
+    return ColumnPlan(number_places=tuple(places), kept=kept)
+
+
+def _folded(header: str) -> str:
+    return " ".join(re.split(r"[\s_.\-:/()]+", header.casefold())).strip()
+
+
+def _is_phone_header(name: str) -> bool:
+    return bool(_PHONE_HEADER.match(_folded(name)))
+
+
+def _renamed(file: LeadFile, header_map: Mapping[str, str], required: set[str]) -> list[str]:
+    wanted = {_folded(header): name for header, name in header_map.items()}
+    present = {_folded(header) for header in file.headers}
+    for header in required:
+        if _folded(header) not in present:
+            raise BadLeadFile(
+                Problem(
+                    f"{file.path}, --map {header}=…",
+                    "the file has no such header",
+                    f"it has {', '.join(file.headers)}",
+                )
+            )
+    return [wanted.get(_folded(header), header) for header in file.headers]
+
+
+def _named_places(file: LeadFile, names: Sequence[str], columns: Sequence[str]) -> list[int]:
+    by_name = {_folded(name): place for place, name in enumerate(names)}
+    missing = [column for column in columns if _folded(column) not in by_name]
+    if len(missing) == len(columns):
+        raise BadLeadFile(
+            Problem(
+                str(file.path),
+                f"none of the campaign's number_columns ({', '.join(columns)}) is in it",
+                f"its headers are {', '.join(file.headers)}; --map HEADER={columns[0]} maps one",
+            )
+        )
+    return [by_name[_folded(column)] for column in columns if column not in missing]
+
+
+def _no_numbers(file: LeadFile, default_region: str) -> BadLeadFile:
+    for header in file.headers:
+        if isinstance(read_number(header, default_region=default_region), PhoneNumber):
+            return BadLeadFile(
+                Problem(
+                    f"{file.path}, line {file.first_line - 1}",
+                    "the first row is a lead and no headers",
+                    "put a row with the columns' names on top, such as phone",
+                )
+            )
+    return BadLeadFile(
+        Problem(
+            str(file.path),
+            f"no header is known to hold phone numbers: {', '.join(file.headers)}",
+            "--map HEADER=phone names the column, or number_columns in campaign.toml",
+        )
+    )

@@ -1,0 +1,140 @@
+"""The rows about this machine and the settings: binding, open files, RTP ports, encryption."""
+
+from __future__ import annotations
+
+import math
+import resource
+from dataclasses import dataclass
+from importlib import metadata
+
+from acd.doctor.check import Binding, Check
+from acd.settings import RTP_PORTS_PER_LINE, Settings, Srtp, Transport, TrunkSettings
+
+FILES_PER_CALL = 2
+"""One RTP and one RTCP socket: 2.00 a call were measured."""
+SPARE_FILES = 256
+"""SIP sockets, the database, HTTP servers, logs, players."""
+_DISTRIBUTIONS = ("pjsua2", "pjsua2-python")
+_BUILD = "make setup builds a pjsua2 that holds 999 calls"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a pjsua2 was compiled for."""
+
+    version: str
+    calls: int
+    accounts: int
+
+
+def installed_binding() -> Compiled | str:
+    """The pjsua2 that the engine would use, or why there is none."""
+    try:
+        from acd.sip.limits import compiled_limits
+    except ModuleNotFoundError as error:
+        if error.name != "pjsua2":
+            raise
+        return "pjsua2 is not installed"
+    except ImportError as error:  # a shared library that it needs is missing
+        return f"pjsua2 cannot be loaded: {error}"
+    limits = compiled_limits()
+    return Compiled(_version(), limits.calls, limits.accounts)
+
+
+def _version() -> str:
+    """The wheel's version; asking pjsua2 itself would start its library."""
+    for name in _DISTRIBUTIONS:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "of unknown version"
+
+
+def told_binding(compiled: Compiled | str) -> Binding:
+    """The part of the JSON that names the binding."""
+    return Binding() if isinstance(compiled, str) else Binding(compiled.version, compiled.calls)
+
+
+def binding_row(compiled: Compiled | str, settings: Settings) -> Check:
+    """Does the binding hold the lines and trunks that are configured?"""
+    name = "binding"
+    if isinstance(compiled, str):
+        remedy = f"{_BUILD}; pip install pjsua2-python gives one that holds 4"
+        return Check(name, False, compiled, remedy)
+    lines = sum(trunk.lines for trunk in settings.trunk)
+    trunks = len(settings.trunk)
+    detail = f"pjsua2 {compiled.version} holds {_many(compiled.calls, 'call')}"
+    detail += f" and {_many(compiled.accounts, 'account')}"
+    if lines > compiled.calls:
+        detail += f"; {_many(lines, 'line')} are configured"
+        return Check(name, False, detail, f"{_BUILD}; or set lines = {compiled.calls} at most")
+    if trunks > compiled.accounts:
+        detail += f"; {_many(trunks, 'trunk')} are configured"
+        return Check(name, False, detail, f"{_BUILD} and 1024 accounts")
+    tail = f" ({_BUILD})" if compiled.calls < 999 else ""
+    return Check(name, True, f"{detail}, enough for {_many(lines, 'line')}{tail}")
+
+
+def open_files_row(settings: Settings, limits: tuple[int, int] | None = None) -> Check:
+    """May this process open enough files? The engine lifts the soft limit itself at its start."""
+    soft, hard = limits or resource.getrlimit(resource.RLIMIT_NOFILE)
+    lines = sum(trunk.lines for trunk in settings.trunk)
+    needed = FILES_PER_CALL * lines + SPARE_FILES
+    allowed = math.inf if hard == resource.RLIM_INFINITY else hard
+    detail = f"{needed} needed for {_many(lines, 'line')}; soft limit {_limit(soft)}"
+    detail += f", hard limit {_limit(hard)}"
+    if allowed < needed:
+        remedy = f"raise the hard limit to {needed}: LimitNOFILE in the systemd unit or ulimit -Hn"
+        return Check("open files", False, detail, remedy)
+    raised = soft != resource.RLIM_INFINITY and soft < needed
+    return Check("open files", True, detail + (" (raised at start)" if raised else ""))
+
+
+def rtp_ports_row(trunk: TrunkSettings, settings: Settings) -> Check:
+    """Are there 2.5 RTP ports a line, counting trunks that share some of the range?"""
+    ours = _rtp_ports(trunk)
+    sharing = [other for other in settings.trunk if _overlap(_rtp_ports(other), ours)]
+    lines = sum(other.lines for other in sharing)
+    needed = math.ceil(RTP_PORTS_PER_LINE * lines)
+    ports = len(set[int]().union(*(_rtp_ports(other) for other in sharing)))
+    detail = f"{ports} in {trunk.rtp_port_min}-{trunk.rtp_port_max}, {needed} needed"
+    detail += f" for {_many(lines, 'line')}"
+    if len(sharing) > 1:
+        detail += f" of {_many(len(sharing), 'trunk')} that share them"
+    if ports >= needed:
+        return Check(f"RTP ports ({trunk.name})", True, detail)
+    remedy = f"widen rtp_port_min to rtp_port_max by {needed - ports} ports, or set fewer lines"
+    return Check(f"RTP ports ({trunk.name})", False, detail, remedy)
+
+
+def _rtp_ports(trunk: TrunkSettings) -> range:
+    return range(trunk.rtp_port_min, trunk.rtp_port_max + 1)
+
+
+def _overlap(one: range, other: range) -> bool:
+    return one.start < other.stop and other.start < one.stop
+
+
+def encryption_row(trunk: TrunkSettings) -> Check:
+    """Is what the settings promise to encrypt really out of others' reach?"""
+    name = f"encryption ({trunk.name})"
+    detail = f"SIP over {trunk.transport.upper()}, SRTP {trunk.srtp}"
+    if trunk.transport is Transport.TLS and not trunk.tls_verify:
+        detail += ": the certificate is not checked, anyone on the way can pose as the PBX"
+        return Check(name, False, detail, "set tls_verify = true, and tls_ca_file for an own CA")
+    if trunk.transport is Transport.TLS:
+        return Check(name, True, detail + ", certificate checked")
+    if trunk.srtp is Srtp.OFF:
+        return Check(name, True, detail + ": nothing is encrypted")
+    # RFC 4568 9.2: the key stands in the SDP, so it is as secret as the SIP message.
+    detail += ": its keys travel in clear text"
+    return Check(name, trunk.srtp is not Srtp.REQUIRED, detail, 'set transport = "tls"')
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _limit(limit: int) -> str:
+    return "unlimited" if limit == resource.RLIM_INFINITY else str(limit)

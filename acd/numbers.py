@@ -1,0 +1,264 @@
+"""Phone numbers: reading what people write, E.164, time zones, how a PBX wants them written.
+
+Standing on the `phonenumbers` library's metadata. Nothing is guessed: what a spreadsheet has
+damaged, or what holds letters, is refused with a reason.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, PhoneNumberType, shortnumberinfo
+from phonenumbers import timezone as phone_zones
+
+EVERYWHERE_EMERGENCY = frozenset({"112", "911", "999"})
+"""Never dialed whatever the region: 3GPP TS 22.101 10.1.1 has a mobile network treat these
+as emergency calls wherever it is."""
+
+
+class NumberKind(StrEnum):
+    """What a number's range is for."""
+
+    FIXED = "fixed"
+    MOBILE = "mobile"
+    FIXED_OR_MOBILE = "fixed_or_mobile"
+    VOIP = "voip"
+    PERSONAL = "personal"
+    TOLL_FREE = "toll_free"
+    SHARED_COST = "shared_cost"
+    PREMIUM = "premium"
+    PAGER = "pager"
+    COMPANY = "company"
+    VOICEMAIL = "voicemail"
+    UNKNOWN = "unknown"
+
+
+_KINDS = {
+    PhoneNumberType.FIXED_LINE: NumberKind.FIXED,
+    PhoneNumberType.MOBILE: NumberKind.MOBILE,
+    PhoneNumberType.FIXED_LINE_OR_MOBILE: NumberKind.FIXED_OR_MOBILE,
+    PhoneNumberType.VOIP: NumberKind.VOIP,
+    PhoneNumberType.PERSONAL_NUMBER: NumberKind.PERSONAL,
+    PhoneNumberType.TOLL_FREE: NumberKind.TOLL_FREE,
+    PhoneNumberType.SHARED_COST: NumberKind.SHARED_COST,
+    PhoneNumberType.PREMIUM_RATE: NumberKind.PREMIUM,
+    PhoneNumberType.PAGER: NumberKind.PAGER,
+    PhoneNumberType.UAN: NumberKind.COMPANY,
+    PhoneNumberType.VOICEMAIL: NumberKind.VOICEMAIL,
+    PhoneNumberType.UNKNOWN: NumberKind.UNKNOWN,
+}
+
+COSTLY = frozenset({NumberKind.PREMIUM, NumberKind.SHARED_COST})
+
+
+class NumberRule(StrEnum):
+    """Why a text is not a number that we take; the ids appear in reject files and logs."""
+
+    EMPTY = "empty"
+    DAMAGED = "damaged"
+    LETTERS = "letters"
+    EXTENSION = "extension"
+    EMERGENCY = "emergency"
+    SHORT_CODE = "short_code"
+    PREMIUM = "premium"
+    REGION = "region"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneNumber:
+    """A valid number."""
+
+    e164: str
+    """`+` and digits."""
+    region: str
+    """ISO 3166; empty where the number belongs to no region (+800 and the like)."""
+    kind: NumberKind
+    zones: tuple[str, ...]
+    """IANA names, all that its range may lie in; empty where nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRefused:
+    """Why a text was not taken; `why` goes on from "it …" and holds no number."""
+
+    rule: NumberRule
+    why: str
+
+
+_SCIENTIFIC = re.compile(r"^[+-]?\d+(?:[.,]\d+)?[eE]\+?\d+$")
+_DECIMAL = re.compile(r"^\d{6,}[.,]0+$")
+_EXTENSION = re.compile(
+    r"(?:;?\s*(?:ext|extn|extension|dw|durchwahl|kl|klappe|x)[.:=]?\s*\d+)\s*$", re.IGNORECASE
+)
+_STRONG_SPLIT = re.compile(
+    r"[\r\n;|&]+|\s+(?=\+)|\s+(?:or|and|oder|und|ou|et|o|y|e|oppure)\s+", re.IGNORECASE
+)
+_WEAK_SPLIT = re.compile(r"[/,]|\s{2,}")
+_MAX_CHARACTERS = 60
+
+
+def plain(text: str) -> str:
+    """The text with full-width and other decimal digits as ASCII, without invisible signs."""
+    folded = unicodedata.normalize("NFKC", text)
+    characters = []
+    for character in folded:
+        if character.isascii():
+            characters.append(character)
+        elif (digit := unicodedata.decimal(character, None)) is not None:
+            characters.append(str(digit))
+        elif unicodedata.category(character) not in ("Cf", "Cc"):
+            characters.append(character)
+    # A leading apostrophe is a spreadsheet's sign for "this is text".
+    return "".join(characters).strip().removeprefix("'").strip()
+
+
+def digits_of(text: str) -> str:
+    """Its digits alone."""
+    return "".join(character for character in text if character.isdigit())
+
+
+def read_number(text: str, *, default_region: str) -> PhoneNumber | NumberRefused:
+    """Read one number as people write it.
+
+    Args:
+        text: one number; see `split_cell` for cells that hold several.
+        default_region: ISO 3166 region in which a national number is read.
+    """
+    cleaned = plain(text)
+    refused = _refuse_by_look(cleaned, default_region)
+    if refused is not None:
+        return refused
+    try:
+        number = phonenumbers.parse(cleaned, default_region)
+    except phonenumbers.NumberParseException:
+        return NumberRefused(rule=NumberRule.INVALID, why="is not a phone number")
+    if number.extension:
+        return _HAS_EXTENSION
+    if not phonenumbers.is_valid_number(number):
+        return _why_invalid(number, default_region)
+    return PhoneNumber(
+        e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),
+        region=_region(number),
+        kind=_KINDS.get(phonenumbers.number_type(number), NumberKind.UNKNOWN),
+        zones=_zones(number),
+    )
+
+
+_HAS_EXTENSION = NumberRefused(
+    rule=NumberRule.EXTENSION, why="has an extension, which cannot be dialed from outside"
+)
+
+
+def _refuse_by_look(cleaned: str, default_region: str) -> NumberRefused | None:
+    if not cleaned:
+        return NumberRefused(rule=NumberRule.EMPTY, why="is empty")
+    if len(cleaned) > _MAX_CHARACTERS:
+        return NumberRefused(rule=NumberRule.INVALID, why="is too long for a phone number")
+    if _SCIENTIFIC.match(cleaned) or _DECIMAL.match(cleaned):
+        return NumberRefused(
+            rule=NumberRule.DAMAGED,
+            why="was turned into a decimal number by a spreadsheet, and digits may be lost",
+        )
+    if is_emergency(digits_of(cleaned), (default_region,)):
+        return NumberRefused(rule=NumberRule.EMERGENCY, why="is an emergency number")
+    if _EXTENSION.search(cleaned):
+        return _HAS_EXTENSION
+    body = re.sub(r"^tel:", "", cleaned, flags=re.IGNORECASE)
+    body = re.sub(r";phone-context=\+\d+$", "", body, flags=re.IGNORECASE)
+    if any(character.isalpha() for character in body):
+        return NumberRefused(rule=NumberRule.LETTERS, why="holds letters")
+    return None
+
+
+def _why_invalid(number: phonenumbers.PhoneNumber, default_region: str) -> NumberRefused:
+    region = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    national = phonenumbers.national_significant_number(number)
+    if is_emergency(national, (default_region, region)):
+        return NumberRefused(rule=NumberRule.EMERGENCY, why="is an emergency number")
+    if shortnumberinfo.is_possible_short_number(number) and len(national) <= 6:
+        return NumberRefused(rule=NumberRule.SHORT_CODE, why="is a short code")
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason == phonenumbers.ValidationResult.TOO_SHORT:
+        return NumberRefused(rule=NumberRule.INVALID, why="is too short for its region")
+    if reason == phonenumbers.ValidationResult.TOO_LONG:
+        return NumberRefused(rule=NumberRule.INVALID, why="is too long for its region")
+    return NumberRefused(rule=NumberRule.INVALID, why="lies in no number range of its region")
+
+
+def _region(number: phonenumbers.PhoneNumber) -> str:
+    region = phonenumbers.region_code_for_number(number) or ""
+    return "" if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY else region
+
+
+@lru_cache(maxsize=4096)
+def _known_zones(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(name for name in names if name != phone_zones.UNKNOWN_TIMEZONE))
+
+
+def _zones(number: phonenumbers.PhoneNumber) -> tuple[str, ...]:
+    return _known_zones(tuple(phone_zones.time_zones_for_number(number)))
+
+
+def is_emergency(digits: str, regions: Iterable[str]) -> bool:
+    """Whether `digits` reach an emergency service in one of the regions, or anywhere."""
+    if not digits or len(digits) > 6:
+        return False
+    return digits in EVERYWHERE_EMERGENCY or any(
+        shortnumberinfo.connects_to_emergency_number(digits, region) for region in regions
+    )
+
+
+def begins_like_emergency(digits: str, regions: Iterable[str]) -> bool:
+    """Whether a PBX that dials digit by digit would reach help before the end of `digits`."""
+    return digits.isdigit() and any(
+        shortnumberinfo.connects_to_emergency_number(digits, region) for region in regions
+    )
+
+
+def split_cell(text: str, *, default_region: str) -> list[str]:
+    """The numbers that stand in one cell, as written.
+
+    A slash or a comma also groups the digits of one number (01/505641), so it divides only
+    where every part is a valid number of its own.
+    """
+    parts: list[str] = []
+    for piece in _STRONG_SPLIT.split(
+        text if text.lower().startswith("tel:") else plain_lines(text)
+    ):
+        weak = [part for part in _WEAK_SPLIT.split(piece) if part.strip()]
+        if len(weak) > 1 and all(
+            isinstance(read_number(part, default_region=default_region), PhoneNumber)
+            for part in weak
+        ):
+            parts.extend(weak)
+        elif piece.strip():
+            parts.append(piece)
+    return [part.strip() for part in parts]
+
+
+def plain_lines(text: str) -> str:
+    """`plain` for each line of a cell."""
+    return "\n".join(plain(line) for line in text.splitlines())
+
+
+DIAL_PREFIXES = {"+": "+", "00": "00", "digits": ""}
+"""`NumberFormat` of the settings → what stands in front of the country code."""
+
+
+def dial_string(e164: str, number_format: str, prefix: str = "") -> str:
+    """A number as a trunk's PBX wants it: `prefix`, then the number in its format."""
+    return f"{prefix}{DIAL_PREFIXES[number_format]}{e164.removeprefix('+')}"
+
+
+def masked(e164: str) -> str:
+    """For logs and messages: the country and the last two digits."""
+    digits = digits_of(e164)
+    shown = 5 if len(digits) >= 10 else 2
+    return f"+{digits[:shown]}…{digits[-2:]}" if len(digits) > 4 else "…"

@@ -1,0 +1,187 @@
+"""What a campaign is told (`campaign.toml`), as frozen, validated tables.
+
+Reading the file is `acd.dialer.campaigns`; SQL keeps a copy of every version that ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    field_validator,
+    model_validator,
+)
+
+from acd.rules.dispositions import DEFAULT_RULES, Disposition, RetryAction, RetryRule
+from acd.rules.hours import CallingHours, Window
+
+
+class DialMode(StrEnum):
+    """How many calls are started for the agents at hand."""
+
+    PROGRESSIVE = "progressive"
+    """One call for one ready agent."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _window(value: object) -> Window:
+    if isinstance(value, Window):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('a window is written "09:00-20:00"')  # noqa: TRY004 - pydantic's way
+    return Window.parse(value)
+
+
+WindowText = Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)]
+_DAY = (Window(10 * 60, 13 * 60), Window(14 * 60, 20 * 60))
+
+
+class HoursTable(_Table):
+    """`[calling_hours]`: windows of local time a weekday, and days without any.
+
+    The default is the strictest of the rules that we know (France's decree in force since
+    1 March 2023: Monday to Friday 10:00-13:00 and 14:00-20:00, no weekends, no public
+    holidays). It lies inside those of the US (47 CFR 64.1200: 8-21), Canada (9:00-21:30,
+    weekends 10-18) and Germany (BNetzA: 8-20, not on Sundays).
+    """
+
+    monday: tuple[WindowText, ...] = _DAY
+    tuesday: tuple[WindowText, ...] = _DAY
+    wednesday: tuple[WindowText, ...] = _DAY
+    thursday: tuple[WindowText, ...] = _DAY
+    friday: tuple[WindowText, ...] = _DAY
+    saturday: tuple[WindowText, ...] = ()
+    sunday: tuple[WindowText, ...] = ()
+    holidays: tuple[date, ...] = ()
+
+    def hours(self) -> CallingHours:
+        """As the pure rules want them."""
+        weekdays = (
+            self.monday,
+            self.tuesday,
+            self.wednesday,
+            self.thursday,
+            self.friday,
+            self.saturday,
+            self.sunday,
+        )
+        return CallingHours(weekdays, frozenset(self.holidays))
+
+    @model_validator(mode="after")
+    def _never_closed_for_good(self) -> HoursTable:
+        if not any(self.hours().weekdays):
+            raise ValueError("no day of the week has a window, so nobody could ever be called")
+        return self
+
+
+class CallerIdTable(_Table):
+    """`[caller_id]`: what the called person's phone shows."""
+
+    number: Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")]
+    display_name: Annotated[str, Field(max_length=64, pattern=r'^[^\r\n"\\<>]*$')] = ""
+
+
+TransferTarget = Annotated[str, Field(pattern=r"^[A-Za-z0-9+][A-Za-z0-9._-]{0,31}$")]
+
+
+class AgentsTable(_Table):
+    """`[agents]`: who gets the answered people: fixed extensions, or a queue of the PBX."""
+
+    extensions: tuple[TransferTarget, ...] = ()
+    handle_seconds: Annotated[float, Field(gt=0, le=86400)] = 180.0
+    """Talk and wrap-up together, where no feed tells when an agent is ready again."""
+    queue: TransferTarget | Literal[""] = ""
+    slots: Annotated[int, Field(ge=0, le=999)] = 0
+    """How many people the queue's agents take at a time."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> AgentsTable:
+        if bool(self.extensions) == bool(self.queue):
+            raise ValueError('give either extensions = ["201", …] or queue = "sales"')
+        if self.queue and not self.slots:
+            raise ValueError("a queue needs slots: how many people its agents take at a time")
+        if len(set(self.extensions)) != len(self.extensions):
+            raise ValueError("an extension is listed twice in extensions")
+        return self
+
+
+class DncTable(_Table):
+    """`[dnc]`: lists that must be there and fresh.
+
+    Every list made for all campaigns, and those made for this one, hold without being named.
+    """
+
+    required_lists: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")], ...] = ()
+    max_age_days: Annotated[int, Field(ge=1, le=3660)] = 31
+    """47 CFR 64.1200(c)(2)(i)(D) and the CRTC's rules: a copy not older than 31 days."""
+    when_stale: Literal["block", "alarm"] = "block"
+
+
+class CampaignDefinition(_Table):
+    """The whole `campaign.toml`."""
+
+    trunk: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")] = ""
+    """Name of a `[[trunk]]`; empty: the first one."""
+    dial_mode: DialMode = DialMode.PROGRESSIVE
+    agents: AgentsTable
+    caller_id: CallerIdTable | None = None
+    wait_limit_seconds: Annotated[float, Field(gt=0, le=30)] = 2.0
+    """From the answer to the agent; longer is an abandoned call (16 CFR 310.4(b)(1)(iv))."""
+    abandon_message: Path | None = None
+    """WAV, 8 kHz mono 16-bit PCM, heard by an abandoned person; absolute once loaded."""
+    ring_timeout_seconds: Annotated[float, Field(ge=15, le=180)] | None = None
+    """None: the trunk's. At least 15 s: 16 CFR 310.4(b)(4)(ii)."""
+    calling_hours: HoursTable = HoursTable()
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 4
+    """In all; France allows 4 in 30 days."""
+    max_attempts_per_day: Annotated[int, Field(ge=1, le=100)] = 3
+    """In any 24 hours, so in any calendar day too (BNetzA: 3 a day; Florida: 3 in 24 hours)."""
+    gap_seconds: Annotated[int, Field(ge=0, le=366 * 86400)] = 7200
+    """From the end of one attempt to the start of the next."""
+    retry: Mapping[Disposition, RetryRule] = Field(default_factory=dict)
+    """Rules that differ from `DEFAULT_RULES`."""
+    default_region: Annotated[str, Field(pattern=r"^([A-Z]{2})?$")] = ""
+    """ISO 3166 region of national numbers; empty: the installation's."""
+    number_columns: tuple[str, ...] = ()
+    """Headers (after `header_map`) that hold numbers, in the order in which they are tried."""
+    header_map: Mapping[str, str] = Field(default_factory=dict)
+    """Header in the file → name of the column here."""
+    dnc: DncTable = DncTable()
+
+    @field_validator("dial_mode", mode="before")
+    @classmethod
+    def _modes_so_far(cls, value: object) -> object:
+        if value not in [str(mode) for mode in DialMode]:
+            raise ValueError('only "progressive" can be dialed so far')
+        return value
+
+    @field_validator("retry")
+    @classmethod
+    def _nobody_is_redialed_blindly(
+        cls, rules: Mapping[Disposition, RetryRule]
+    ) -> Mapping[Disposition, RetryRule]:
+        for disposition in (Disposition.UNKNOWN, Disposition.UNWANTED):
+            rule = rules.get(disposition)
+            if rule and rule.action not in (RetryAction.CLOSE, RetryAction.REVIEW):
+                raise ValueError(f"{disposition} leads are never redialed: close or review them")
+        return rules
+
+    def rule_for(self, disposition: Disposition) -> RetryRule:
+        """The retry rule in force."""
+        return self.retry.get(disposition, DEFAULT_RULES[disposition])
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for SQL; `CampaignDefinition.model_validate` reads them back."""
+        return self.model_dump(mode="json")

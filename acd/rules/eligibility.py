@@ -1,0 +1,182 @@
+"""May this lead be dialed now, and if not, why and when: pure, the only judge of it.
+
+The store narrows candidates down in SQL, for speed; what it finds still passes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from acd.rules.definition import CampaignDefinition
+from acd.rules.dispositions import DAY
+from acd.rules.hours import is_open, next_open
+
+
+class LeadState(StrEnum):
+    """Where a lead stands in its campaign."""
+
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    """In an engine's hopper, or being dialed."""
+    REVIEW = "review"
+    CLOSED = "closed"
+
+
+class Rule(StrEnum):
+    """What can keep a lead from being dialed; the ids appear in SQL, logs and answers."""
+
+    LEAD_STATE = "lead_state"
+    NUMBERS = "numbers"
+    DNC = "dnc"
+    DNC_LIST_STALE = "dnc_list_stale"
+    ATTEMPTS = "attempts"
+    RETRY_WAIT = "retry_wait"
+    GAP = "gap"
+    ATTEMPTS_PER_DAY = "attempts_per_day"
+    CALLING_HOURS = "calling_hours"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadSnapshot:
+    """Everything that eligibility looks at; `recent_starts` covers the last 24 hours."""
+
+    state: LeadState
+    zones: Sequence[str]
+    """Of the number that is tried next."""
+    has_usable_number: bool
+    on_dnc: bool
+    """Any of the lead's numbers is listed: the person asked, not the number."""
+    stale_dnc_lists: Sequence[str]
+    attempts: int
+    next_attempt_at: datetime
+    last_ended_at: datetime | None
+    recent_starts: Sequence[datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One rule's word on one lead."""
+
+    rule: Rule
+    passed: bool
+    detail: str
+    passes_at: datetime | None = None
+    """When the rule stops blocking by itself; None: it does not, or it passes already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All rules' words, and the earliest moment at which none of them blocks."""
+
+    checks: tuple[Check, ...]
+    dialable_at: datetime | None
+
+    @property
+    def eligible(self) -> bool:
+        """May be dialed now."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def blocking(self) -> tuple[Check, ...]:
+        """The rules that do not let the lead go."""
+        return tuple(check for check in self.checks if not check.passed)
+
+
+def judge(lead: LeadSnapshot, definition: CampaignDefinition, now: datetime) -> Verdict:
+    """Ask every rule; nothing is decided anywhere else."""
+    lasting = _lasting_checks(lead, definition)
+    waits = _waiting_checks(lead, definition, now)
+    hours = _hours_check(lead, definition, now)
+    dialable_at = None
+    if all(check.passed for check in lasting):
+        earliest = max([now, *(check.passes_at for check in waits if check.passes_at)])
+        dialable_at = next_open(definition.calling_hours.hours(), lead.zones, earliest)
+    return Verdict(checks=(*lasting, *waits, hours), dialable_at=dialable_at)
+
+
+def _lasting_checks(lead: LeadSnapshot, definition: CampaignDefinition) -> list[Check]:
+    """Rules that no waiting satisfies."""
+    return [
+        Check(
+            rule=Rule.LEAD_STATE,
+            passed=lead.state is LeadState.WAITING,
+            detail=f"the lead is {lead.state}",
+        ),
+        Check(
+            rule=Rule.NUMBERS,
+            passed=lead.has_usable_number,
+            detail="a number can be dialed" if lead.has_usable_number else "no usable number",
+        ),
+        Check(
+            rule=Rule.DNC,
+            passed=not lead.on_dnc,
+            detail="on a do-not-call list" if lead.on_dnc else "on no do-not-call list",
+        ),
+        Check(
+            rule=Rule.DNC_LIST_STALE,
+            passed=not lead.stale_dnc_lists,
+            detail=_stale_detail(lead.stale_dnc_lists),
+        ),
+        Check(
+            rule=Rule.ATTEMPTS,
+            passed=lead.attempts < definition.max_attempts,
+            detail=f"{lead.attempts} of {definition.max_attempts} attempts used",
+        ),
+    ]
+
+
+def _stale_detail(names: Sequence[str]) -> str:
+    if not names:
+        return "the required do-not-call lists are there and fresh"
+    return f"missing or too old: {', '.join(names)}"
+
+
+def _waiting_checks(
+    lead: LeadSnapshot, definition: CampaignDefinition, now: datetime
+) -> list[Check]:
+    """Rules that pass once time has gone by."""
+    gap_over = None
+    if lead.last_ended_at is not None:
+        gap_over = lead.last_ended_at + timedelta(seconds=definition.gap_seconds)
+    return [
+        _wait(Rule.RETRY_WAIT, lead.next_attempt_at, now, "the retry rule's wait"),
+        _wait(Rule.GAP, gap_over, now, f"{definition.gap_seconds} s between attempts"),
+        _wait(
+            Rule.ATTEMPTS_PER_DAY,
+            _day_frees_at(lead.recent_starts, definition.max_attempts_per_day),
+            now,
+            f"{definition.max_attempts_per_day} attempts in 24 hours",
+        ),
+    ]
+
+
+def _day_frees_at(starts: Sequence[datetime], limit: int) -> datetime | None:
+    """When the last 24 hours will hold fewer than `limit` attempts."""
+    newest_first = sorted(starts, reverse=True)
+    return newest_first[limit - 1] + DAY if len(newest_first) >= limit else None
+
+
+def _wait(rule: Rule, until: datetime | None, now: datetime, what: str) -> Check:
+    if until is None or until <= now:
+        return Check(rule=rule, passed=True, detail=what)
+    return Check(rule=rule, passed=False, detail=what, passes_at=until)
+
+
+def _hours_check(lead: LeadSnapshot, definition: CampaignDefinition, now: datetime) -> Check:
+    hours = definition.calling_hours.hours()
+    if not lead.zones:
+        return Check(
+            rule=Rule.CALLING_HOURS, passed=False, detail="the number's time zone is unknown"
+        )
+    zones = ", ".join(lead.zones)
+    if is_open(hours, lead.zones, now):
+        return Check(rule=Rule.CALLING_HOURS, passed=True, detail=f"open in {zones}")
+    return Check(
+        rule=Rule.CALLING_HOURS,
+        passed=False,
+        detail=f"closed in {zones}",
+        passes_at=next_open(hours, lead.zones, now),
+    )

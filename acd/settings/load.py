@@ -1,0 +1,194 @@
+"""Reads `acd.toml`, the environment and the password files, and reports all that is wrong.
+
+Secrets are put into the tables before pydantic sees them and are `SecretStr` from then on;
+pydantic's own errors, which carry their input, never leave this module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping, MutableMapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from acd.errors import BadSettings, Problem
+from acd.settings.cross import cross_check
+from acd.settings.tables import Settings
+from acd.settings.wording import Finding, Loc, Places, find_key_lines, findings
+
+_Raw = MutableMapping[str, Any]
+_SECRETS = {"trunk": "password", "metrics": "token", "api": "token"}
+_PATHS = frozenset({"password_file", "token_file", "tls_ca_file", "campaigns_folder"})
+_SQLITE = "sqlite:///"
+_STAND_IN = "x"
+"""Lets the other checks run; settings that hold one are never returned."""
+
+
+def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Read and check `acd.toml` and what it points to; file names in it start at its folder.
+
+    Raises:
+        BadSettings: with one problem for each wrong value.
+    """
+    text = _read(path)
+    raw = _parse(path, text)
+    places = Places(path, find_key_lines(text))
+    _resolve_paths(raw, path.absolute().parent)
+    wrong = list(_fill_secrets(raw, environ))
+    settings, invalid = _validate(raw)
+    wrong += invalid
+    if settings is not None:
+        wrong += _news(cross_check(settings), wrong)
+    if wrong or settings is None:
+        wrong.sort(key=lambda finding: places.line(finding.loc))
+        raise BadSettings([places.problem(finding) for finding in wrong])
+    return settings
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        what, remedy = "this file does not exist", f"cp acd.example.toml {path}, then edit it"
+    except UnicodeDecodeError as error:
+        what, remedy = f"byte {error.start} is not UTF-8", "save the file as UTF-8"
+    except OSError as error:
+        what, remedy = f"cannot be read: {error.strerror}", ""
+    raise BadSettings(Problem(str(path), what, remedy))
+
+
+def _parse(path: Path, text: str) -> _Raw:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason, _, place = str(error).rpartition(" (at ")
+    where = f"{path}: {place.removesuffix(')')}" if place else str(path)
+    what = f"is not TOML: {reason[:1].lower()}{reason[1:]}"
+    raise BadSettings(Problem(where, what, 'text stands in quotes: domain = "pbx.example.com"'))
+
+
+def _with_locs(raw: _Raw) -> Iterator[tuple[Loc, _Raw]]:
+    """Every table in the file, whatever shape the file has."""
+    yield (), raw
+    for name, value in raw.items():
+        for index, table in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(table, dict):
+                yield ((name, index) if isinstance(value, list) else (name,)), table
+
+
+def _resolve_paths(raw: _Raw, folder: Path) -> None:
+    for loc, table in _with_locs(raw):
+        for key in _PATHS & table.keys():
+            if isinstance(table[key], str):
+                table[key] = str(folder / Path(table[key]).expanduser())
+        if loc == ():
+            table.setdefault("campaigns_folder", str(folder / "campaigns"))
+            table.setdefault("store", {})
+    store = raw["store"]
+    if isinstance(store, dict):
+        url = store.setdefault("url", "sqlite:///acd.sqlite")
+        if isinstance(url, str) and url.startswith(_SQLITE) and url != _SQLITE:
+            store["url"] = _SQLITE + str(folder / url.removeprefix(_SQLITE))
+
+
+def _fill_secrets(raw: _Raw, environ: Mapping[str, str]) -> Iterator[Finding]:
+    for loc, table in _with_locs(raw):
+        key = _SECRETS.get(str(loc[0])) if loc else None
+        if key is None:
+            continue
+        if table.pop(key, None) is not None:
+            yield Finding(
+                (*loc, key),
+                f"a {key} does not belong into this file",
+                f'put it into a file of mode 0600 and write {key}_file = "FILE", '
+                f'or into the environment and write {key}_env = "ACD_{key.upper()}"',
+            )
+        try:
+            table[key] = SecretStr(_secret(table, key, environ))
+        except _UnusableError as error:
+            table[key] = SecretStr(_STAND_IN)
+            yield Finding((*loc, error.key), error.what, error.remedy)
+
+
+class _UnusableError(Exception):
+    def __init__(self, key: str, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.key, self.what, self.remedy = key, what, remedy
+
+
+def _secret(table: _Raw, key: str, environ: Mapping[str, str]) -> str:
+    """The password or token that a table points to; empty where it points to none."""
+    in_env, in_file = f"{key}_env", f"{key}_file"
+    name, file = table.get(in_env, ""), table.get(in_file, "")
+    if name and file:
+        raise _UnusableError(in_env, f"{in_file} is set too", f"keep one: {in_env} or {in_file}")
+    if file and isinstance(file, str):
+        return _secret_from_file(Path(file), in_file)
+    if not name or not isinstance(name, str) or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+        return ""  # Nothing, or something that validation refuses without showing it.
+    if not environ.get(name):
+        state = "is empty" if name in environ else "is not set"
+        what = f"the environment variable {name} {state}"
+        raise _UnusableError(
+            in_env, what, f"set it for the process that runs acd, or use {in_file}"
+        )
+    return environ[name]
+
+
+def _secret_from_file(path: Path, key: str) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            text = file.read(4096)
+    except OSError as error:
+        raise _UnusableError(key, f"{path} cannot be read: {error.strerror}", "") from None
+    except UnicodeDecodeError:
+        raise _UnusableError(key, f"{path} is not UTF-8 text", "save it as UTF-8") from None
+    if mode & 0o077:
+        what = f"{path} can be read by other users (mode {mode:04o})"
+        raise _UnusableError(key, what, f"chmod 600 {path}")
+    lines = text.splitlines()
+    if len(lines) != 1 or not lines[0].strip():
+        what = f"{path} has {len(lines)} lines" if len(lines) > 1 else f"{path} is empty"
+        raise _UnusableError(key, what, "allowed: one line, with nothing else in it")
+    return lines[0]
+
+
+def _validate(raw: _Raw) -> tuple[Settings | None, list[Finding]]:
+    """The settings, and what is wrong in them; then the settings are only good for cross checks."""
+    try:
+        return Settings.model_validate(raw), []
+    except ValidationError as error:
+        wrong = list(findings(error))
+        locs = [detail["loc"] for detail in error.errors(include_input=False)]
+    try:
+        return Settings.model_validate(_mended(raw, locs)), wrong
+    except ValidationError:
+        return None, wrong
+
+
+def _mended(raw: _Raw, wrong: list[Loc]) -> _Raw:
+    """The tables with defaults in place of wrong values, so that the rest can be checked."""
+    mended = deepcopy(raw)
+    for loc in wrong:
+        depth = min(2 if loc[0] == "trunk" else 1, len(loc) - 1)
+        table: Any = mended
+        for part in loc[:depth]:
+            table = table[part]
+        if isinstance(table, dict):
+            key = str(loc[depth])
+            table.pop(key, None)
+            table.update({key: _STAND_IN} if key in {"domain", "user"} else {})
+    return mended
+
+
+def _news(found: Iterator[Finding], known: list[Finding]) -> list[Finding]:
+    """What is not already reported for the same key."""
+    locs = {finding.loc for finding in known}
+    return [finding for finding in found if finding.loc not in locs]

@@ -1,0 +1,297 @@
+"""The tables of `acd.toml`: every key with its type, its range and its default.
+
+A field's `description` says what is allowed, in words for the person who edits the file; where
+there is none, `acd.settings.wording` makes it from the type and the range. `password` and
+`token` are filled by `load_settings`; in the TOML itself they are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from acd import __version__
+
+MAX_LINES = 999
+RTP_PORTS_PER_LINE = 2.5
+"""Two a call, and room: with a range that is nearly full pjsua gives up after 100 busy pairs."""
+
+
+class Transport(StrEnum):
+    """How SIP reaches the PBX."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+
+class Srtp(StrEnum):
+    """Whether the media is encrypted."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class Codec(StrEnum):
+    """G.711, the two laws."""
+
+    PCMA = "PCMA"
+    PCMU = "PCMU"
+
+
+class NumberFormat(StrEnum):
+    """How a phone number is written for the PBX."""
+
+    PLUS = "+"
+    """+431505641"""
+    DOUBLE_ZERO = "00"
+    """00431505641"""
+    DIGITS = "digits"
+    """431505641, behind `number_prefix`"""
+
+
+def _known_region(region: str) -> str:
+    if region not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("is no region that has phone numbers")
+    return region
+
+
+def _an_address(address: str) -> str:
+    try:
+        ip_address(address)
+    except ValueError:
+        raise ValueError("is no IP address") from None
+    return address
+
+
+def _address_or_nothing(address: str) -> str:
+    return address and _an_address(address)
+
+
+def _listen_address(address: str) -> str:
+    return address if address == "localhost" else _an_address(address)
+
+
+def _each_once(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    if len(set(codecs)) < len(codecs):
+        raise ValueError("names a codec twice")
+    return codecs
+
+
+def _database_url(url: str) -> str:
+    if not re.fullmatch(r"sqlite:///[^?]+|postgresql://[^/]*/[^/]+", url):
+        raise ValueError("is no database that acd can use")
+    return url
+
+
+def _not_empty(trunks: tuple[TrunkSettings, ...]) -> tuple[TrunkSettings, ...]:
+    if not trunks:
+        raise ValueError("names no trunk")
+    return trunks
+
+
+# Strict: `lines = true` is 1 and `register = "no"` is False to a lenient reader.
+Flag = Annotated[bool, Field(strict=True)]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Port = Annotated[Whole, Field(ge=1, le=65535)]
+PortOrAny = Annotated[Whole, Field(ge=0, le=65535)]
+Region = Annotated[
+    str,
+    AfterValidator(_known_region),
+    Field(description='a two-letter ISO 3166 region in capitals, e.g. "AT", "DE" or "GB"'),
+]
+HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
+PRINTABLE = r"[^\x00-\x1f\x7f]*"
+"""No line breaks: the value goes into a SIP header."""
+HIDDEN = {"hidden": True}
+"""A wrong value of this key is not shown: somebody may have written the password itself."""
+
+EnvironmentName = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Z_][A-Z0-9_]*)?$",
+        description="the name of an environment variable: capitals, digits and _",
+        json_schema_extra=HIDDEN,
+    ),
+]
+
+
+class Table(BaseModel):
+    """A frozen table that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class TrunkSettings(Table):
+    """One `[[trunk]]`: a SIP account with capacity."""
+
+    name: str = Field(
+        default="main",
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
+    )
+    domain: str = Field(
+        pattern=f"^{HOST}$",
+        description='a host name or address, with its port if unusual, e.g. "pbx.example.com"',
+    )
+    outbound_proxy: str = Field(
+        default="", pattern=f"^({HOST})?$", description='"host" or "host:port" without sip:'
+    )
+    """The first hop of every request."""
+    user: str = Field(
+        pattern=r"^[A-Za-z0-9_.!~*'()&=+$,;?/%-]+$",  # RFC 3261 25.1: the user part
+        description="the account's user part, without sip: and without @domain",
+    )
+    auth_user: str = Field(
+        default="", pattern=f"^{PRINTABLE}$", description="the digest user name, on one line"
+    )
+    """Digest user name where it differs from `user`."""
+    password_env: EnvironmentName = ""
+    password_file: Path | None = None
+    password: SecretStr = SecretStr("")
+    """Filled by `load_settings` from `password_env` or `password_file`; refused in the TOML."""
+    realm_check: Flag = False
+    """True: answer only challenges whose realm is `domain`."""
+    register_account: Flag = Field(default=True, alias="register")
+    register_expiry_seconds: Whole = Field(default=300, ge=60, le=86400)
+    transport: Transport = Transport.UDP
+    tls_verify: Flag = True
+    tls_ca_file: Path | None = None
+    srtp: Srtp = Srtp.OFF
+    lines: Whole = Field(default=30, ge=1, le=MAX_LINES)
+    calls_per_second: Number = Field(default=5.0, gt=0, le=200)
+    ring_timeout_seconds: Number = Field(default=25.0, ge=15, le=180)
+    """At least 15 s: 16 CFR 310.4(b)(4)(ii) and Ofcom ask for 15 seconds or four rings."""
+    codecs: Annotated[
+        tuple[Codec, ...],
+        AfterValidator(_each_once),
+        Field(min_length=1, description='a list in order of preference, of "PCMA" and "PCMU"'),
+    ] = (Codec.PCMA, Codec.PCMU)
+    rtp_port_min: Port = 20000
+    rtp_port_max: Port = 29999
+    bind_address: Annotated[
+        str, AfterValidator(_address_or_nothing), Field(description="an IP address of this machine")
+    ] = ""
+    """Local address for SIP and RTP; empty: the one that routes to the PBX."""
+    bind_port: PortOrAny = 0
+    """Local SIP port; 0: any free one."""
+    public_address: Annotated[
+        str, AfterValidator(_address_or_nothing), Field(description="an IP address")
+    ] = ""
+    """Address written into SIP and SDP where it differs from `bind_address`."""
+    user_agent: str = Field(
+        default=f"acd/{__version__}",
+        min_length=1,
+        pattern=f"^{PRINTABLE}$",
+        description="text on one line",
+    )
+    assert_identity: Flag = False
+    """Send the caller ID in P-Asserted-Identity too (RFC 3325)."""
+    number_format: NumberFormat = NumberFormat.PLUS
+    number_prefix: str = Field(
+        default="", pattern=r"^[0-9*#]*$", description="digits, * or #, e.g. for an outside line"
+    )
+
+    @property
+    def rtp_ports(self) -> int:
+        """How many UDP ports the RTP range has."""
+        return self.rtp_port_max - self.rtp_port_min + 1
+
+
+class StoreSettings(Table):
+    """`[store]`."""
+
+    url: Annotated[
+        str,
+        AfterValidator(_database_url),
+        Field(
+            description='"sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"',
+            json_schema_extra=HIDDEN,
+            repr=False,
+        ),
+    ] = "sqlite:///acd.sqlite"
+    """May carry a password: print `shown_url`."""
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password, for logs and messages."""
+        # The last @ ends the password: it may contain an @ that was not escaped.
+        return re.sub(r"(://[^:/@]*):.*@", r"\1@", self.url.partition("?")[0])
+
+
+class ListenSettings(Table):
+    """A server of ours; off loopback it needs a token."""
+
+    enabled: Flag = True
+    bind_address: Annotated[
+        str,
+        AfterValidator(_listen_address),
+        Field(description='an IP address of this machine, or "localhost"'),
+    ] = "127.0.0.1"
+    port: PortOrAny = 0
+    token_env: EnvironmentName = ""
+    token_file: Path | None = None
+    token: SecretStr = SecretStr("")
+    """Filled by `load_settings`; refused in the TOML."""
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        return self.bind_address == "localhost" or ip_address(self.bind_address).is_loopback
+
+
+class MetricsSettings(ListenSettings):
+    """`[metrics]`: where Prometheus scrapes."""
+
+    port: PortOrAny = 9464
+
+
+class ApiSettings(ListenSettings):
+    """`[api]`: agent desktops, CRMs and supervisors."""
+
+    enabled: Flag = False
+    port: PortOrAny = 8464
+
+
+class DestinationSettings(Table):
+    """`[destinations]`: what the one door lets through."""
+
+    default_region: Region = "AT"
+    """ISO 3166 region in which national numbers are read."""
+    allowed_regions: tuple[Region, ...] = ()
+    """Regions that leads may be in; empty: `default_region` only."""
+    allow: tuple[Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")], ...] = Field(
+        default=(), description='a list of numbers or extensions, e.g. ["+431505641", "600"]'
+    )
+    """Numbers or extensions let through although a rule would refuse them; never emergency."""
+
+
+class LogSettings(Table):
+    """`[log]`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(Table):
+    """The whole `acd.toml`."""
+
+    trunk: Annotated[
+        tuple[TrunkSettings, ...],
+        AfterValidator(_not_empty),
+        Field(description="one or more tables, each headed [[trunk]] with two brackets"),
+    ]
+    """The first is the default of campaigns that name none."""
+    store: StoreSettings = StoreSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    api: ApiSettings = ApiSettings()
+    destinations: DestinationSettings = DestinationSettings()
+    log: LogSettings = LogSettings()
+    campaigns_folder: Path = Path("campaigns")

@@ -1,0 +1,231 @@
+"""The only code that pjsua2 calls: it copies plain values into an inbox, and returns.
+
+With one exception nothing here calls back into pjsua, so that no pj object is changed or
+destroyed from inside its own callback; the SIP thread reads the inbox as soon as pjsua gives it
+back the word. No Python exception leaves a callback: SWIG would turn it into a C++ one that ends
+the process.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Callable
+from functools import wraps
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
+
+import pjsua2 as pj
+
+_TEMPORARILY_UNAVAILABLE = 480
+
+_Callback = TypeVar("_Callback", bound=Callable[..., None])
+
+
+class Progressed(NamedTuple):
+    """1xx to our INVITE."""
+
+    leg: int
+    at_seconds: float
+    sip_status: int
+
+
+class Answered(NamedTuple):
+    """2xx to our INVITE, the first one."""
+
+    leg: int
+    at_seconds: float
+
+
+class Over(NamedTuple):
+    """pjsua says DISCONNECTED: the dialog is over, and its slot is free again."""
+
+    leg: int
+    at_seconds: float
+    method: str
+    """Of the transaction that ended it: INVITE, BYE, or empty."""
+    sip_status: int
+    received: bool
+    """A message from the other side ended it, not a timer and not a transport error."""
+    message: str
+    """That message."""
+
+
+class ReferAnswered(NamedTuple):
+    """A final response to our REFER; 0 where its transaction timed out or its transport broke."""
+
+    leg: int
+    at_seconds: float
+    sip_status: int
+
+
+class Notified(NamedTuple):
+    """A NOTIFY came in the dialog."""
+
+    leg: int
+    at_seconds: float
+    message: str
+
+
+class Registered(NamedTuple):
+    """REGISTER was answered (or timed out: 408)."""
+
+    trunk: str
+    at_seconds: float
+    sip_status: int
+    expires_seconds: int
+
+
+class ProbeAnswered(NamedTuple):
+    """OPTIONS was answered; 0 where nothing came."""
+
+    trunk: str
+    at_seconds: float
+    sip_status: int
+    message: str
+
+
+class CallerTurnedAway(NamedTuple):
+    """An INVITE came in and was answered 480."""
+
+    trunk: str
+    at_seconds: float
+
+
+class Broken(NamedTuple):
+    """One of our own callbacks failed."""
+
+    what: str
+
+
+Seen = (
+    Progressed
+    | Answered
+    | Over
+    | ReferAnswered
+    | Notified
+    | Registered
+    | ProbeAnswered
+    | CallerTurnedAway
+    | Broken
+)
+Inbox = deque[Seen]
+
+
+def _guarded(callback: _Callback) -> _Callback:
+    @wraps(callback)
+    def guard(self: LegCall | TrunkAccount, prm: Any) -> None:
+        try:
+            callback(self, prm)
+        except Exception:  # whatever it is, it must not reach SWIG
+            self.inbox.append(Broken(traceback.format_exc()))
+
+    return guard  # type: ignore[return-value] # same signature as what it guards
+
+
+class LegCall(pj.Call):
+    """pjsua2's call behind one leg."""
+
+    def __init__(self, account: pj.Account, leg: int, inbox: Inbox) -> None:
+        super().__init__(account)
+        self.leg = leg
+        self.inbox = inbox
+        self.muted = False
+        """What still comes is of no interest: our own hang-up, or a call that never started."""
+        self._answered = False
+
+    @_guarded
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802 # pjsua2's name
+        """2xx and the end; pjsua2 says no more after a hang-up of our own."""
+        at_seconds = perf_counter()
+        if self.muted:
+            return
+        if not self.isActive():
+            self.inbox.append(self._over(at_seconds, prm.e))
+            return
+        if self._answered:
+            return
+        transaction = prm.e.body.tsxState.tsx
+        # CONNECTING comes with the 2xx, before the ACK: that is the moment of the answer.
+        if 200 <= transaction.statusCode < 300 and transaction.method == "INVITE":
+            self._answered = True
+            self.inbox.append(Answered(self.leg, at_seconds))
+
+    @_guarded
+    def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:  # noqa: N802 # pjsua2's name
+        """1xx to the INVITE, responses to a REFER, NOTIFY requests."""
+        at_seconds = perf_counter()
+        if self.muted:
+            return
+        event = prm.e.body.tsxState
+        transaction = event.tsx
+        method = transaction.method
+        if method == "INVITE":
+            if not self._answered and transaction.state == pj.PJSIP_TSX_STATE_PROCEEDING:
+                self.inbox.append(Progressed(self.leg, at_seconds, transaction.statusCode))
+        elif method == "NOTIFY":
+            if event.type == pj.PJSIP_EVENT_RX_MSG and transaction.role == pj.PJSIP_ROLE_UAS:
+                self.inbox.append(Notified(self.leg, at_seconds, event.src.rdata.wholeMsg))
+        elif method == "REFER" and transaction.role == pj.PJSIP_ROLE_UAC:
+            self._refer(at_seconds, event, transaction)
+
+    def _refer(
+        self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction
+    ) -> None:
+        if event.type == pj.PJSIP_EVENT_RX_MSG:
+            if transaction.statusCode >= 200:
+                self.inbox.append(ReferAnswered(self.leg, at_seconds, transaction.statusCode))
+        # The timer also ends a transaction that was answered long ago (timer K).
+        elif event.prevState < pj.PJSIP_TSX_STATE_COMPLETED <= transaction.state:
+            self.inbox.append(ReferAnswered(self.leg, at_seconds, 0))
+
+    def _over(self, at_seconds: float, event: pj.SipEvent) -> Over:
+        if event.type != pj.PJSIP_EVENT_TSX_STATE:
+            # pjsua ended it by itself: media that did not fit, a session timer that ran out.
+            status = self.getInfo().lastStatusCode
+            return Over(self.leg, at_seconds, "", status, received=False, message="")
+        state = event.body.tsxState
+        received = state.type == pj.PJSIP_EVENT_RX_MSG
+        return Over(
+            self.leg,
+            at_seconds,
+            state.tsx.method,
+            state.tsx.statusCode,
+            received,
+            state.src.rdata.wholeMsg if received else "",
+        )
+
+
+class TrunkAccount(pj.Account):
+    """pjsua2's account behind one trunk."""
+
+    def __init__(self, trunk: str, inbox: Inbox) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.inbox = inbox
+
+    @_guarded
+    def onRegState(self, prm: pj.OnRegStateParam) -> None:  # noqa: N802 # pjsua2's name
+        """REGISTER's outcome."""
+        self.inbox.append(Registered(self.trunk, perf_counter(), prm.code, prm.expiration))
+
+    @_guarded
+    def onSendRequest(self, prm: pj.OnSendRequestParam) -> None:  # noqa: N802 # pjsua2's name
+        """OPTIONS' outcome."""
+        state = prm.e.body.tsxState
+        if state.type == pj.PJSIP_EVENT_RX_MSG:
+            status, message = state.tsx.statusCode, state.src.rdata.wholeMsg
+        else:
+            status, message = 0, ""
+        self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, message))
+
+    @_guarded
+    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802 # pjsua2's name
+        """Somebody calls us: a dialer takes no calls.
+
+        This one answers from inside, or pjsua2 would say 500 by itself as soon as we return.
+        """
+        options = pj.CallOpParam()
+        options.statusCode = _TEMPORARILY_UNAVAILABLE
+        pj.Call(self, prm.callId).hangup(options)
+        self.inbox.append(CallerTurnedAway(self.trunk, perf_counter()))

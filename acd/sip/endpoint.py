@@ -1,0 +1,255 @@
+"""`open_sip`: the SIP side's one lifetime.
+
+Inside it one SIP thread owns pjsua (see `acd.sip.thread`), and a trio task watches over it.
+Leaving it hangs up every call, takes back every registration, waits for both a stated time, and
+ends the thread.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from types import MappingProxyType
+
+import structlog
+import trio
+
+from acd.errors import (
+    AcdError,
+    AddressInUse,
+    BadSettings,
+    CallError,
+    TrunkError,
+    UnknownName,
+)
+from acd.settings import TrunkSettings
+from acd.sip.limits import check_binding, compiled_limits, raise_file_limit
+from acd.sip.mailbox import CommandBox, ReportBox
+from acd.sip.messages import (
+    CallReleased,
+    Command,
+    Complaint,
+    Counted,
+    LegReport,
+    Report,
+    Started,
+    Stop,
+    Stopped,
+    TrunkReport,
+)
+from acd.sip.plan import ProbeTiming, TrunkPlan, plan_trunks
+from acd.sip.thread import SipThread
+from acd.sip.trunk import SipTrunk
+
+_log = structlog.get_logger(__name__)
+
+_SWITCH_INTERVAL_SECONDS = 0.0005
+"""How long a busy trio side may keep the SIP thread from the interpreter (default 5 ms)."""
+_THREAD_END_SECONDS = 10.0
+"""Beyond the grace: libDestroy itself."""
+_START_ERRORS: MappingProxyType[str, type[AcdError]] = MappingProxyType(
+    {kind.__name__: kind for kind in (AddressInUse, BadSettings, TrunkError)}
+)
+
+_running = threading.Lock()
+"""pjsua is one per process."""
+
+
+class Sip:
+    """The trunks of a running SIP side."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        """late_events, callers_turned_away."""
+        self._commands: CommandBox[Command] = CommandBox()
+        self._trunks: dict[str, SipTrunk] = {}
+        self._legs: dict[int, Callable[[LegReport], None]] = {}
+        self._last_leg = 0
+        self._started = trio.Event()
+        self._addresses: dict[str, str] = {}
+        self._stopped: Stopped | None = None
+        self._stopped_event = trio.Event()
+        self._early: list[TrunkReport] = []
+
+    @property
+    def trunks(self) -> tuple[SipTrunk, ...]:
+        """Every trunk, in the order of the settings."""
+        return tuple(self._trunks.values())
+
+    def trunk(self, name: str) -> SipTrunk:
+        """The trunk with this name.
+
+        Raises:
+            UnknownName: there is none.
+        """
+        try:
+            return self._trunks[name]
+        except KeyError:
+            known = ", ".join(self._trunks)
+            raise UnknownName(f"there is no trunk {name!r}; there are: {known}") from None
+
+    def post(self, command: Command) -> None:
+        """Send a command to the SIP thread."""
+        self._commands.post(command)
+
+    def attach(self, receive: Callable[[LegReport], None]) -> int:
+        """A new leg number, whose reports go to `receive` until it is released."""
+        self._last_leg += 1
+        self._legs[self._last_leg] = receive
+        return self._last_leg
+
+    async def _start(self, plans: Sequence[TrunkPlan]) -> threading.Thread:
+        reports: ReportBox[Report] = ReportBox(trio.lowlevel.current_trio_token(), self._deliver)
+        core = SipThread(plans, compiled_limits(), commands=self._commands, reports=reports)
+        thread = threading.Thread(target=core.run, name="acd-sip", daemon=True)
+        thread.start()
+        with trio.CancelScope(shield=True):
+            # Creating sockets takes milliseconds; a thread half started could not be stopped.
+            await self._started.wait()
+        if self._stopped is not None:
+            await _join(thread)
+            raise _error_of(self._stopped)
+        return thread
+
+    def _open_trunks(
+        self,
+        plans: Sequence[TrunkPlan],
+        trunks: Sequence[TrunkSettings],
+        nursery: trio.Nursery,
+    ) -> None:
+        for plan, trunk in zip(plans, trunks, strict=True):
+            self._trunks[plan.name] = SipTrunk(
+                plan,
+                nursery,
+                calls_per_second=trunk.calls_per_second,
+                sip_address=self._addresses[plan.name],
+                post=self.post,
+                attach=self.attach,
+            )
+        for report in self._early:
+            self._trunks[report.trunk].take(report)
+
+    async def _watch(self) -> None:
+        """Raise if the SIP thread ends by itself."""
+        await self._stopped_event.wait()
+        if self._stopped is not None and self._stopped.error_name:
+            raise _error_of(self._stopped)
+
+    async def _stop(self, thread: threading.Thread, grace_seconds: float) -> None:
+        self.post(Stop(grace_seconds))
+        with trio.move_on_after(grace_seconds + _THREAD_END_SECONDS, shield=True) as waiting:
+            await self._stopped_event.wait()
+            await _join(thread)
+        if waiting.cancelled_caught:
+            _log.error(
+                "The SIP thread did not end in time and was left behind.",
+                action="sip_thread_stuck",
+            )
+
+    def _deliver(self, report: Report) -> None:
+        match report:
+            case TrunkReport():
+                trunk = self._trunks.get(report.trunk)
+                if trunk is None:
+                    self._early.append(report)
+                else:
+                    trunk.take(report)
+            case Counted():
+                self.counts[report.name] += 1
+            case Complaint():
+                _log.error(report.text, action="sip_callback_failed")
+            case Started():
+                self._addresses = dict(report.addresses)
+                self._started.set()
+            case Stopped():
+                self._stopped = report
+                self._started.set()
+                self._stopped_event.set()
+            case _:
+                self._deliver_leg(report)
+
+    def _deliver_leg(self, report: LegReport) -> None:
+        receive = self._legs.get(report.leg)
+        if receive is None:
+            self.counts["late_events"] += 1
+            return
+        if isinstance(report, CallReleased):
+            del self._legs[report.leg]
+        receive(report)
+
+
+@asynccontextmanager
+async def open_sip(
+    trunks: Sequence[TrunkSettings],
+    *,
+    probe: ProbeTiming | None = ProbeTiming(),  # noqa: B008 # frozen
+    stop_grace_seconds: float = 4.0,
+) -> AsyncIterator[Sip]:
+    """Run the SIP side for these trunks.
+
+    Args:
+        trunks: at least one; `sip.trunk(name)` finds them again.
+        probe: when to ask the PBX with OPTIONS whether it lives; None: never, and then only a
+            REGISTER or a call tells.
+        stop_grace_seconds: how long leaving waits for BYEs and un-REGISTERs to be answered.
+
+    Raises:
+        BindingTooSmall: this pjsua2 holds fewer calls or accounts.
+        BadSettings: RTP ports are too few, or an address is none of this machine.
+        BadInput: this process may not open enough files.
+        AddressInUse: a bind_port is taken.
+        CallError: a second SIP side in one process, or the SIP thread broke.
+    """
+    if not trunks:
+        raise BadSettings("no [[trunk]] is configured")
+    limits = compiled_limits()
+    lines = sum(trunk.lines for trunk in trunks)
+    check_binding(limits, lines=lines, accounts=len(trunks))
+    raise_file_limit(lines=lines)
+    plans = await trio.to_thread.run_sync(partial(plan_trunks, trunks, probe=probe))
+    with _alone(), _switching_often():
+        sip = Sip()
+        thread = await sip._start(plans)
+        try:
+            async with trio.open_nursery() as nursery:
+                sip._open_trunks(plans, trunks, nursery)
+                nursery.start_soon(sip._watch)
+                yield sip
+                nursery.cancel_scope.cancel()
+        finally:
+            await sip._stop(thread, stop_grace_seconds)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    if not _running.acquire(blocking=False):
+        raise CallError("pjsua is one per process, and it runs already")
+    try:
+        yield
+    finally:
+        _running.release()
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(min(before, _SWITCH_INTERVAL_SECONDS))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+async def _join(thread: threading.Thread) -> None:
+    await trio.to_thread.run_sync(thread.join, abandon_on_cancel=True)
+
+
+def _error_of(stopped: Stopped) -> Exception:
+    known = _START_ERRORS.get(stopped.error_name)
+    if known is not None:
+        return known(stopped.error_text)
+    return CallError(f"the SIP thread broke: {stopped.error_text}")

@@ -1,0 +1,110 @@
+"""Whether a trunk may dial, judged from what the PBX answered: pure, the caller brings the time.
+
+The judge remembers separate facts (registered, alive, credentials, transfers, back-off) and
+`health` reads one verdict off them, the gravest first, so that no fact can hide another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from acd.lines import TrunkHealth, TrunkStatus
+
+CREDENTIALS_RETRY_SECONDS = 300.0
+"""After refused credentials nothing is tried for this long: PBXes ban who keeps trying."""
+_LONGEST_BACK_OFF_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class HealthJudge:
+    """What is known of one trunk; times are seconds of any clock that never goes back."""
+
+    registers: bool
+    """The account registers: dialing waits for a 2xx to REGISTER."""
+    probes: bool
+    """OPTIONS are sent: dialing waits for an answer to one."""
+    registered: bool = False
+    registration_detail: str = ""
+    alive: bool | None = None
+    """None until something was answered or timed out."""
+    transfers_refused: int | None = None
+    """The status of the refusal."""
+    refused_until_seconds: float = 0.0
+    refused_status: int = 0
+    back_off_until_seconds: float = 0.0
+
+    def answered(self) -> None:
+        """Anything came from the PBX."""
+        self.alive = True
+
+    def silent(self) -> None:
+        """A request of ours was not answered in time."""
+        self.alive = False
+
+    def registration(self, sip_status: int, now_seconds: float) -> None:
+        """REGISTER's final response; a local time-out counts as `silent` too."""
+        self.registered = 200 <= sip_status < 300
+        if self.registered:
+            self.answered()
+            self.refused_until_seconds = 0.0
+            self.registration_detail = ""
+            return
+        self.registration_detail = f"REGISTER was answered {sip_status}"
+        if sip_status in {401, 403, 407}:
+            self.credentials_refused(sip_status, now_seconds)
+        elif sip_status == 408:
+            self.silent()
+
+    def unregistered(self) -> None:
+        """Our own un-REGISTER."""
+        self.registered = False
+
+    def credentials_refused(self, sip_status: int, now_seconds: float) -> None:
+        """401 or 407 although the credentials were sent."""
+        self.refused_status = sip_status
+        self.refused_until_seconds = now_seconds + CREDENTIALS_RETRY_SECONDS
+
+    def told_to_wait(self, seconds: float, now_seconds: float) -> None:
+        """503 with Retry-After (RFC 3261 21.5.4)."""
+        wait = min(max(seconds, 0.0), _LONGEST_BACK_OFF_SECONDS)
+        self.back_off_until_seconds = max(self.back_off_until_seconds, now_seconds + wait)
+
+    def wakes_at(self, now_seconds: float) -> float | None:
+        """When the verdict may change by time alone."""
+        ahead = [
+            at
+            for at in (self.refused_until_seconds, self.back_off_until_seconds)
+            if at > now_seconds
+        ]
+        return min(ahead, default=None)
+
+    def health(self, now_seconds: float) -> TrunkHealth:
+        """The verdict."""
+        if now_seconds < self.refused_until_seconds:
+            return TrunkHealth(
+                status=TrunkStatus.CREDENTIALS_REFUSED,
+                detail=f"the PBX refused user or password with {self.refused_status}; "
+                f"nothing is tried for {CREDENTIALS_RETRY_SECONDS:.0f} s",
+            )
+        if self.transfers_refused is not None:
+            return TrunkHealth(
+                status=TrunkStatus.TRANSFER_REFUSED,
+                detail=f"the PBX refuses REFER with {self.transfers_refused}: "
+                "answered people could not be handed over",
+            )
+        if self.alive is False:
+            return TrunkHealth(status=TrunkStatus.UNREACHABLE, detail="the PBX does not answer")
+        return self._living(now_seconds)
+
+    def _living(self, now_seconds: float) -> TrunkHealth:
+        if now_seconds < self.back_off_until_seconds:
+            return TrunkHealth(
+                status=TrunkStatus.BACKING_OFF, detail="the PBX asked us to call later (503)"
+            )
+        if self.registers and not self.registered:
+            if self.registration_detail:
+                return TrunkHealth(status=TrunkStatus.UNREACHABLE, detail=self.registration_detail)
+            return TrunkHealth(status=TrunkStatus.STARTING, detail="waiting for REGISTER")
+        if self.probes and self.alive is None:
+            return TrunkHealth(status=TrunkStatus.STARTING, detail="waiting for OPTIONS")
+        return TrunkHealth(status=TrunkStatus.UP)

@@ -1,0 +1,369 @@
+"""One call in the SIP thread, from its INVITE until its dialog is over.
+
+Two moments end a leg. `CallEnded` is told as soon as the cause is fixed: on a final response, on
+a BYE, or when we decide to hang up. `CallReleased` is told when pjsua has let go of the dialog:
+for an end that came from the other side that is the same moment; after a hang-up of our own it is
+the answer to our BYE, the end of the INVITE that we cancelled, or the end of the BYE that pjsua
+sends by itself when a 2xx crossed our CANCEL.
+
+pjsua2 is silent between the two: `hangup()` reports DISCONNECTED from inside itself and then cuts
+every callback of that call. It forgets the slot's user pointer when the dialog is over, though,
+so a second `Call` object is tied to the slot after the hang-up, and `Call.lookup` tells the end.
+No command starts a call between that end and our look, so no other call of ours can take its
+place unseen.
+
+A `Call` object must not outlive its slot: its destructor unties, and hangs up, whatever call has
+the slot by then. All of them therefore die here, in the SIP thread, as soon as they are done.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import pjsua2 as pj
+
+from acd.calls import DisconnectCause
+from acd.lines import PersonWith
+from acd.sip.callbacks import (
+    Answered,
+    Inbox,
+    LegCall,
+    Notified,
+    Over,
+    Progressed,
+    ReferAnswered,
+)
+from acd.sip.causes import Reason, cause_of, reason_of
+from acd.sip.mailbox import ReportBox
+from acd.sip.messages import (
+    CallAlerting,
+    CallAnswered,
+    CallEnded,
+    CallProceeding,
+    CallReleased,
+    Report,
+    StartCall,
+    TransferCall,
+    TransferEnded,
+)
+from acd.sip.timers import Timer, Timers
+from acd.sip.transfer import (
+    ReferAgain,
+    TransferDone,
+    TransferMachine,
+    TransferOutcome,
+    TransferStep,
+    read_notify,
+)
+from acd.sip.trunk_side import TrunkSide
+
+_RINGING = 180
+_NO_SUCH_CALL = 481
+_SERVER_ERROR = 500
+_INCOMPATIBLE_STATUSES = frozenset({415, 488, 606})
+_FIRST_OS_ERROR = 120000
+"""PJ_STATUS_FROM_OS: pjlib's numbers for errno."""
+_ADDRESS_IN_USE = _FIRST_OS_ERROR + errno.EADDRINUSE
+_UNREACHABLE = frozenset(
+    _FIRST_OS_ERROR + number
+    for number in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ETIMEDOUT)
+)
+_INVALID_URIS = frozenset({171039, 171040, 171042})
+"""PJSIP_EINVALIDURI, PJSIP_EINVALIDSCHEME, PJSIP_EINVALIDREQURI."""
+_MOST_PORT_TRIES = 50
+"""pjsua gives up after 100 busy RTP ports in a row, and goes on behind them when asked again."""
+
+
+@dataclass(slots=True)
+class Closing:
+    """A leg that we hung up and whose dialog is not over yet."""
+
+    leg: int
+    slot: int
+    shadow: pj.Call
+
+    def holds(self, there: pj.Call) -> bool:
+        """Whether what `Call.lookup` found in the slot is still this call."""
+        return int(there.this) == int(self.shadow.this)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """pjsua would not send the INVITE."""
+
+    cause: DisconnectCause
+    text: str
+
+
+@dataclass(slots=True)
+class LegWorld:
+    """What every leg of the SIP thread shares."""
+
+    inbox: Inbox
+    timers: Timers
+    reports: ReportBox[Report]
+    close: Callable[[Closing], None]
+    """Watch this hung-up call until its dialog is over."""
+    forget: Callable[[int], None]
+    """The leg with this number is done."""
+
+
+def no_such_call(command: TransferCall) -> TransferEnded:
+    """The answer to a transfer whose call is already over: nothing was sent."""
+    return TransferEnded(
+        command.leg, perf_counter(), TransferOutcome.REFUSED, _NO_SUCH_CALL, PersonWith.US
+    )
+
+
+@dataclass(slots=True)
+class Leg:
+    """One call."""
+
+    number: int
+    trunk: TrunkSide
+    world: LegWorld
+    call: LegCall | None = None
+    alerted: bool = False
+    responded: bool = False
+    answered_at: float | None = None
+    ended: bool = False
+    _transfer: TransferMachine | None = None
+    _refer_to: str = ""
+    _timers: list[Timer] = field(default_factory=list)
+
+    def start(self, command: StartCall) -> None:
+        """Send the INVITE."""
+        refusal = self._make_call(command)
+        if refusal is not None:
+            self._end(refusal.cause, reason_text=refusal.text)
+            self._release()
+            return
+        self._timers.append(
+            self.world.timers.at(
+                perf_counter() + command.ring_timeout_seconds, self._ring_timed_out
+            )
+        )
+
+    def hang_up(self, cause: DisconnectCause = DisconnectCause.HUNG_UP) -> None:
+        """CANCEL or BYE, whatever the moment asks for; pjsip delays a CANCEL until a 1xx."""
+        if self.ended or self.call is None:
+            return
+        self._end(cause)
+        call, self.call = self.call, None
+        call.muted = True
+        slot = call.getId()
+        with suppress(pj.Error):  # it was over already: the look at its slot tells
+            call.hangup(pj.CallOpParam())
+        # Its destructor unties the slot, so it must run before the shadow is tied to it.
+        del call
+        self.world.forget(self.number)
+        self.world.close(Closing(self.number, slot, pj.Call(self.trunk.account, slot)))
+
+    def transfer(self, command: TransferCall) -> None:
+        """REFER, not before the trunk's PBX is ready for it."""
+        if self.ended or self.answered_at is None or self._transfer is not None:
+            self.world.reports.post(no_such_call(command))
+            return
+        self._transfer = TransferMachine(self.trunk.timing)
+        self._refer_to = command.refer_to
+        now = perf_counter()
+        self._timers.append(
+            self.world.timers.at(now + command.timeout_seconds, self._transfer_timed_out)
+        )
+        first_at = self.answered_at + self.trunk.timing.delay_seconds
+        if first_at <= now:
+            self._refer()
+        else:
+            self._timers.append(self.world.timers.at(first_at, self._refer))
+
+    def seen_progress(self, seen: Progressed) -> None:
+        """1xx."""
+        if not self.responded:
+            self.responded = True
+            self.trunk.call_responded()
+        if self.ended:
+            return
+        if seen.sip_status > 100:
+            self.alerted = True
+        if seen.sip_status == _RINGING:
+            self.world.reports.post(CallAlerting(self.number, seen.at_seconds))
+        else:
+            self.world.reports.post(CallProceeding(self.number, seen.at_seconds, seen.sip_status))
+
+    def seen_answer(self, seen: Answered) -> None:
+        """2xx."""
+        if self.ended:
+            return
+        if not self.responded:
+            self.responded = True
+            self.trunk.call_responded()
+        self.answered_at = seen.at_seconds
+        self._cancel_timers()
+        self.world.reports.post(CallAnswered(self.number, seen.at_seconds))
+
+    def seen_over(self, seen: Over) -> None:
+        """The other side, a timer or a broken transport ended the dialog."""
+        if self.ended:
+            return
+        reason = reason_of(seen.message)
+        cause = self._cause_of(seen, reason)
+        self._end(
+            cause,
+            at_seconds=seen.at_seconds,
+            sip_status=seen.sip_status or None,
+            reason=reason,
+        )
+        self._release(seen.at_seconds)
+
+    def seen_refer_answer(self, seen: ReferAnswered) -> None:
+        """The REFER's final response."""
+        if self._transfer is None:
+            return
+        if seen.sip_status == 0:
+            self._step(self._transfer.unanswered())
+        else:
+            self._step(self._transfer.answered(seen.sip_status))
+
+    def seen_notify(self, seen: Notified) -> None:
+        """A NOTIFY; only the REFER's count."""
+        notify = read_notify(seen.message)
+        if self._transfer is not None and notify is not None:
+            self._step(self._transfer.notified(notify.sip_status, terminated=notify.terminated))
+
+    def _make_call(self, command: StartCall) -> _Refusal | None:
+        options = _invite_options(command)
+        for attempt in range(1, _MOST_PORT_TRIES + 1):
+            call = LegCall(self.trunk.account, self.number, self.world.inbox)
+            try:
+                call.makeCall(command.uri, options)
+            except pj.Error as error:
+                call.muted = True
+                if error.status != _ADDRESS_IN_USE or attempt == _MOST_PORT_TRIES:
+                    # Only plain values leave: a traceback would keep the call object alive.
+                    return _Refusal(_cause_of_error(error.status), error.reason)
+            else:
+                self.call = call
+                return None
+        return None
+
+    def _cause_of(self, seen: Over, reason: Reason) -> DisconnectCause:
+        if self.answered_at is not None:
+            if seen.method == "BYE":
+                return DisconnectCause.NORMAL
+            if seen.sip_status in _INCOMPATIBLE_STATUSES:
+                return DisconnectCause.INCOMPATIBLE
+            return DisconnectCause.TEMPORARY_FAILURE
+        if not seen.received:
+            if not self.responded:
+                self.trunk.call_unanswered()
+            return DisconnectCause.UNREACHABLE
+        self.trunk.call_refused(seen.sip_status, seen.message)
+        return cause_of(seen.sip_status, q850_cause=reason.q850_cause, alerted=self.alerted)
+
+    def _end(
+        self,
+        cause: DisconnectCause,
+        *,
+        at_seconds: float | None = None,
+        sip_status: int | None = None,
+        reason: Reason | None = None,
+        reason_text: str = "",
+    ) -> None:
+        self.ended = True
+        self._cancel_timers()
+        if self._transfer is not None:
+            self._step(self._transfer.dialog_over())
+        self.world.reports.post(
+            CallEnded(
+                self.number,
+                perf_counter() if at_seconds is None else at_seconds,
+                cause,
+                sip_status,
+                reason.q850_cause if reason else None,
+                reason.text if reason else reason_text,
+            )
+        )
+
+    def _release(self, at_seconds: float | None = None) -> None:
+        self.call = None
+        self.world.forget(self.number)
+        self.world.reports.post(
+            CallReleased(self.number, perf_counter() if at_seconds is None else at_seconds)
+        )
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def _ring_timed_out(self) -> None:
+        self.hang_up(DisconnectCause.NO_ANSWER)
+
+    def _refer(self) -> None:
+        transfer = self._transfer
+        if transfer is None or self.call is None:
+            return
+        transfer.refer_sent()
+        try:
+            self.call.xfer(self._refer_to, pj.CallOpParam())
+        except pj.Error:
+            self._step(transfer.answered(_SERVER_ERROR))
+
+    def _transfer_timed_out(self) -> None:
+        if self._transfer is not None:
+            self._step(self._transfer.timed_out())
+
+    def _step(self, step: TransferStep) -> None:
+        if isinstance(step, ReferAgain):
+            self._timers.append(
+                self.world.timers.at(perf_counter() + step.after_seconds, self._refer)
+            )
+        elif isinstance(step, TransferDone):
+            self._transfer_done(step)
+
+    def _transfer_done(self, done: TransferDone) -> None:
+        transfer, self._transfer = self._transfer, None
+        self._cancel_timers()
+        self.trunk.transfer_ended(done)
+        self.world.reports.post(
+            TransferEnded(
+                self.number,
+                perf_counter(),
+                done.outcome,
+                done.sip_status,
+                done.person_with,
+                transfer.refers_sent if transfer else 0,
+            )
+        )
+        if done.outcome is TransferOutcome.ANSWERED:
+            # Asterisk keeps the old dialog for a minute after a transfer that succeeded.
+            self.hang_up(DisconnectCause.TRANSFERRED)
+
+
+def _invite_options(command: StartCall) -> pj.CallOpParam:
+    options = pj.CallOpParam(True)
+    options.opt.audioCount = 1
+    options.opt.videoCount = 0
+    # From 2.16 on pjsua2 offers a text stream too unless told otherwise.
+    if hasattr(options.opt, "textCount"):
+        options.opt.textCount = 0
+    options.txOption.localUri = command.from_header
+    for name, value in command.headers:
+        header = pj.SipHeader()
+        header.hName = name
+        header.hValue = value
+        options.txOption.headers.append(header)
+    return options
+
+
+def _cause_of_error(status: int) -> DisconnectCause:
+    """Why pjsua would not even send the INVITE (pj_status_t)."""
+    if status in _INVALID_URIS:
+        return DisconnectCause.BAD_ADDRESS
+    if status in _UNREACHABLE:
+        return DisconnectCause.UNREACHABLE
+    return DisconnectCause.TEMPORARY_FAILURE

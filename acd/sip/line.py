@@ -1,0 +1,302 @@
+"""The trio side of a leased line: orders go down as commands, reports come up as events.
+
+The state moves when the holder takes an event, not when the SIP thread reports it: between two
+awaits of the holder the line looks the same. An order that comes too late for the call therefore
+ends as a value (a transfer of a call that is gone is `TransferRefused` with 481), never as an
+exception that nobody could have avoided.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol
+
+import trio
+
+from acd.calls import CallEvent, CallProgress, CallState, DisconnectCause
+from acd.errors import IllegalTransition, LineInUse, TrunkUnavailable
+from acd.lines import (
+    Alerting,
+    Answered,
+    Destination,
+    Ended,
+    LineEvent,
+    OriginateRequest,
+    PersonWith,
+    Proceeding,
+    Released,
+    TransferAnswered,
+    TransferFailed,
+    TransferRefused,
+    TransferResult,
+    TransferTimedOut,
+    TransferUnconfirmed,
+    TrunkHealth,
+)
+from acd.sip.messages import (
+    CallAlerting,
+    CallAnswered,
+    CallEnded,
+    CallProceeding,
+    CallReleased,
+    Command,
+    HangUpCall,
+    LegReport,
+    StartCall,
+    TransferCall,
+    TransferEnded,
+)
+from acd.sip.plan import TrunkPlan
+from acd.sip.transfer import TransferOutcome
+from acd.sip.uris import checked_headers, destination_uri, from_header, refer_target
+
+_NO_SUCH_CALL = 481
+_ENDED_BY_US = frozenset(
+    {DisconnectCause.HUNG_UP, DisconnectCause.NO_ANSWER, DisconnectCause.TRANSFERRED}
+)
+
+
+class LineHost(Protocol):
+    """What a line needs of its trunk."""
+
+    @property
+    def plan(self) -> TrunkPlan:
+        """The trunk's settings."""
+        ...
+
+    @property
+    def health(self) -> TrunkHealth:
+        """Whether it may dial."""
+        ...
+
+    def post(self, command: Command) -> None:
+        """Send a command to the SIP thread."""
+        ...
+
+    def attach(self, receive: Callable[[LegReport], None]) -> int:
+        """A new leg number, whose reports go to `receive` until it is released."""
+        ...
+
+
+class SipLine:
+    """One lease of one line; `acd.lines.Line`."""
+
+    def __init__(self, number: int, host: LineHost, on_idle: Callable[[], None]) -> None:
+        self._number = number
+        self._host = host
+        self._on_idle = on_idle
+        self._progress = CallProgress(CallState.IDLE)
+        self._leg: int | None = None
+        self._closed = False
+        # Unbounded: it is fed by the SIP thread's reports, which must never find it full.
+        self._sender, self._events = trio.open_memory_channel[LineEvent](math.inf)
+        self._transfer: trio.MemorySendChannel[TransferResult] | None = None
+
+    @property
+    def number(self) -> int:
+        """1 to the trunk's number of lines."""
+        return self._number
+
+    @property
+    def state(self) -> CallState:
+        """Where the call stands by the events that were taken; IDLE when there is none."""
+        return self._progress.state
+
+    @property
+    def carries_call(self) -> bool:
+        """A dialog is not over yet, whatever events were taken."""
+        return self._leg is not None
+
+    async def originate(self, request: OriginateRequest) -> None:
+        """Start a call; returns once the SIP side has the order.
+
+        Raises:
+            LineInUse: the line still carries a call, or its lease is over.
+            TrunkUnavailable: the trunk may not dial now; no INVITE was sent.
+            BadInput: a header, caller ID or URI that no SIP message may carry.
+        """
+        await trio.lowlevel.checkpoint()
+        if self._closed:
+            raise LineInUse(f"the lease of line {self._number} is over")
+        if self._leg is not None:
+            raise LineInUse(f"line {self._number} carries a call that is not over")
+        health = self._host.health
+        if not health.may_dial:
+            raise TrunkUnavailable(f"trunk {self._host.plan.name}: {health.detail}")
+        self._forget_last_call()
+        command = _start_command(request, self._host.plan)
+        self._leg = self._host.attach(self._receive)
+        self._progress = CallProgress()
+        self._progress.apply(CallEvent.INVITE_SENT)
+        self._host.post(command(self._leg))
+
+    async def next_event(self) -> LineEvent:
+        """Wait for what happens next; after `Released` there is nothing until `originate`."""
+        event = await self._events.receive()
+        step = _call_event(event)
+        if self._progress.state is not CallState.DISCONNECTED or step is CallEvent.RELEASED:
+            cause = event.cause if isinstance(event, Ended) else None
+            self._progress.apply(step, cause)
+        return event
+
+    async def hang_up(self) -> None:
+        """End the call at whatever moment; `Ended` and `Released` follow as events."""
+        await trio.lowlevel.checkpoint()
+        self.hang_up_soon()
+
+    def hang_up_soon(self) -> None:
+        """The same without a checkpoint; nothing happens where there is no call."""
+        if self._leg is not None:
+            self._host.post(HangUpCall(self._leg))
+
+    async def blind_transfer(
+        self, target: Destination, *, timeout_seconds: float
+    ) -> TransferResult:
+        """REFER the connected person to `target` and wait for what became of it (RFC 3515).
+
+        After `TransferAnswered` the line sends BYE by itself. `timeout_seconds` counts from
+        the order to the final NOTIFY. A call that is already gone is `TransferRefused` (481).
+
+        Raises:
+            IllegalTransition: the call is not CONNECTED.
+            BadInput: the target's URI has a character that no SIP message may carry.
+        """
+        if self._progress.state is not CallState.CONNECTED:
+            await trio.lowlevel.checkpoint()
+            raise IllegalTransition(
+                f"line {self._number} is {self._progress.state}: there is nobody to transfer"
+            )
+        refer_to = refer_target(target, domain=self._host.plan.domain)
+        self._progress.apply(CallEvent.REFER_SENT)
+        if self._leg is None:
+            await trio.lowlevel.checkpoint()
+            self._progress.apply(CallEvent.TRANSFER_FAILED)
+            return TransferRefused(at_seconds=trio.current_time(), sip_status=_NO_SUCH_CALL)
+        self._transfer, result = trio.open_memory_channel[TransferResult](1)
+        self._host.post(TransferCall(self._leg, refer_to, timeout_seconds))
+        return await result.receive()
+
+    async def play(self, wav: Path, *, repeat: bool = False) -> None:
+        """Play a WAV to the connected person."""
+        raise NotImplementedError
+
+    async def hold(self) -> None:
+        """Put the person on hold."""
+        raise NotImplementedError
+
+    async def resume(self) -> None:
+        """Take the person off hold."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """The lease is over: hang up what is left; no new call from now on."""
+        self._closed = True
+        self.hang_up_soon()
+
+    def _forget_last_call(self) -> None:
+        while True:
+            try:
+                self._events.receive_nowait()
+            except trio.WouldBlock:
+                return
+
+    def _receive(self, report: LegReport) -> None:
+        at_seconds = trio.current_time() + report.at_seconds - perf_counter()
+        if isinstance(report, TransferEnded):
+            self._take_transfer(report, at_seconds)
+            return
+        self._sender.send_nowait(_line_event(report, at_seconds))
+        if isinstance(report, CallReleased):
+            # An order that crossed the end of the call finds no leg any more.
+            self._take_transfer(_gone(report), at_seconds)
+            self._leg = None
+            self._on_idle()
+
+    def _take_transfer(self, report: TransferEnded, at_seconds: float) -> None:
+        waiting, self._transfer = self._transfer, None
+        if waiting is None:
+            return
+        if self._progress.state is CallState.TRANSFERRING:
+            answered = report.outcome is TransferOutcome.ANSWERED
+            self._progress.apply(
+                CallEvent.TRANSFER_DONE if answered else CallEvent.TRANSFER_FAILED,
+                DisconnectCause.TRANSFERRED if answered else None,
+            )
+        waiting.send_nowait(_transfer_result(report, at_seconds))
+
+
+def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int], StartCall]:
+    uri = destination_uri(request.destination, domain=plan.domain, transport=plan.transport)
+    shown = from_header(request.caller_id, domain=plan.domain) if request.caller_id else ""
+    headers = checked_headers(request.headers)
+    if shown and plan.asserts_identity:
+        headers = (*headers, ("P-Asserted-Identity", shown))
+
+    def command(leg: int) -> StartCall:
+        return StartCall(leg, plan.name, uri, shown, headers, request.ring_timeout_seconds)
+
+    return command
+
+
+def _line_event(
+    report: CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased,
+    at_seconds: float,
+) -> LineEvent:
+    match report:
+        case CallProceeding():
+            return Proceeding(at_seconds=at_seconds, sip_status=report.sip_status)
+        case CallAlerting():
+            return Alerting(at_seconds=at_seconds)
+        case CallAnswered():
+            return Answered(at_seconds=at_seconds)
+        case CallEnded():
+            return Ended(
+                at_seconds=at_seconds,
+                cause=report.cause,
+                sip_status=report.sip_status,
+                q850_cause=report.q850_cause,
+                reason_text=report.reason_text,
+            )
+        case CallReleased():
+            return Released(at_seconds=at_seconds)
+
+
+def _call_event(event: LineEvent) -> CallEvent:
+    match event:
+        case Proceeding():
+            return CallEvent.PROGRESS
+        case Alerting():
+            return CallEvent.ALERTING
+        case Answered():
+            return CallEvent.ANSWERED
+        case Released():
+            return CallEvent.RELEASED
+        case Ended(cause=DisconnectCause.NORMAL):
+            return CallEvent.REMOTE_BYE
+        case Ended(cause=cause):
+            return CallEvent.HANG_UP if cause in _ENDED_BY_US else CallEvent.FAILED
+
+
+def _gone(report: CallReleased) -> TransferEnded:
+    return TransferEnded(
+        report.leg, report.at_seconds, TransferOutcome.REFUSED, _NO_SUCH_CALL, PersonWith.US
+    )
+
+
+def _transfer_result(report: TransferEnded, at_seconds: float) -> TransferResult:
+    status = report.sip_status or 0
+    person = report.person_with or PersonWith.PBX
+    match report.outcome:
+        case TransferOutcome.ANSWERED:
+            return TransferAnswered(at_seconds=at_seconds)
+        case TransferOutcome.REFUSED:
+            return TransferRefused(at_seconds=at_seconds, sip_status=status)
+        case TransferOutcome.FAILED:
+            return TransferFailed(at_seconds=at_seconds, sip_status=status, person_with=person)
+        case TransferOutcome.UNCONFIRMED:
+            return TransferUnconfirmed(at_seconds=at_seconds)
+        case TransferOutcome.TIMED_OUT:
+            return TransferTimedOut(at_seconds=at_seconds, person_with=person)

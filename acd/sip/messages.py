@@ -1,0 +1,157 @@
+"""What crosses between trio and the SIP thread: frozen, and only plain values.
+
+Commands go down, reports come up. Nothing here refers to an object of pjsua2 or of trio, so the
+SIP side could move to a process of its own without another word being said differently.
+
+`leg` numbers one call within this process and is never used again. Every `at_seconds` here is
+`time.perf_counter()` of this machine, stamped inside the callback; the trio side turns it into
+trio's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from acd.calls import DisconnectCause
+from acd.lines import PersonWith, TrunkStatus
+from acd.sip.transfer import TransferOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class StartCall:
+    """Send an INVITE."""
+
+    leg: int
+    trunk: str
+    uri: str
+    from_header: str
+    """A whole From value: display name and URI; empty for the account's own."""
+    headers: tuple[tuple[str, str], ...]
+    ring_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpCall:
+    """End a call at whatever moment."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferCall:
+    """REFER an answered call."""
+
+    leg: int
+    refer_to: str
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Hang up everything, un-REGISTER, end the thread; after `grace_seconds` do not wait on."""
+
+    grace_seconds: float
+
+
+Command = StartCall | HangUpCall | TransferCall | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class CallProceeding:
+    """100, 181, 182 or 183."""
+
+    leg: int
+    at_seconds: float
+    sip_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallAlerting:
+    """180."""
+
+    leg: int
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The 2xx, not the ACK."""
+
+    leg: int
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The one cause is fixed; the dialog may still be closing."""
+
+    leg: int
+    at_seconds: float
+    cause: DisconnectCause
+    sip_status: int | None = None
+    q850_cause: int | None = None
+    reason_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallReleased:
+    """The dialog is over."""
+
+    leg: int
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnded:
+    """The answer to one `TransferCall`."""
+
+    leg: int
+    at_seconds: float
+    outcome: TransferOutcome
+    sip_status: int | None = None
+    person_with: PersonWith | None = None
+    refers_sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkReport:
+    """A trunk's health changed."""
+
+    trunk: str
+    status: TrunkStatus
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Something that is counted and nothing else."""
+
+    name: str
+    trunk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Accounts and transports stand; (trunk, host:port of its SIP transport) for each."""
+
+    addresses: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something of ours broke without ending the SIP thread; worth an error in the log."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The SIP thread is about to end."""
+
+    error_name: str = ""
+    """Empty; or the class of `acd.errors` that says why it could not start; or any other's."""
+    error_text: str = ""
+
+
+LegReport = CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased | TransferEnded
+Report = LegReport | TrunkReport | Counted | Complaint | Started | Stopped

@@ -1,0 +1,128 @@
+"""Settings in pjsua2's own words: endpoint, transports, accounts, codecs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pjsua2 as pj
+
+from acd.settings import Codec, Srtp, Transport
+from acd.sip.plan import TrunkPlan
+from acd.sip.uris import route_uri, transport_parameter, user_uri
+
+SPARE_CALLS = 8
+"""Call slots beyond the lines, for callers that we turn away."""
+_SAMPLES_PER_SECOND = 8000
+_REGISTER_RETRY_SECONDS = 10
+_TRANSPORT_TYPES = {
+    Transport.UDP: pj.PJSIP_TRANSPORT_UDP,
+    Transport.TCP: pj.PJSIP_TRANSPORT_TCP,
+    Transport.TLS: pj.PJSIP_TRANSPORT_TLS,
+}
+_SRTP_USES = {
+    Srtp.OFF: pj.PJMEDIA_SRTP_DISABLED,
+    Srtp.OPTIONAL: pj.PJMEDIA_SRTP_OPTIONAL,
+    Srtp.REQUIRED: pj.PJMEDIA_SRTP_MANDATORY,
+}
+_HIGHEST_CODEC_PRIORITY = 255
+
+
+def endpoint_config(plans: Sequence[TrunkPlan], *, most_calls: int) -> pj.EpConfig:
+    """The whole library: no threads of its own for SIP, one for RTP, 8 kHz, no log."""
+    config = pj.EpConfig()
+    config.uaConfig.threadCnt = 0
+    config.uaConfig.mainThreadOnly = False
+    config.uaConfig.maxCalls = min(sum(plan.lines for plan in plans) + SPARE_CALLS, most_calls)
+    # pjsua knows one User-Agent for all accounts.
+    config.uaConfig.userAgent = plans[0].user_agent if plans else ""
+    # A build without a resampler answers every call 488 where these differ from the codec's rate.
+    config.medConfig.clockRate = _SAMPLES_PER_SECOND
+    config.medConfig.sndClockRate = _SAMPLES_PER_SECOND
+    config.medConfig.channelCount = 1
+    config.medConfig.threadCnt = 1
+    config.medConfig.hasIoqueue = True
+    config.medConfig.noVad = True
+    config.medConfig.ecTailLen = 0
+    # Closing the null device whenever no call is up would stall the SIP thread.
+    config.medConfig.sndAutoCloseTime = -1
+    # pjsip's own log shows phone numbers and Authorization headers.
+    config.logConfig.level = 0
+    config.logConfig.consoleLevel = 0
+    config.logConfig.msgLogging = 0
+    return config
+
+
+def transport_type(transport: Transport) -> int:
+    """pjsip_transport_type_e of a transport."""
+    return _TRANSPORT_TYPES[transport]
+
+
+def sip_transport_config(plan: TrunkPlan) -> pj.TransportConfig:
+    """The trunk's own SIP transport."""
+    config = pj.TransportConfig()
+    config.port = plan.bind_port
+    config.boundAddress = plan.bind_address
+    config.publicAddress = plan.public_address
+    if plan.transport is Transport.TLS:
+        config.tlsConfig.verifyServer = plan.tls_verify
+        config.tlsConfig.CaListFile = plan.tls_ca_file
+    return config
+
+
+def wake_transport_config() -> pj.TransportConfig:
+    """A UDP socket that only we write to, so that the SIP thread can be woken on any trunk."""
+    config = pj.TransportConfig()
+    config.port = 0
+    config.boundAddress = "127.0.0.1"
+    return config
+
+
+def account_config(plan: TrunkPlan, transport_id: int, *, shared_auth: bool) -> pj.AccountConfig:
+    """The trunk's account."""
+    config = pj.AccountConfig()
+    config.idUri = f"<{user_uri(plan.user, domain=plan.domain)}>"
+    sip = config.sipConfig
+    sip.authCreds.append(pj.AuthCredInfo("digest", plan.realm, plan.auth_user, 0, plan.password))
+    sip.transportId = transport_id
+    if plan.proxy:
+        sip.proxies.append(route_uri(plan.proxy, plan.transport))
+    if shared_auth:
+        sip.useSharedAuth = True
+    _set_registration(config.regConfig, plan)
+    _set_media(config.mediaConfig, plan)
+    return config
+
+
+def _set_registration(config: pj.AccountRegConfig, plan: TrunkPlan) -> None:
+    config.registerOnAdd = plan.register
+    if not plan.register:
+        return
+    config.registrarUri = f"sip:{plan.domain}{transport_parameter(plan.transport)}"
+    config.timeoutSec = plan.register_expiry_seconds
+    config.retryIntervalSec = _REGISTER_RETRY_SECONDS
+    config.firstRetryIntervalSec = _REGISTER_RETRY_SECONDS
+    config.dropCallsOnFail = False
+
+
+def _set_media(config: pj.AccountMediaConfig, plan: TrunkPlan) -> None:
+    # Without this pjsua2 sends an UPDATE after each answer, to pin the codec.
+    config.lockCodecEnabled = False
+    config.srtpUse = _SRTP_USES[plan.srtp]
+    # RFC 4568 keys in clear SIP protect little, but the PBX decides what it accepts.
+    config.srtpSecureSignaling = 0
+    rtp = config.transportConfig
+    rtp.port = plan.rtp_port_min
+    rtp.portRange = plan.rtp_port_max - plan.rtp_port_min
+    rtp.boundAddress = plan.bind_address
+    rtp.publicAddress = plan.public_address
+
+
+def codec_priorities(known: Sequence[str], wanted: Sequence[Codec]) -> dict[str, int]:
+    """Priority of every codec that pjsua knows (`PCMA/8000/1`): the wanted in order, others 0."""
+    order = [codec.value for codec in wanted]
+    priorities: dict[str, int] = {}
+    for codec_id in known:
+        name = codec_id.partition("/")[0]
+        rank = order.index(name) if name in order else None
+        priorities[codec_id] = 0 if rank is None else _HIGHEST_CODEC_PRIORITY - rank
+    return priorities

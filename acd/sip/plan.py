@@ -1,0 +1,127 @@
+"""One trunk as the SIP thread needs it: its settings, and what the machine had to tell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from acd.errors import BadSettings, Problem
+from acd.settings import Codec, Srtp, Transport, TrunkSettings
+from acd.sip.uris import host_and_port, local_address_towards
+
+PORTS_PER_LINE = 2.5
+"""RTP, RTCP and some that other programs hold; fewer and calls fail for want of a port."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeTiming:
+    """OPTIONS to the PBX: together at most 8 s, so that a dead PBX is known within them."""
+
+    interval_seconds: float = 3.0
+    timeout_seconds: float = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkPlan:
+    """Plain values only: a plan crosses to the SIP thread."""
+
+    name: str
+    domain: str
+    proxy: str
+    user: str
+    auth_user: str
+    password: str = field(repr=False)
+    realm: str
+    register: bool
+    register_expiry_seconds: int
+    transport: Transport
+    tls_verify: bool
+    tls_ca_file: str
+    srtp: Srtp
+    lines: int
+    codecs: tuple[Codec, ...]
+    rtp_port_min: int
+    rtp_port_max: int
+    bind_address: str
+    bind_port: int
+    public_address: str
+    user_agent: str
+    asserts_identity: bool
+    probe: ProbeTiming | None
+
+
+def plan_trunks(
+    trunks: Sequence[TrunkSettings], *, probe: ProbeTiming | None
+) -> tuple[TrunkPlan, ...]:
+    """Plan every trunk; reads the routing table and may look up names, so call it in a thread.
+
+    Raises:
+        BadSettings: a domain is no host, names repeat, or RTP ports are too few for the lines.
+    """
+    slices = _rtp_slices(trunks)
+    return tuple(_plan(trunk, slices[trunk.name], probe) for trunk in trunks)
+
+
+def _plan(trunk: TrunkSettings, rtp_ports: tuple[int, int], probe: ProbeTiming | None) -> TrunkPlan:
+    host, port = host_and_port(trunk.outbound_proxy or trunk.domain, trunk.transport)
+    return TrunkPlan(
+        name=trunk.name,
+        domain=trunk.domain,
+        proxy=trunk.outbound_proxy,
+        user=trunk.user,
+        auth_user=trunk.auth_user or trunk.user,
+        password=trunk.password.get_secret_value(),
+        realm=host_and_port(trunk.domain, trunk.transport)[0] if trunk.realm_check else "*",
+        register=trunk.register_account,
+        register_expiry_seconds=trunk.register_expiry_seconds,
+        transport=trunk.transport,
+        tls_verify=trunk.tls_verify,
+        tls_ca_file=str(trunk.tls_ca_file or ""),
+        srtp=trunk.srtp,
+        lines=trunk.lines,
+        codecs=trunk.codecs,
+        rtp_port_min=rtp_ports[0],
+        rtp_port_max=rtp_ports[1],
+        # pjsua2 would take the machine's first interface, which need not reach the PBX.
+        bind_address=trunk.bind_address or local_address_towards(host, port),
+        bind_port=trunk.bind_port,
+        public_address=trunk.public_address,
+        user_agent=trunk.user_agent,
+        asserts_identity=trunk.assert_identity,
+        probe=probe,
+    )
+
+
+def _rtp_slices(trunks: Sequence[TrunkSettings]) -> dict[str, tuple[int, int]]:
+    """Trunks that name the same RTP range share it in slices, by their numbers of lines.
+
+    pjsua gives up after 100 busy pairs in a row, which another trunk's calls would make.
+    """
+    sharing: dict[tuple[int, int], list[TrunkSettings]] = defaultdict(list)
+    for trunk in trunks:
+        sharing[trunk.rtp_port_min, trunk.rtp_port_max].append(trunk)
+    slices: dict[str, tuple[int, int]] = {}
+    problems: list[Problem] = []
+    for (lowest, highest), members in sharing.items():
+        per_line = (highest - lowest + 1) / sum(trunk.lines for trunk in members)
+        if per_line < PORTS_PER_LINE:
+            problems.append(_too_few_ports(members, lowest, highest))
+        start = lowest + lowest % 2
+        for trunk in members:
+            width = int(trunk.lines * per_line) // 2 * 2
+            slices[trunk.name] = (start, min(start + width - 1, highest))
+            start += width
+    if problems:
+        raise BadSettings(problems)
+    return slices
+
+
+def _too_few_ports(members: Sequence[TrunkSettings], lowest: int, highest: int) -> Problem:
+    lines = sum(trunk.lines for trunk in members)
+    return Problem(
+        where=", ".join(f"trunk {trunk.name}" for trunk in members),
+        what=f"{lines} lines share the {max(0, highest - lowest + 1)} RTP ports "
+        f"{lowest} to {highest}",
+        allowed=f"at least {int(lines * PORTS_PER_LINE + 0.5)} are needed",
+    )

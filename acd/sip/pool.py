@@ -1,0 +1,124 @@
+"""The lines of one trunk: leased in the order of asking, at the trunk's calls per second.
+
+A line's number goes round: from the free ones into a lease, and back once the lease is over and
+the line's dialog too. Both waits, for a line and for a token, are first come, first served, so
+no campaign starves another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+import trio
+
+from acd.lines import Line
+from acd.lines.token_bucket import TokenBucket
+from acd.sip.line import LineHost, SipLine
+
+_log = structlog.get_logger(__name__)
+
+_BURST_SECONDS = 0.1
+"""How much of its rate a trunk may use at once after a rest; also evens out late wake-ups."""
+
+
+class SipLinePool:
+    """`acd.lines.LinePool`."""
+
+    def __init__(
+        self, host: LineHost, nursery: trio.Nursery, *, size: int, calls_per_second: float
+    ) -> None:
+        self._host = host
+        self._nursery = nursery
+        self._size = size
+        self._returns, self._free = trio.open_memory_channel[int](size)
+        for number in range(1, size + 1):
+            self._returns.send_nowait(number)
+        self._turn = trio.Lock()
+        burst = max(1.0, calls_per_second * _BURST_SECONDS)
+        self._bucket = TokenBucket(calls_per_second, burst=burst)
+        self.expired_leases = 0
+        """Leases that ran into their deadline."""
+
+    @property
+    def size(self) -> int:
+        """All lines, leased or not."""
+        return self._size
+
+    @property
+    def free(self) -> int:
+        """Lines that can be leased now."""
+        return self._free.statistics().current_buffer_used
+
+    def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
+        """Borrow a line, waiting for one and for the trunk's calls per second.
+
+        Leaving the block hangs up whatever is left and gives the line back once its dialog is
+        over. A lease past its deadline (seconds from its start) is hung up and counted, whoever
+        holds it; its line then goes back although the holder has not left.
+        """
+        return self._lease(holder, deadline_seconds)
+
+    @asynccontextmanager
+    async def _lease(self, holder: str, deadline_seconds: float) -> AsyncIterator[Line]:
+        number = await self._free.receive()
+        try:
+            await self._wait_for_token()
+        except BaseException:
+            self._returns.send_nowait(number)
+            raise
+        lease = _Lease(number, self._host, self._returns)
+        watch = trio.CancelScope()
+        self._nursery.start_soon(self._expire, lease, holder, deadline_seconds, watch)
+        try:
+            yield lease.line
+        finally:
+            watch.cancel()
+            lease.end()
+
+    async def _wait_for_token(self) -> None:
+        async with self._turn:
+            wait_seconds = self._bucket.take(trio.current_time())
+            while wait_seconds > 0:
+                # Only the clock fills the bucket: there is no event to wait for.
+                await trio.sleep(wait_seconds)
+                wait_seconds = self._bucket.take(trio.current_time())
+
+    async def _expire(
+        self, lease: _Lease, holder: str, deadline_seconds: float, watch: trio.CancelScope
+    ) -> None:
+        with watch:
+            await trio.sleep(deadline_seconds)
+            self.expired_leases += 1
+            _log.warning(
+                "A lease ran into its deadline and was hung up.",
+                action="lease_expired",
+                trunk=self._host.plan.name,
+                line=lease.line.number,
+                holder=holder,
+                deadline_seconds=deadline_seconds,
+            )
+            lease.end()
+
+
+class _Lease:
+    """Gives its line's number back exactly once: when both the lease and the dialog are over."""
+
+    def __init__(self, number: int, host: LineHost, returns: trio.MemorySendChannel[int]) -> None:
+        self.line = SipLine(number, host, self._idle)
+        self._returns = returns
+        self._over = False
+        self._returned = False
+
+    def end(self) -> None:
+        """Left by its holder, or past its deadline; the second time nothing happens."""
+        if not self._over:
+            self._over = True
+            self.line.close()
+            self._idle()
+
+    def _idle(self) -> None:
+        if self._over and not self._returned and not self.line.carries_call:
+            self._returned = True
+            self._returns.send_nowait(self.line.number)

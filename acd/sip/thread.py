@@ -1,0 +1,327 @@
+"""The SIP thread: one thread that owns every pj object, from libCreate to libDestroy.
+
+One turn of its loop: let pjsua handle packets and timers (callbacks fill the inbox), act on the
+inbox, look at hung-up calls, carry out commands, run our own timers. It sleeps only inside
+pjsua's poll and is woken there by a datagram to a socket of its own, so that a command waits for
+nobody on any transport.
+
+pjsua2 asserts in threads that it does not know, and the garbage collector may drop an object in
+any thread: therefore nothing of pjsua2 is ever handed out, and what held a pj object is emptied
+here before it is let go.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import importlib
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from time import perf_counter
+
+import pjsua2 as pj
+
+from acd.errors import AcdError, AddressInUse, BadSettings, TrunkError
+from acd.settings import Codec
+from acd.sip.callbacks import (
+    Answered,
+    Broken,
+    CallerTurnedAway,
+    Inbox,
+    Notified,
+    Over,
+    ProbeAnswered,
+    Progressed,
+    ReferAnswered,
+    Registered,
+    Seen,
+    TrunkAccount,
+)
+from acd.sip.leg import Closing, Leg, LegWorld, no_such_call
+from acd.sip.limits import BindingLimits
+from acd.sip.mailbox import CommandBox, ReportBox
+from acd.sip.messages import (
+    CallReleased,
+    Command,
+    Complaint,
+    Counted,
+    HangUpCall,
+    Report,
+    StartCall,
+    Started,
+    Stop,
+    Stopped,
+    TransferCall,
+)
+from acd.sip.pj_config import (
+    account_config,
+    codec_priorities,
+    endpoint_config,
+    sip_transport_config,
+    transport_type,
+    wake_transport_config,
+)
+from acd.sip.plan import TrunkPlan
+from acd.sip.timers import Timers
+from acd.sip.trunk_side import TrunkSide
+
+_LONGEST_SLEEP_SECONDS = 1.0
+_SWEEP_SECONDS = 0.002
+"""Hung-up calls are looked at no more often than this."""
+_OS_ERROR = 120000
+"""PJ_STATUS_FROM_OS: pjlib's numbers for errno begin here."""
+_DESTROY_SILENTLY = 3
+"""PJSUA_DESTROY_NO_NETWORK: whatever is still open by then has had its time."""
+
+
+class SipThread:
+    """`run` is the thread's target; only the two mailboxes are touched from outside."""
+
+    def __init__(
+        self,
+        plans: Sequence[TrunkPlan],
+        limits: BindingLimits,
+        *,
+        commands: CommandBox[Command],
+        reports: ReportBox[Report],
+    ) -> None:
+        self._plans = plans
+        self._limits = limits
+        self._commands = commands
+        self._reports = reports
+        self._inbox: Inbox = Inbox()
+        self._timers = Timers()
+        self._endpoint: pj.Endpoint | None = None
+        self._trunks: dict[str, TrunkSide] = {}
+        self._legs: dict[int, Leg] = {}
+        self._closing: list[Closing] = []
+        self._displaced: list[Closing] = []
+        """Over, but another call has their slot: their destructor would untie that one."""
+        self._swept_at = 0.0
+        self._sweep_due = False
+        self._stop_by: float | None = None
+        self._world = LegWorld(
+            inbox=self._inbox,
+            timers=self._timers,
+            reports=reports,
+            close=self._closing.append,
+            forget=self._forget,
+        )
+
+    def run(self) -> None:
+        """Live; every failure ends in the last report, `Stopped`."""
+        stopped = Stopped()
+        try:
+            endpoint = self._open()
+            while not self._finished():
+                self._turn(endpoint)
+        except Exception as error:  # told to trio, which raises it
+            stopped = _stopped_by(error)
+        try:
+            self._close()
+        except Exception as error:  # the first one counts
+            stopped = stopped if stopped.error_name else _stopped_by(error)
+        self._reports.post(stopped)
+
+    def _open(self) -> pj.Endpoint:
+        self._endpoint = endpoint = pj.Endpoint()
+        _quieten()
+        endpoint.libCreate()
+        endpoint.libInit(endpoint_config(self._plans, most_calls=self._limits.calls))
+        wake_id = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, wake_transport_config())
+        self._commands.wake_at(_address(endpoint, wake_id))
+        transports = {plan.name: _create_transport(endpoint, plan) for plan in self._plans}
+        endpoint.libStart()
+        endpoint.audDevManager().setNullDev()
+        _set_codecs(endpoint, [codec for plan in self._plans for codec in plan.codecs])
+        for plan in self._plans:
+            self._trunks[plan.name] = self._open_trunk(plan, transports[plan.name])
+        names = {name: endpoint.transportGetInfo(tp).localName for name, tp in transports.items()}
+        self._reports.post(Started(tuple(names.items())))
+        for trunk in self._trunks.values():
+            trunk.start()
+        return endpoint
+
+    def _open_trunk(self, plan: TrunkPlan, transport_id: int) -> TrunkSide:
+        account = TrunkAccount(plan.name, self._inbox)
+        account.create(
+            account_config(plan, transport_id, shared_auth=self._limits.shared_auth),
+            not self._trunks,
+        )
+        return TrunkSide(plan, account, timers=self._timers, reports=self._reports)
+
+    def _turn(self, endpoint: pj.Endpoint) -> None:
+        milliseconds = self._sleep_milliseconds() if self._commands.about_to_sleep() else 0
+        happened = endpoint.libHandleEvents(milliseconds)
+        self._commands.awake()
+        if happened:
+            self._sweep_due = True
+        while self._inbox:
+            self._see(self._inbox.popleft())
+        now = perf_counter()
+        if self._sweep_due and now - self._swept_at >= _SWEEP_SECONDS:
+            self._sweep(now)
+        while (command := self._commands.take()) is not None:
+            self._obey(command)
+        self._timers.run_due(perf_counter())
+
+    def _sleep_milliseconds(self) -> int:
+        now = perf_counter()
+        until = now + _LONGEST_SLEEP_SECONDS
+        next_at = self._timers.next_at()
+        if next_at is not None:
+            until = min(until, next_at)
+        if self._sweep_due and self._closing:
+            until = min(until, self._swept_at + _SWEEP_SECONDS)
+        # Rounded up: waking a little early would mean turning around until the moment comes.
+        return max(0, int((until - now) * 1000 + 0.999))
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case StartCall():
+                leg = Leg(command.leg, self._trunks[command.trunk], self._world)
+                self._legs[command.leg] = leg
+                leg.start(command)
+            case HangUpCall():
+                if (leg_found := self._legs.get(command.leg)) is not None:
+                    leg_found.hang_up()
+            case TransferCall():
+                if (leg_found := self._legs.get(command.leg)) is not None:
+                    leg_found.transfer(command)
+                else:
+                    self._reports.post(no_such_call(command))
+            case Stop():
+                self._stop(command)
+
+    def _see(self, seen: Seen) -> None:
+        match seen:
+            case Registered():
+                self._trunks[seen.trunk].seen_registration(seen)
+            case ProbeAnswered():
+                self._trunks[seen.trunk].seen_probe(seen)
+            case CallerTurnedAway():
+                self._reports.post(Counted("callers_turned_away", seen.trunk))
+            case Broken():
+                self._reports.post(Complaint(f"a callback of pjsua2 failed: {seen.what}"))
+            case _:
+                leg = self._legs.get(seen.leg)
+                if leg is None:
+                    self._reports.post(Counted("late_events"))
+                else:
+                    _tell(leg, seen)
+
+    def _sweep(self, now: float) -> None:
+        """Look which hung-up calls are over by now."""
+        self._swept_at = now
+        self._sweep_due = False
+        if not self._closing:
+            return
+        still: list[Closing] = []
+        for closing in self._closing:
+            there = pj.Call.lookup(closing.slot)
+            if there is not None and closing.holds(there):
+                still.append(closing)
+                continue
+            if there is not None:
+                self._displaced.append(closing)
+            self._reports.post(CallReleased(closing.leg, now))
+        self._closing[:] = still
+        self._displaced = [c for c in self._displaced if pj.Call.lookup(c.slot) is not None]
+
+    def _forget(self, leg: int) -> None:
+        self._legs.pop(leg, None)
+
+    def _stop(self, command: Stop) -> None:
+        self._stop_by = perf_counter() + command.grace_seconds
+        for leg in list(self._legs.values()):
+            leg.hang_up()
+        for trunk in self._trunks.values():
+            trunk.unregister()
+        # The loop must come around to see that the time is over.
+        self._timers.at(self._stop_by, _nothing)
+
+    def _finished(self) -> bool:
+        if self._stop_by is None:
+            return False
+        if perf_counter() >= self._stop_by:
+            return True
+        busy = self._legs or self._closing
+        return not busy and not any(trunk.registered for trunk in self._trunks.values())
+
+    def _close(self) -> None:
+        """Give everything back, in this thread and in this order."""
+        self._commands.close()
+        for leg in self._legs.values():
+            leg.call = None
+        self._legs.clear()
+        self._closing.clear()
+        self._displaced.clear()
+        for trunk in self._trunks.values():
+            with suppress(pj.Error):
+                trunk.account.shutdown()
+        self._trunks.clear()
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            endpoint.libDestroy(_DESTROY_SILENTLY)
+
+
+def _tell(leg: Leg, seen: Progressed | Answered | Over | ReferAnswered | Notified) -> None:
+    match seen:
+        case Progressed():
+            leg.seen_progress(seen)
+        case Answered():
+            leg.seen_answer(seen)
+        case Over():
+            leg.seen_over(seen)
+        case ReferAnswered():
+            leg.seen_refer_answer(seen)
+        case Notified():
+            leg.seen_notify(seen)
+
+
+def _stopped_by(error: Exception) -> Stopped:
+    text = str(error) if isinstance(error, AcdError) else traceback.format_exc()
+    return Stopped(type(error).__name__, text)
+
+
+def _quieten() -> None:
+    """Keep pjlib from writing to standard output before `libInit` has set its log level."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(importlib.import_module("_pjsua2").__file__).pj_log_set_level(0)
+
+
+def _nothing() -> None:
+    """A timer that only ends a sleep."""
+
+
+def _address(endpoint: pj.Endpoint, transport_id: int) -> tuple[str, int]:
+    host, _, port = endpoint.transportGetInfo(transport_id).localName.rpartition(":")
+    return host, int(port)
+
+
+def _create_transport(endpoint: pj.Endpoint, plan: TrunkPlan) -> int:
+    try:
+        return endpoint.transportCreate(transport_type(plan.transport), sip_transport_config(plan))
+    except pj.Error as error:
+        where = f"{plan.bind_address or '*'}:{plan.bind_port}"
+        kind = plan.transport.value.upper()
+        if error.status == _OS_ERROR + errno.EADDRINUSE:
+            raise AddressInUse(
+                f"trunk {plan.name}: another program holds {kind} {where}; choose another bind_port"
+            ) from None
+        if error.status == _OS_ERROR + errno.EADDRNOTAVAIL:
+            raise BadSettings(
+                f"trunk {plan.name}: bind_address {plan.bind_address!r} is no address "
+                "of this machine"
+            ) from None
+        raise TrunkError(
+            f"trunk {plan.name}: no {kind} transport at {where}: {error.reason}"
+        ) from None
+
+
+def _set_codecs(endpoint: pj.Endpoint, wanted: Sequence[Codec]) -> None:
+    order = tuple(dict.fromkeys(wanted))
+    known = [codec.codecId for codec in endpoint.codecEnum2()]
+    for codec_id, priority in codec_priorities(known, order).items():
+        endpoint.codecSetPriority(codec_id, priority)

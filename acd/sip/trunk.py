@@ -1,0 +1,74 @@
+"""The trio side of a trunk: its lines, and its health as the SIP thread last told it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+import trio
+
+from acd.lines import TrunkHealth, TrunkStatus
+from acd.sip.messages import Command, LegReport, TrunkReport
+from acd.sip.plan import TrunkPlan
+from acd.sip.pool import SipLinePool
+
+_log = structlog.get_logger(__name__)
+
+
+class SipTrunk:
+    """`acd.lines.Trunk`."""
+
+    def __init__(
+        self,
+        plan: TrunkPlan,
+        nursery: trio.Nursery,
+        *,
+        calls_per_second: float,
+        sip_address: str,
+        post: Callable[[Command], None],
+        attach: Callable[[Callable[[LegReport], None]], int],
+    ) -> None:
+        self.plan = plan
+        self.sip_address = sip_address
+        """host:port of our SIP transport."""
+        self.post = post
+        self.attach = attach
+        self._health = TrunkHealth(status=TrunkStatus.STARTING)
+        self._changed = trio.Event()
+        self._lines = SipLinePool(self, nursery, size=plan.lines, calls_per_second=calls_per_second)
+
+    @property
+    def name(self) -> str:
+        """The `name` of its `[[trunk]]`."""
+        return self.plan.name
+
+    @property
+    def lines(self) -> SipLinePool:
+        """What it can carry."""
+        return self._lines
+
+    @property
+    def health(self) -> TrunkHealth:
+        """How it is now."""
+        return self._health
+
+    async def wait_health_change(self, seen: TrunkHealth) -> TrunkHealth:
+        """Wait until the health is another than `seen`, and return it."""
+        await trio.lowlevel.checkpoint()
+        while self._health == seen:
+            await self._changed.wait()
+        return self._health
+
+    def take(self, report: TrunkReport) -> None:
+        """What the SIP thread says of the trunk."""
+        self._health = TrunkHealth(status=report.status, detail=report.detail)
+        self._changed.set()
+        self._changed = trio.Event()
+        write = _log.info if self._health.may_dial else _log.warning
+        write(
+            "A trunk's health changed.",
+            action="trunk_health_changed",
+            trunk=report.trunk,
+            status=report.status.value,
+            detail=report.detail,
+        )

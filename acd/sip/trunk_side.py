@@ -1,0 +1,162 @@
+"""One trunk in the SIP thread: its account, its OPTIONS probe, and what is judged of it."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import pjsua2 as pj
+
+from acd.lines import TrunkHealth
+from acd.sip.callbacks import ProbeAnswered, Registered, TrunkAccount
+from acd.sip.causes import retry_after_seconds
+from acd.sip.health import HealthJudge
+from acd.sip.mailbox import ReportBox
+from acd.sip.messages import Report, TrunkReport
+from acd.sip.plan import TrunkPlan
+from acd.sip.timers import Timer, Timers
+from acd.sip.transfer import TransferDone, TransferPermission, TransferTiming
+from acd.sip.uris import transport_parameter
+
+_AUTH_CHALLENGES = frozenset({401, 407})
+
+
+class TrunkSide:
+    """Lives and dies in the SIP thread."""
+
+    def __init__(
+        self,
+        plan: TrunkPlan,
+        account: TrunkAccount,
+        *,
+        timers: Timers,
+        reports: ReportBox[Report],
+    ) -> None:
+        self.plan = plan
+        self.account = account
+        self.timing = TransferTiming()
+        self._permission = TransferPermission()
+        self._judge = HealthJudge(registers=plan.register, probes=plan.probe is not None)
+        self._timers = timers
+        self._reports = reports
+        self._told: TrunkHealth | None = None
+        self._probe_timeout: Timer | None = None
+        self._wake: Timer | None = None
+        self._stopping = False
+
+    @property
+    def registered(self) -> bool:
+        """The PBX holds a registration of ours."""
+        return self._judge.registered
+
+    def start(self) -> None:
+        """Tell the first health and begin to probe."""
+        self._publish()
+        self._probe()
+
+    def unregister(self) -> None:
+        """Ask the PBX to forget us; `registered` turns False when it did."""
+        self._stopping = True
+        if self._judge.registered:
+            try:
+                self.account.setRegistration(False)
+            except pj.Error:
+                self._judge.unregistered()
+
+    def call_responded(self) -> None:
+        """The PBX answered an INVITE with anything."""
+        if self._judge.alive is not True:
+            self._judge.answered()
+            self._publish()
+
+    def call_refused(self, sip_status: int, message: str) -> None:
+        """An INVITE ended with 300 to 699 from the PBX."""
+        now = perf_counter()
+        self._judge.answered()
+        if sip_status in _AUTH_CHALLENGES:
+            self._judge.credentials_refused(sip_status, now)
+        wait = retry_after_seconds(message) if sip_status == 503 else None
+        if wait is not None:
+            self._judge.told_to_wait(wait, now)
+        self._publish()
+
+    def call_unanswered(self) -> None:
+        """An INVITE met silence, or a broken transport."""
+        self._judge.silent()
+        self._publish()
+
+    def transfer_ended(self, done: TransferDone) -> None:
+        """A blind transfer has its outcome."""
+        refused = self._permission.note(done)
+        self._judge.transfers_refused = done.sip_status if refused else None
+        self._publish()
+
+    def seen_registration(self, seen: Registered) -> None:
+        """REGISTER was answered."""
+        if self._stopping or (seen.sip_status // 100 == 2 and seen.expires_seconds <= 0):
+            self._judge.unregistered()
+        else:
+            self._judge.registration(seen.sip_status, perf_counter())
+        self._publish()
+
+    def seen_probe(self, seen: ProbeAnswered) -> None:
+        """OPTIONS was answered, perhaps late; its own time-out says nothing new."""
+        if seen.sip_status == 0:
+            return
+        if self._probe_timeout is not None:
+            self._probe_timeout.cancel()
+            self._probe_timeout = None
+        self._judge.answered()
+        wait = retry_after_seconds(seen.message) if seen.sip_status == 503 else None
+        if wait is not None:
+            self._judge.told_to_wait(wait, perf_counter())
+        self._publish()
+
+    def _probe(self) -> None:
+        timing = self.plan.probe
+        if timing is None or self._stopping:
+            return
+        now = perf_counter()
+        self._timers.at(now + timing.interval_seconds, self._probe)
+        if self._probe_timeout is not None:
+            return  # the last one is still open
+        self._probe_timeout = self._timers.at(now + timing.timeout_seconds, self._probe_lost)
+        request = pj.SendRequestParam()
+        request.method = "OPTIONS"
+        request.txOption.targetUri = (
+            f"sip:{self.plan.domain}{transport_parameter(self.plan.transport)}"
+        )
+        try:
+            self.account.sendRequest(request)
+        except pj.Error:
+            # No way there at all (no route, connection refused): the same as silence, but sooner.
+            self._probe_timeout.cancel()
+            self._probe_lost()
+
+    def _probe_lost(self) -> None:
+        self._probe_timeout = None
+        self._judge.silent()
+        self._publish()
+
+    def _publish(self) -> None:
+        """Tell the health if it is another one: each alarm once."""
+        now = perf_counter()
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        wakes_at = self._judge.wakes_at(now)
+        if wakes_at is not None:
+            self._wake = self._timers.at(wakes_at, self._wakened)
+        health = self._judge.health(now)
+        if health != self._told:
+            self._told = health
+            self._reports.post(TrunkReport(self.plan.name, health.status, health.detail))
+
+    def _wakened(self) -> None:
+        """A back-off or the pause after refused credentials is over."""
+        self._wake = None
+        if self.plan.register and not self._judge.registered and not self._stopping:
+            try:
+                self.account.setRegistration(True)
+            except pj.Error:
+                self._judge.silent()
+        self._publish()

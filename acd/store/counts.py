@@ -1,0 +1,83 @@
+"""Counting for reports: everything comes from the attempts' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from acd.store import schema as t
+
+
+def leads_by_state(conn: sa.Connection, campaign_id: int) -> dict[str, int]:
+    """Lead state → leads."""
+    return _counted(
+        conn,
+        sa.select(t.leads.c.state, sa.func.count())
+        .where(t.leads.c.campaign_id == campaign_id)
+        .group_by(t.leads.c.state),
+    )
+
+
+def closed_leads_by_reason(conn: sa.Connection, campaign_id: int) -> dict[str, int]:
+    """Why closed leads are closed → leads."""
+    return _counted(
+        conn,
+        sa.select(t.leads.c.reason, sa.func.count())
+        .where(t.leads.c.campaign_id == campaign_id, t.leads.c.state == "closed")
+        .group_by(t.leads.c.reason),
+    )
+
+
+def attempts_by_disposition(conn: sa.Connection, campaign_id: int) -> dict[str, int]:
+    """Disposition → closed attempts; open ones under `open`."""
+    name = sa.func.coalesce(t.attempts.c.disposition, "open")
+    return _counted(
+        conn,
+        sa.select(name, sa.func.count())
+        .where(t.attempts.c.campaign_id == campaign_id)
+        .group_by(name),
+    )
+
+
+def transfers_by_result(conn: sa.Connection, campaign_id: int) -> dict[str, int]:
+    """Transfer result → attempts."""
+    return _counted(
+        conn,
+        sa.select(t.attempts.c.transfer_result, sa.func.count())
+        .where(t.attempts.c.campaign_id == campaign_id, t.attempts.c.transfer_result.is_not(None))
+        .group_by(t.attempts.c.transfer_result),
+    )
+
+
+def live_answers_and_abandoned(conn: sa.Connection, campaign_id: int) -> tuple[int, int]:
+    """Closed attempts that were answered, and those of them that were abandoned."""
+    row = conn.execute(
+        sa.select(
+            sa.func.count(t.attempts.c.answered_at),
+            sa.func.count(sa.case((t.attempts.c.abandoned, 1))),
+        ).where(t.attempts.c.campaign_id == campaign_id, t.attempts.c.state == "closed")
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def ring_seconds(conn: sa.Connection, campaign_id: int) -> Sequence[float]:
+    """Ring times, ascending."""
+    return _ascending(conn, t.attempts.c.ring_seconds, campaign_id)
+
+
+def wait_seconds(conn: sa.Connection, campaign_id: int) -> Sequence[float]:
+    """Waits from the answer to the agent, ascending."""
+    return _ascending(conn, t.attempts.c.wait_seconds, campaign_id)
+
+
+def _ascending(conn: sa.Connection, column: sa.Column[float], campaign_id: int) -> Sequence[float]:
+    return conn.scalars(
+        sa.select(column)
+        .where(t.attempts.c.campaign_id == campaign_id, column.is_not(None))
+        .order_by(column)
+    ).all()
+
+
+def _counted(conn: sa.Connection, query: sa.Select[str, int]) -> dict[str, int]:
+    return {str(row[0]): int(row[1]) for row in conn.execute(query)}

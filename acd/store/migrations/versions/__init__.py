@@ -1,0 +1,1 @@
+"""One file a revision; revisions are numbers of one width, in order."""

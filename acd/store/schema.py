@@ -1,0 +1,225 @@
+"""The tables, one schema for SQLite and PostgreSQL.
+
+Statements live in `leads`, `attempts`, `campaigns`, `dnc`, `imports`, `counts` and `events`;
+nothing else in the program runs SQL. `migrations` builds these tables; a test compares.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+SCHEMA_REVISION = "0001"
+"""The migration that this program's statements are written for."""
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A moment in UTC; PostgreSQL keeps the zone, SQLite gets it left out."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """`timestamptz` on PostgreSQL."""
+        return dialect.type_descriptor(sa.DateTime(timezone=dialect.name == "postgresql"))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a moment without a zone: nobody knows when it is."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone must not be stored")
+        in_utc = value.astimezone(UTC)
+        return in_utc if dialect.name == "postgresql" else in_utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""SQLite counts up by itself only in an INTEGER PRIMARY KEY, which is 64 bits wide."""
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+campaigns = sa.Table(
+    "campaigns",
+    metadata,
+    sa.Column("campaign_id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False, unique=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("trunk", sa.String(32), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+campaign_versions = sa.Table(
+    "campaign_versions",
+    metadata,
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("definition", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+# Leads of one campaign whose next number has the same zones: what the calling hours say about
+# one of them they say about all, so a claim asks once a lane and not once a lead.
+lanes = sa.Table(
+    "lanes",
+    metadata,
+    sa.Column("lane_id", sa.Integer, primary_key=True),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), nullable=False),
+    sa.Column("zones", sa.Text, nullable=False),
+    sa.UniqueConstraint("campaign_id", "zones"),
+)
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    sa.Column("import_id", sa.Integer, primary_key=True),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), nullable=False, index=True),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("summary", sa.JSON, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+leads = sa.Table(
+    "leads",
+    metadata,
+    sa.Column("lead_id", BigId, primary_key=True),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), nullable=False),
+    sa.Column("lane_id", sa.ForeignKey("lanes.lane_id"), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(32), nullable=False, server_default=""),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_position", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_attempt_at", UtcDateTime, nullable=False),
+    sa.Column("claimed_by", sa.String(64)),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("columns", sa.JSON, nullable=False),
+    sa.Column("import_id", sa.ForeignKey("imports.import_id")),
+    sa.Column("source_line", sa.Integer),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+    sa.Index(
+        "ix_leads_waiting",
+        "lane_id",
+        "next_attempt_at",
+        "lead_id",
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    ),
+    sa.Index(
+        "ix_leads_claimed",
+        "claimed_by",
+        sqlite_where=sa.text("state = 'claimed'"),
+        postgresql_where=sa.text("state = 'claimed'"),
+    ),
+    sa.Index("ix_leads_campaign_id_state", "campaign_id", "state"),
+)
+
+lead_numbers = sa.Table(
+    "lead_numbers",
+    metadata,
+    sa.Column("number_id", BigId, primary_key=True),
+    sa.Column("lead_id", sa.ForeignKey("leads.lead_id"), nullable=False),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("e164", sa.String(16), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("region", sa.String(2), nullable=False),
+    sa.Column("zones", sa.Text, nullable=False),
+    sa.Column("dead", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.UniqueConstraint("lead_id", "position"),
+    # A lead is the same when the campaign and any number are the same.
+    sa.UniqueConstraint("campaign_id", "e164"),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("attempt_id", BigId, primary_key=True),
+    sa.Column("lead_id", sa.ForeignKey("leads.lead_id"), nullable=False),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), nullable=False),
+    sa.Column("number_id", sa.ForeignKey("lead_numbers.number_id")),
+    sa.Column("attempt_no", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("node", sa.String(64), nullable=False),
+    sa.Column("trunk", sa.String(32), nullable=False),
+    sa.Column("line", sa.Integer, nullable=False),
+    sa.Column("started_at", UtcDateTime, nullable=False),
+    sa.Column("answered_at", UtcDateTime),
+    sa.Column("transferred_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("cause", sa.String(32)),
+    sa.Column("sip_status", sa.Integer),
+    sa.Column("q850_cause", sa.Integer),
+    sa.Column("ring_seconds", sa.Float),
+    sa.Column("wait_seconds", sa.Float),
+    sa.Column("transfer_result", sa.String(16)),
+    sa.Column("transfer_target", sa.Text),
+    sa.Column("transfer_sip_status", sa.Integer),
+    sa.Column("abandoned", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("disposition", sa.String(32)),
+    # The same attempt can't be begun twice, whatever happens to the two that try.
+    sa.UniqueConstraint("lead_id", "attempt_no"),
+    sa.Index(
+        "uq_attempts_open_lead",
+        "lead_id",
+        unique=True,
+        sqlite_where=sa.text("state <> 'closed'"),
+        postgresql_where=sa.text("state <> 'closed'"),
+    ),
+    sa.Index(
+        "ix_attempts_open_node",
+        "node",
+        sqlite_where=sa.text("state <> 'closed'"),
+        postgresql_where=sa.text("state <> 'closed'"),
+    ),
+    sa.Index("ix_attempts_campaign_id_started_at", "campaign_id", "started_at"),
+)
+
+dnc_lists = sa.Table(
+    "dnc_lists",
+    metadata,
+    sa.Column("list_id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False, unique=True),
+    # NULL: the list holds for every campaign.
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id")),
+    sa.Column("made_on", sa.Date, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+dnc_numbers = sa.Table(
+    "dnc_numbers",
+    metadata,
+    # The number first: every check asks for one number in all lists.
+    sa.Column("e164", sa.String(16), primary_key=True),
+    sa.Column("list_id", sa.ForeignKey("dnc_lists.list_id"), primary_key=True),
+    sa.Column("added_at", UtcDateTime, nullable=False),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("event_id", BigId, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("subject", sa.String(16), nullable=False),
+    sa.Column("subject_id", sa.String(64), nullable=False),
+    sa.Column("what", sa.String(32), nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sa.Index("ix_events_subject_subject_id", "subject", "subject_id"),
+)

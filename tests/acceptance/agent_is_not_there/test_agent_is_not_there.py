@@ -1,0 +1,82 @@
+"""A person has answered, and the agent they were meant for can't take them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.support.centre import Addresses, Traffic, open_centre
+from tests.acceptance.support.installation import Installation
+from tests.peers import phones
+
+pytestmark = pytest.mark.real
+
+ADDRESSES = Addresses(3)
+WAIT_LIMIT_SECONDS = 2.0
+"""As the sample campaign says: longer without an agent is an abandoned call."""
+MOST_REFERS = 10
+"""An agent who can't be reached is not to be tried in a busy loop."""
+
+
+async def test_an_extension_that_does_not_exist_leaves_the_person_abandoned_not_waiting(
+    tmp_path: Path,
+) -> None:
+    installation = await Installation.ready(tmp_path, pbx=ADDRESSES.pbx, agent="199")
+    async with open_centre(ADDRESSES) as centre, installation.engine() as engine:
+        await engine.wait_metric(
+            "acd_dispositions_total", 1, campaign="sample", disposition="abandoned"
+        )
+        assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    assert 1 <= len(traffic.from_engine("REFER")) <= MOST_REFERS
+    assert held_seconds(traffic) < WAIT_LIMIT_SECONDS + 1
+    (attempt,) = installation.rows("attempts")
+    assert (attempt["disposition"], attempt["abandoned"]) == ("abandoned", 1)
+    assert attempt["transfer_sip_status"] == 404
+    assert engine.metric("acd_abandoned_total", campaign="sample") == 1
+
+
+async def test_a_busy_agents_person_is_handed_over_when_the_queues_next_agent_picks_up(
+    tmp_path: Path,
+) -> None:
+    installation = await Installation.ready(tmp_path, pbx=ADDRESSES.pbx)
+    agents = (
+        phones.agent_busy(ADDRESSES.agent_101),
+        phones.agent_answers(ADDRESSES.agent_102, ring_ms=500),
+    )
+    async with open_centre(ADDRESSES, *agents) as centre, installation.engine() as engine:
+        await engine.wait_metric(
+            "acd_dispositions_total", 1, campaign="sample", disposition="handed_over"
+        )
+        assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    (picked_up,) = traffic.of(ADDRESSES.agent_102, 200, cseq="INVITE")
+    (bye,) = traffic.from_engine("BYE")
+    assert bye.at_seconds > picked_up.at_seconds, "acd waited for an agent to have the person"
+    (attempt,) = installation.rows("attempts")
+    assert attempt["disposition"] == "handed_over"
+
+
+async def test_a_person_whom_the_pbx_could_give_to_nobody_counts_as_abandoned(
+    tmp_path: Path,
+) -> None:
+    installation = await Installation.ready(tmp_path, pbx=ADDRESSES.pbx)
+    agents = (phones.agent_busy(ADDRESSES.agent_101), phones.agent_busy(ADDRESSES.agent_102))
+    async with open_centre(ADDRESSES, *agents) as centre, installation.engine() as engine:
+        await centre.pbx.cli("dialplan set global ACD_QUEUE_SECONDS 1")
+        await engine.wait_metric(
+            "acd_dispositions_total", 1, campaign="sample", disposition="abandoned"
+        )
+        assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    assert len(traffic.from_engine("REFER")) == 1, "the PBX had taken the person: no second try"
+    (attempt,) = installation.rows("attempts")
+    assert attempt["transfer_sip_status"] == 503
+
+
+def held_seconds(traffic: Traffic) -> float:
+    """From the person's answer to our hanging up."""
+    (answer,) = traffic.to_engine(200, cseq="INVITE")
+    (bye,) = traffic.from_engine("BYE")
+    return bye.at_seconds - answer.at_seconds

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import pytest
+
+from acd.calls import DisconnectCause
+from acd.store import Store
+from acd.store.campaigns import CampaignState, reload_campaign, set_campaign_state
+from acd.store.dnc import add_numbers, open_list, remove_numbers
+from acd.store.events import Subject, events_of
+from acd.store.leads import LEASE, renew_claims, unclaim_leads
+from tests.contract.store.world import NOON, World, definition, later
+
+
+def test_a_claim_takes_the_longest_waiting_leads_and_no_more_than_asked(world: World) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, 2, now=later(hours=-1))
+    world.leads(campaign, 2, now=later(hours=-2))
+    first = world.claim(campaign, limit=3)
+    assert [lead.lead_id for lead in first] == [3, 4, 1]
+    assert [lead.lead_id for lead in world.claim(campaign)] == [2]
+
+
+def test_a_claimed_lead_carries_what_dialing_needs(world: World) -> None:
+    campaign = world.campaign()
+    [e164] = world.leads(campaign)
+    [lead] = world.claim(campaign)
+    assert (lead.e164, lead.attempt_no, lead.columns) == (e164, 1, {"name": "lead 2"})
+
+
+def test_two_nodes_never_hold_the_same_lead(world: World) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, 4)
+    a = world.claim(campaign, limit=2, node="a")
+    b = world.claim(campaign, limit=4, node="b")
+    assert {lead.lead_id for lead in a}.isdisjoint(lead.lead_id for lead in b)
+    assert len(a) + len(b) == 4
+
+
+@pytest.mark.parametrize("state", [CampaignState.PAUSED, CampaignState.STOPPED])
+def test_a_campaign_that_does_not_run_has_nothing_to_claim(
+    world: World, store: Store, state: CampaignState
+) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    store.run_sync(set_campaign_state, campaign_id=campaign, state=state, now=NOON)
+    assert world.claim(campaign) == []
+
+
+def test_outside_calling_hours_nothing_is_claimed(world: World) -> None:
+    campaign = world.campaign(calling_hours={"monday": ["13:00-14:00"]})
+    world.leads(campaign)
+    assert world.claim(campaign, now=NOON) == []
+    assert len(world.claim(campaign, now=later(hours=1))) == 1
+
+
+def test_each_lead_is_claimed_by_its_own_clock(world: World) -> None:
+    campaign = world.campaign(calling_hours={"monday": ["09:00-20:00"]})
+    [new_york] = world.leads(campaign, zones=("America/New_York",))
+    [vienna] = world.leads(campaign, zones=("Europe/Vienna",))
+    [lead] = world.claim(campaign, now=NOON)
+    assert lead.e164 == vienna
+    world.close(world.dial(lead), DisconnectCause.BLOCKED)
+    assert [lead.e164 for lead in world.claim(campaign, now=later(hours=4))] == [new_york]
+
+
+def test_a_number_added_to_a_list_is_not_claimed_and_removed_it_is(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign()
+    [e164] = world.leads(campaign)
+    list_id = store.run_sync(open_list, name="own", campaign_id=None, made_on=NOON.date(), now=NOON)
+    store.run_sync(add_numbers, list_id=list_id, numbers=[e164], now=NOON)
+    assert world.claim(campaign) == []
+    store.run_sync(remove_numbers, list_id=list_id, numbers=[e164], now=NOON)
+    assert len(world.claim(campaign)) == 1
+
+
+def test_another_campaigns_list_does_not_hold_here(world: World, store: Store) -> None:
+    campaign, other = world.campaign(), world.campaign()
+    [e164] = world.leads(campaign)
+    list_id = store.run_sync(
+        open_list, name="theirs", campaign_id=other, made_on=NOON.date(), now=NOON
+    )
+    store.run_sync(add_numbers, list_id=list_id, numbers=[e164], now=NOON)
+    assert len(world.claim(campaign)) == 1
+
+
+def test_a_required_list_that_is_missing_or_too_old_blocks(world: World, store: Store) -> None:
+    campaign = world.campaign(dnc={"required_lists": ["robinson"], "max_age_days": 31})
+    world.leads(campaign)
+    assert world.claim(campaign) == []
+    for age, claimed in ((32, 0), (31, 1)):
+        store.run_sync(
+            open_list,
+            name="robinson",
+            campaign_id=None,
+            made_on=later(days=-age).date(),
+            now=NOON,
+        )
+        assert len(world.claim(campaign)) == claimed
+
+
+def test_leads_given_back_can_be_claimed_again(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, 2)
+    leads = world.claim(campaign)
+    ids = [lead.lead_id for lead in leads]
+    assert store.run_sync(unclaim_leads, node="b", lead_ids=ids) == 0
+    assert store.run_sync(unclaim_leads, node="a", lead_ids=ids) == 2
+    assert len(world.claim(campaign)) == 2
+
+
+def test_a_lead_that_is_being_dialed_is_not_given_back(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    [lead] = world.claim(campaign)
+    world.dial(lead)
+    assert store.run_sync(unclaim_leads, node="a", lead_ids=[lead.lead_id]) == 0
+    assert world.claim(campaign, now=later(hours=9)) == []
+
+
+def test_a_dead_nodes_claim_ends_with_its_lease_and_a_renewed_one_does_not(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, 2)
+    dead, alive = world.claim(campaign, node="a")
+    past = NOON + LEASE * 1.5
+    store.run_sync(renew_claims, node="a", lead_ids=[alive.lead_id], now=NOON + LEASE)
+    assert [lead.lead_id for lead in world.claim(campaign, node="b", now=past)] == [dead.lead_id]
+
+
+def test_a_tightened_definition_closes_leads_that_have_had_their_attempts(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(max_attempts=2, gap_seconds=0, retry=_AT_ONCE)
+    world.leads(campaign)
+    [lead] = world.claim(campaign)
+    world.close(world.dial(lead), DisconnectCause.BUSY)
+    store.run_sync(
+        reload_campaign,
+        campaign_id=campaign,
+        definition=definition(max_attempts=1, gap_seconds=0),
+        trunk="main",
+        now=NOON,
+    )
+    assert world.claim(campaign) == []
+    assert (world.lead(lead.lead_id).state, world.lead(lead.lead_id).reason) == (
+        "closed",
+        "attempts",
+    )
+
+
+_AT_ONCE = {"busy": {"action": "retry", "after_seconds": 0}}
+
+
+def test_the_gap_and_the_daily_limit_hold_a_lead_back(world: World) -> None:
+    campaign = world.campaign(
+        max_attempts=9, max_attempts_per_day=2, gap_seconds=3600, retry=_AT_ONCE
+    )
+    world.leads(campaign)
+    [lead] = world.claim(campaign)
+    world.close(world.dial(lead))
+    assert world.claim(campaign, now=later(minutes=59)) == []
+    [again] = world.claim(campaign, now=later(minutes=60))
+    assert again.attempt_no == 2
+    world.close(world.dial(again, now=later(hours=1)), now=later(hours=1))
+    assert world.claim(campaign, now=later(hours=23)) == []
+    assert len(world.claim(campaign, now=later(hours=24))) == 1
+
+
+def test_every_change_of_a_lead_leaves_an_event(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    [lead] = world.claim(campaign)
+    world.close(world.dial(lead))
+    events = store.read_sync(events_of, Subject.LEAD, lead.lead_id)
+    assert [event.what for event in events] == ["claimed", "waiting"]
+    assert lead.e164 not in str(events)

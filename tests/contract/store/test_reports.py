@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from acd.calls import DisconnectCause
+from acd.dialer.reports import campaign_report
+from acd.store import Store
+from tests.contract.store.world import NOON, World
+
+
+def test_a_report_counts_what_the_attempts_say(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, 5)
+    handed, lost, busy, ringing, _ = world.claim(campaign)
+    world.close(
+        world.dial(handed),
+        DisconnectCause.TRANSFERRED,
+        answered_at=NOON,
+        transfer_result="answered",
+        wait_seconds=1.0,
+    )
+    world.close(
+        world.dial(lost),
+        DisconnectCause.HUNG_UP,
+        answered_at=NOON,
+        abandoned=True,
+        wait_seconds=2.5,
+        ring_seconds=9.0,
+    )
+    world.close(world.dial(busy), DisconnectCause.BUSY, ring_seconds=None)
+    world.dial(ringing)
+    report = store.read_sync(campaign_report, "campaign-1")
+    assert report.attempts == 4
+    assert report.dispositions == {"handed_over": 1, "abandoned": 1, "busy": 1, "open": 1}
+    assert (report.live_answers, report.abandoned, report.abandon_rate) == (2, 1, 0.5)
+    assert report.transfers == {"answered": 1}
+    assert report.leads == {"closed": 1, "waiting": 2, "claimed": 2}
+    assert report.wait_seconds == {"p50": 1.0, "p90": 2.5, "p99": 2.5}
+    assert report.ring_seconds == {"p50": 3.5, "p90": 9.0, "p99": 9.0}
+
+
+def test_a_campaign_without_attempts_has_no_rate_and_no_percentiles(
+    world: World, store: Store
+) -> None:
+    world.campaign()
+    report = store.read_sync(campaign_report, "campaign-1")
+    assert report.abandon_rate is None
+    assert report.ring_seconds == {"p50": None, "p90": None, "p99": None}

@@ -1,0 +1,163 @@
+"""A running campaign with leads, for tests that speak about statements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import sqlalchemy as sa
+
+from acd.calls import DisconnectCause
+from acd.numbers import NumberKind, PhoneNumber
+from acd.rules.definition import CampaignDefinition
+from acd.rules.dispositions import Disposition
+from acd.store import Store
+from acd.store import schema as t
+from acd.store.attempts import AttemptClosed, Blocked, begin_attempt, close_attempt
+from acd.store.campaigns import CampaignState, create_campaign, set_campaign_state
+from acd.store.imports import NewLead, begin_import, insert_leads
+from acd.store.leads import ClaimedLead, claim_leads
+
+NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
+"""A Monday, 12:00 in Vienna."""
+ALL_DAY = {
+    day: ["00:00-24:00"]
+    for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+}
+
+
+def definition(**changes: Any) -> CampaignDefinition:
+    """Calls at any hour, unless told otherwise."""
+    values = {"agents": {"extensions": ["201"]}, "calling_hours": ALL_DAY, **changes}
+    return CampaignDefinition.model_validate(values)
+
+
+@dataclass
+class World:
+    """What a test says about its database."""
+
+    store: Store
+    _names: count[int] = field(default_factory=lambda: count(1))
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def campaign(self, *, running: bool = True, **changes: Any) -> int:
+        row = self.store.run_sync(
+            create_campaign,
+            name=f"campaign-{next(self._names)}",
+            definition=definition(**changes),
+            trunk="main",
+            now=NOON,
+        )
+        if running:
+            self.store.run_sync(
+                set_campaign_state,
+                campaign_id=row.campaign_id,
+                state=CampaignState.RUNNING,
+                now=NOON,
+            )
+        return row.campaign_id
+
+    def number(self, zones: tuple[str, ...] = ("Europe/Vienna",)) -> PhoneNumber:
+        return PhoneNumber(
+            e164=f"+4315056{next(self._numbers):05}",
+            region="AT",
+            kind=NumberKind.FIXED,
+            zones=zones,
+        )
+
+    def leads(
+        self,
+        campaign_id: int,
+        how_many: int = 1,
+        *,
+        numbers: int = 1,
+        zones: tuple[str, ...] = ("Europe/Vienna",),
+        now: datetime = NOON,
+    ) -> list[str]:
+        """Insert leads; the first number of each."""
+        new = [
+            NewLead(
+                line=line,
+                numbers=[self.number(zones) for _ in range(numbers)],
+                columns={"name": f"lead {line}"},
+            )
+            for line in range(2, 2 + how_many)
+        ]
+
+        def insert(conn: sa.Connection) -> None:
+            import_id = begin_import(
+                conn, campaign_id=campaign_id, file_name="x.csv", sha256="", now=now
+            )
+            insert_leads(conn, new, campaign_id=campaign_id, import_id=import_id, now=now)
+
+        self.store.run_sync(insert)
+        return [lead.numbers[0].e164 for lead in new]
+
+    def claim(
+        self, campaign_id: int, *, limit: int = 10, node: str = "a", now: datetime = NOON
+    ) -> list[ClaimedLead]:
+        return self.store.run_sync(
+            claim_leads, campaign_id=campaign_id, node=node, limit=limit, now=now
+        )
+
+    def begin(self, lead: ClaimedLead, *, node: str = "a", now: datetime = NOON) -> int | Blocked:
+        return self.store.run_sync(
+            begin_attempt, lead=lead, node=node, trunk="main", line=1, now=now
+        )
+
+    def dial(self, lead: ClaimedLead, *, node: str = "a", now: datetime = NOON) -> int:
+        """Begin an attempt that nothing blocks."""
+        begun = self.begin(lead, node=node, now=now)
+        assert isinstance(begun, int), begun
+        return begun
+
+    def close(
+        self,
+        attempt_id: int,
+        cause: DisconnectCause | None = DisconnectCause.BUSY,
+        *,
+        now: datetime = NOON,
+        **changes: Any,
+    ) -> Disposition:
+        return self.store.run_sync(
+            close_attempt, closed(attempt_id, cause, now, **changes), now=now
+        )
+
+    def lead(self, lead_id: int) -> sa.Row[Any]:
+        def read(conn: sa.Connection) -> sa.Row[Any]:
+            return conn.execute(sa.select(t.leads).where(t.leads.c.lead_id == lead_id)).one()
+
+        return self.store.read_sync(read)
+
+    def attempt(self, attempt_id: int) -> sa.Row[Any]:
+        def read(conn: sa.Connection) -> sa.Row[Any]:
+            query = sa.select(t.attempts).where(t.attempts.c.attempt_id == attempt_id)
+            return conn.execute(query).one()
+
+        return self.store.read_sync(read)
+
+
+def closed(
+    attempt_id: int, cause: DisconnectCause | None, now: datetime, **changes: Any
+) -> AttemptClosed:
+    values: dict[str, Any] = {
+        "sip_status": 486,
+        "q850_cause": None,
+        "ring_seconds": 3.5,
+        "wait_seconds": None,
+        "transfer_result": None,
+        "transfer_target": None,
+        "transfer_sip_status": None,
+        "answered_at": None,
+        "transferred_at": None,
+        "abandoned": False,
+        **changes,
+    }
+    return AttemptClosed(attempt_id=attempt_id, cause=cause, ended_at=now, **values)
+
+
+def later(**units: float) -> datetime:
+    """`NOON` and so much."""
+    return NOON + timedelta(**units)

@@ -1,0 +1,129 @@
+"""The command groups on a database file; `main` and its exit codes are tested with the CLI."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from acd.cli.campaign import campaign
+from acd.cli.db import db
+from acd.cli.dnc import dnc
+from acd.cli.leads import leads
+from acd.cli.report import report
+from acd.errors import AcdError, BadInput, StoreUnavailable, UnknownName
+from acd.settings import Settings
+
+SAMPLE = Path(__file__).parents[3] / "campaigns" / "sample" / "leads.csv"
+
+
+@dataclass(frozen=True)
+class State:
+    settings: Settings
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(
+        Settings.model_validate(
+            {
+                "trunk": [{"domain": "pbx", "user": "1"}],
+                "store": {"url": f"sqlite:///{tmp_path / 'acd.sqlite'}"},
+                "destinations": {"default_region": "AT", "allowed_regions": ["AT", "DE"]},
+                "campaigns_folder": SAMPLE.parents[1],
+            }
+        )
+    )
+
+
+def run(state: State, command: click.Command, *args: str) -> str:
+    """Stdout of a command; what it raises on purpose is raised here."""
+    result = CliRunner().invoke(command, args, obj=state)
+    if isinstance(result.exception, AcdError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    copy = tmp_path / "leads.csv"
+    copy.write_bytes(SAMPLE.read_bytes())
+    return str(copy)
+
+
+def test_the_sample_goes_in_and_its_campaign_starts(state: State, file: str) -> None:
+    said = run(state, leads, "import", "sample", file)
+    assert "campaign sample was created" in said
+    assert "5 rows, 5 leads added" in said
+    assert "running" in run(state, campaign, "start", "sample")
+    [row] = json.loads(run(state, campaign, "list", "--json"))
+    assert (row["name"], row["state"], row["trunk"]) == ("sample", "running", "main")
+    counted = json.loads(run(state, report, "sample", "--json"))
+    assert counted["leads"] == {"waiting": 5}
+    assert "leads: waiting 5" in run(state, report, "sample")
+
+
+def test_a_summary_for_machines_adds_up(state: State, file: str) -> None:
+    run(state, leads, "import", "sample", file)
+    summary = json.loads(run(state, leads, "import", "sample", file, "--json"))
+    assert summary["rows"] == summary["added"] + sum(summary["refused"].values())
+    assert summary["refused"] == {"duplicate": 5}
+    assert Path(summary["reject_file"]).exists()
+
+
+def test_numbers_go_on_and_off_the_list(state: State) -> None:
+    assert "1 added" in run(state, dnc, "add", "+43 1 505641")
+    assert "0 added, 1 stood there" in run(state, dnc, "add", "01/505641")
+    assert json.loads(run(state, dnc, "check", "01505641", "--json")) == {
+        "listed": True,
+        "lists": ["own"],
+    }
+    run(state, dnc, "remove", "01/505641")
+    assert "on no list" in run(state, dnc, "check", "01505641")
+
+
+def test_a_list_file_takes_the_place_of_the_older_copy(state: State, tmp_path: Path) -> None:
+    path = tmp_path / "robinson.csv"
+    for text, there, gone in (
+        ("01505641\n01505642\n", "01505641", "01505643"),
+        ("number\n01505643\nnobody\n", "01505643", "01505641"),
+    ):
+        path.write_text(text)
+        run(state, dnc, "import", "robinson", str(path), "--made-on", "2026-11-01")
+        assert "robinson" in run(state, dnc, "check", there)
+        assert "on no list" in run(state, dnc, "check", gone)
+    assert json.loads(run(state, dnc, "list", "--json")) == [
+        {"name": "robinson", "made_on": "2026-11-01", "numbers": 1}
+    ]
+
+
+def test_nothing_is_added_when_one_of_the_numbers_is_none(state: State) -> None:
+    run(state, db, "upgrade")
+    with pytest.raises(BadInput, match="12"):
+        run(state, dnc, "add", "01505641", "12")
+    assert "on no list" in run(state, dnc, "check", "01505641")
+
+
+def test_a_missing_database_is_answered_with_the_remedy(state: State) -> None:
+    with pytest.raises(StoreUnavailable, match="acd db upgrade"):
+        run(state, report, "sample")
+    assert "now" in run(state, db, "upgrade")
+    assert "already" in run(state, db, "upgrade")
+    assert "as this program needs it" in run(state, db, "check")
+
+
+def test_an_unknown_campaign_is_answered_with_how_to_make_it(state: State) -> None:
+    run(state, db, "upgrade")
+    with pytest.raises(UnknownName, match="acd campaign create"):
+        run(state, campaign, "start", "nothing")
+
+
+@pytest.mark.parametrize("group", [leads, campaign, dnc, db])
+def test_every_command_shows_an_example(state: State, group: click.Group) -> None:
+    for name in group.commands:
+        assert "Example:" in run(state, group, name, "--help")

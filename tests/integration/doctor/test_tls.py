@@ -1,0 +1,71 @@
+"""TLS: a certificate that is trusted, and each way in which one is not."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.integration.doctor.conftest import Office, trunk
+from tests.integration.doctor.tls_peer import make_certificate, tls_pbx
+
+pytestmark = pytest.mark.real
+
+HOST = "127.7.0.6"
+
+
+def test_a_certificate_of_a_named_authority_is_trusted(office: Office, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, name=HOST)
+    with tls_pbx(HOST, certificate, key) as port:
+        more = f'transport = "tls"\ntls_ca_file = "{certificate.name}"'
+        office.write(trunk(f"{HOST}:{port}", more))
+        visit = office.visit()
+    assert visit.failed() == set()
+    assert visit.row("encryption (main)")["detail"].endswith("certificate checked")
+
+
+def test_an_unknown_authority_fails_the_row_with_the_reason(office: Office, tmp_path: Path) -> None:
+    with tls_pbx(HOST, *make_certificate(tmp_path, name=HOST)) as port:
+        office.write(trunk(f"{HOST}:{port}", 'transport = "tls"'))
+        visit = office.visit()
+    detail = visit.row("OPTIONS (main)")["detail"]
+    assert detail == f"{HOST}:{port}: its certificate is not trusted (self-signed certificate)"
+
+
+def test_a_certificate_for_another_host_fails_the_row(office: Office, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, name="pbx.example.com")
+    with tls_pbx(HOST, certificate, key) as port:
+        more = f'transport = "tls"\ntls_ca_file = "{certificate.name}"'
+        office.write(trunk(f"{HOST}:{port}", more))
+        visit = office.visit()
+    assert "certificate is not valid for" in visit.row("OPTIONS (main)")["detail"]
+
+
+def test_checking_that_is_off_connects_and_fails_the_encryption(
+    office: Office, tmp_path: Path
+) -> None:
+    with tls_pbx(HOST, *make_certificate(tmp_path, name=HOST)) as port:
+        office.write(trunk(f"{HOST}:{port}", 'transport = "tls"\ntls_verify = false'))
+        visit = office.visit()
+    assert visit.failed() == {"encryption (main)"}
+
+
+def test_a_port_that_does_not_speak_tls_gives_no_answer(office: Office) -> None:
+    with socket.socket() as mute:
+        mute.bind((HOST, 0))
+        mute.listen()
+        office.write(trunk(f"{HOST}:{mute.getsockname()[1]}", 'transport = "tls"'))
+        visit = office.visit()
+    assert visit.row("OPTIONS (main)")["detail"].endswith("gave no answer in 6 s")
+    assert visit.seconds < 8
+
+
+def test_a_closed_tls_port_is_known_at_once(office: Office) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        port = taken.getsockname()[1]
+    office.write(trunk(f"{HOST}:{port}", 'transport = "tls"'))
+    visit = office.visit()
+    assert visit.row("OPTIONS (main)")["detail"] == f"{HOST}:{port}: nothing listens there"
+    assert visit.seconds < 4

@@ -1,0 +1,244 @@
+"""Blind transfers against SIPp: every answer that a REFER and its subscription can get."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from acd.calls import CallState, DisconnectCause
+from acd.lines import (
+    Ended,
+    PersonWith,
+    TransferAnswered,
+    TransferFailed,
+    TransferRefused,
+    TransferTimedOut,
+    TransferUnconfirmed,
+    TrunkStatus,
+)
+from tests.integration.sip.conftest import (
+    Bench,
+    agent,
+    answered,
+    released,
+    wait_status,
+)
+from tests.peers.sipp.steps import (
+    ack,
+    answer,
+    answer_refer,
+    bye,
+    hang_up,
+    invite,
+    notify,
+    notify_without_body,
+    pause,
+    refer,
+    refer_received,
+)
+from tests.peers.wire import first, select
+
+pytestmark = pytest.mark.real
+
+_UP = (invite(), answer(), ack())
+_RACE = (refer(202), notify(400, final=True))
+
+
+async def test_a_transfer_that_is_answered_ends_with_our_bye(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(202), notify(100), notify(180), notify(200, final=True), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferAnswered)
+    ended, _ = await released(line)
+    assert isinstance(ended, Ended)
+    assert ended.cause is DisconnectCause.TRANSFERRED
+    messages = bench.messages()
+    sent = first(messages, "REFER")
+    assert sent.get("Refer-To") == f"<sip:2001@{pbx.bind}>"
+    assert sent.get("Referred-By").startswith("<sip:acd@")
+    # Margin: two threads and their hand-over on a loaded two-core machine.
+    assert sent.at_seconds - first(messages, 200, cseq="INVITE").at_seconds < 0.1
+    assert first(messages, 200, cseq="BYE").at_seconds > sent.at_seconds
+
+
+async def test_a_queue_and_a_full_uri_are_targets_too(bench: Bench) -> None:
+    pbx = bench.pbx(
+        *_UP, *_RACE[:1], notify(404, final=True), refer(202), notify(200, final=True), bye()
+    )
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await line.blind_transfer(agent("sales-queue#1"), timeout_seconds=5)
+    await line.blind_transfer(agent(uri="sip:desk@127.3.0.9:5070"), timeout_seconds=5)
+    targets = [message.get("Refer-To") for message in select(bench.messages(), "REFER")]
+    assert targets == [f"<sip:sales-queue%231@{pbx.bind}>", "<sip:desk@127.3.0.9:5070>"]
+
+
+async def test_the_race_of_asterisk_is_met_by_asking_again(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, *_RACE, *_RACE, *_RACE, refer(202), notify(200, final=True), bye())
+    trunk = await bench.trunk(str(pbx.bind))
+    line = await bench.line(trunk)
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferAnswered)
+    refers = select(bench.messages(), "REFER")
+    steps = [after.at_seconds - before.at_seconds for before, after in pairwise(refers)]
+    assert len(refers) == 4
+    # Each step waits 5, 10 and 20 ms after the 400; the margin is a turn of a loaded machine.
+    assert all(0.005 <= step < 0.15 for step in steps)
+
+
+async def test_a_race_that_never_ends_leaves_the_person_with_us(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, *(_RACE * 8), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferFailed)
+    assert (result.sip_status, result.person_with) == (400, PersonWith.US)
+    assert line.state is CallState.CONNECTED
+
+
+@pytest.mark.parametrize("status", [300, 403, 404, 405, 481, 488, 500, 503, 603])
+async def test_a_refused_refer_leaves_the_person_with_us(bench: Bench, status: int) -> None:
+    pbx = bench.pbx(*_UP, refer(status), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferRefused)
+    assert result.sip_status == status
+    assert line.state is CallState.CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("status", "person_with"),
+    [
+        (404, PersonWith.US),
+        (480, PersonWith.PBX),
+        (486, PersonWith.PBX),
+        (503, PersonWith.PBX),
+        (603, PersonWith.PBX),
+    ],
+)
+async def test_a_final_notify_tells_who_has_the_person(
+    bench: Bench, status: int, person_with: PersonWith
+) -> None:
+    pbx = bench.pbx(*_UP, refer(202), notify(100), notify(status, final=True), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferFailed)
+    assert (result.sip_status, result.person_with) == (status, person_with)
+
+
+async def test_after_an_unknown_extension_another_target_may_be_tried(bench: Bench) -> None:
+    pbx = bench.pbx(
+        *_UP, refer(202), notify(404, final=True), refer(202), notify(200, final=True), bye()
+    )
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    assert isinstance(await line.blind_transfer(agent("1"), timeout_seconds=5), TransferFailed)
+    assert isinstance(await line.blind_transfer(agent("2"), timeout_seconds=5), TransferAnswered)
+
+
+async def test_a_notify_that_overtakes_the_202_counts(bench: Bench) -> None:
+    pbx = bench.pbx(
+        *_UP, refer_received(), notify(100), answer_refer(), notify(200, final=True), bye()
+    )
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    assert isinstance(await line.blind_transfer(agent(), timeout_seconds=5), TransferAnswered)
+    messages = bench.messages()
+    assert all(
+        message.status == 200
+        for message in messages
+        if message.status and message.cseq_method == "NOTIFY"
+    )
+
+
+async def test_no_notify_at_all_times_out_with_the_person_at_the_pbx(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(202), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=0.5)
+    assert isinstance(result, TransferTimedOut)
+    assert result.person_with is PersonWith.PBX
+    await line.hang_up()
+    await released(line)
+
+
+async def test_a_refer_that_nothing_answers_times_out_with_the_person_at_us(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer_received(), pause(60_000))
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=0.5)
+    assert isinstance(result, TransferTimedOut)
+    assert result.person_with is PersonWith.US
+
+
+async def test_bye_after_202_is_unconfirmed_and_never_called_lost(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(202), notify(100), hang_up())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferUnconfirmed)
+    ended, _ = await released(line)
+    assert isinstance(ended, Ended)
+    assert ended.cause is DisconnectCause.NORMAL
+
+
+async def test_a_subscription_that_ends_without_a_status_is_unconfirmed(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(202), notify_without_body(final=True), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferUnconfirmed)
+
+
+async def test_a_transfer_of_a_call_that_is_gone_is_refused_with_481(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, hang_up())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await until_gone(bench)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferRefused)
+    assert result.sip_status == 481
+    assert not select(bench.messages(), "REFER")
+
+
+async def until_gone(bench: Bench) -> None:
+    """Wait until the SIP side has answered the BYE, without taking an event of the line."""
+    while not select(bench.messages(), 200, cseq="BYE"):
+        await bench.breathe()
+
+
+async def test_refer_refused_twice_stops_the_trunk(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(403), bye())
+    trunk = await bench.trunk(str(pbx.bind))
+    for _ in range(2):
+        line = await bench.line(trunk)
+        await answered(line)
+        await line.blind_transfer(agent(), timeout_seconds=5)
+        await line.hang_up()
+        await released(line)
+    health = await wait_status(trunk, TrunkStatus.TRANSFER_REFUSED)
+    assert "403" in health.detail
+
+
+async def test_hanging_up_with_a_refer_open_ends_both(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(202), notify(100), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+
+    async def hang_up_soon() -> None:
+        while not select(bench.messages(), 200, cseq="NOTIFY"):
+            await bench.breathe()
+        await line.hang_up()
+
+    bench.nursery.start_soon(hang_up_soon)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferUnconfirmed)
+    ended, _ = await released(line)
+    assert isinstance(ended, Ended)
+    assert ended.cause is DisconnectCause.HUNG_UP
+    assert len(select(bench.messages(), "BYE")) == 1

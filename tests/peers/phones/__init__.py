@@ -1,0 +1,63 @@
+"""Phones behind the PBX, played by SIPp: the telephone network, agents, and a hand-made dialer.
+
+The network chooses by the last two digits dialed, so one carrier serves every kind of lead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.peers.sipp.runner import Bind, Sipp
+
+HERE = Path(__file__).parent
+
+# From the numbers that the German regulator keeps free for films and books (BNetzA, 148/2021).
+CALLER = "+493023125000"
+ANSWERS = "+493023125001"
+BUSY = "+493023125086"
+SILENT = "+493023125080"
+UNKNOWN = "+493023125004"
+"""Numbers, and what the carrier does with them."""
+
+
+def carrier(address: str, *, answer_ms: int = 300) -> Sipp:
+    """The telephone network behind the PBX's trunk, at port 5060 of `address`."""
+    return Sipp.uas(HERE / "carrier.xml", Bind(address, 5060), keys={"answer_ms": str(answer_ms)})
+
+
+def agent_answers(address: str, *, ring_ms: int = 300, talk_ms: int = 1000) -> Sipp:
+    """A phone that is picked up after `ring_ms` and hung up `talk_ms` later."""
+    keys = {"ring_ms": str(ring_ms), "talk_ms": str(talk_ms)}
+    return Sipp.uas(HERE / "agent_answers.xml", Bind(address, 5060), keys=keys)
+
+
+def agent_busy(address: str) -> Sipp:
+    """A phone that answers 486."""
+    return Sipp.uas(HERE / "agent_busy.xml", Bind(address, 5060))
+
+
+def agent_silent(address: str) -> Sipp:
+    """A phone that rings until the PBX gives up."""
+    return Sipp.uas(HERE / "agent_silent.xml", Bind(address, 5060))
+
+
+def dialer_calls(address: str, pbx: str, *, number: str) -> Sipp:
+    """One call to a `number` that does not answer, over the documented account."""
+    return Sipp.uac(
+        HERE / "dialer_calls.xml",
+        Bind(address, 5060),
+        Bind(pbx, 5060),
+        calls=1,
+        keys={"number": number, "caller": CALLER},
+    )
+
+
+def dialer_refers(address: str, pbx: str, *, number: str, extension: str) -> Sipp:
+    """One call to `number` over the documented account, handed to `extension` by REFER."""
+    return Sipp.uac(
+        HERE / "dialer_refers.xml",
+        Bind(address, 5060),
+        Bind(pbx, 5060),
+        calls=1,
+        keys={"number": number, "extension": extension, "caller": CALLER},
+    )

@@ -1,0 +1,264 @@
+"""SIPp scenarios put together from steps, each a few words of what the peer does.
+
+    scenario(invite(), ring(), answer(), ack(), refer(202), notify(200, final=True), bye())
+
+Every scenario also answers OPTIONS and REGISTER with 200, so that a trunk's probe and
+registration find a living PBX; such calls count as successful ones of SIPp's.
+
+Steps without "send" in their doc wait for a message of ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+_TO_TAG = ";tag=[pid]SIPp[call_number]"
+_SAME_HEADERS = "[last_Via:]\n[last_From:]\n{to}\n[last_Call-ID:]\n[last_CSeq:]"
+_CONTACT = "Contact: <sip:pbx@[local_ip]:[local_port];transport=[transport]>"
+_SDP = """v=0
+o=pbx 1 1 IN IP[local_ip_type] [local_ip]
+s=-
+c=IN IP[media_ip_type] [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP {payload_type}
+a=rtpmap:{payload_type} {codec}/8000
+"""
+_PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
+_counter = itertools.count(1)
+
+
+def scenario(*steps: str, answers_options: bool = True) -> str:
+    """The XML of a scenario; `steps` begin with `invite()` (or `register()`)."""
+    head = '<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="acd">\n'
+    if not answers_options:
+        return f"{head}{''.join(steps)}</scenario>\n"
+    first = '<recv request="OPTIONS" optional="true" next="alive"/>\n'
+    first += '<recv request="REGISTER" optional="true" next="registered"/>\n'
+    last = '<label id="alive"/>\n' + _send(_reply("200 OK", tag=True), then="end")
+    # A refresh and the un-REGISTER come with the Call-ID of the first; without Contact and
+    # Expires in the 200 the expiry that was asked for holds.
+    last += '<label id="registered"/>\n' + _send(_reply("200 OK", tag=True))
+    last += '<recv request="REGISTER" next="registered"/>\n'
+    # A step after the last one, so that what ends the call can jump over the two replies.
+    end = '<nop next="end"/>\n'
+    return f'{head}{first}{"".join(steps)}{end}{last}<label id="end"/>\n</scenario>\n'
+
+
+def write(folder: Path, *steps: str, answers_options: bool = True) -> Path:
+    """The scenario in a file of its own."""
+    path = folder / f"scenario-{next(_counter)}.xml"
+    path.write_text(scenario(*steps, answers_options=answers_options), encoding="latin-1")
+    return path
+
+
+def invite() -> str:
+    """Takes the INVITE and remembers what later requests of the peer need."""
+    return _receive(
+        "INVITE",
+        _remember("[0-9]+", "CSeq:", 1),
+        _remember("sip:[^>]*", "Contact:", 2),
+        _remember(".*", "From:", 3),
+        _remember(".*", "To:", 4),
+        _remember("branch=[^;]*", "Via:", 5),
+        _remember("[0-9]+", "To:", 9),
+        uses=(1, 2, 3, 4, 5, 9),
+    )
+
+
+def trying() -> str:
+    """Send 100."""
+    return _send(_reply("100 Trying"))
+
+
+def ring(*, status: str = "180 Ringing") -> str:
+    """Send 180 (or another 1xx)."""
+    return _send(_reply(status, _CONTACT, tag=True))
+
+
+def early_media(*, codec: str = "PCMA") -> str:
+    """Send 183 with SDP."""
+    return _send(_reply("183 Session Progress", _CONTACT, tag=True, sdp=codec))
+
+
+def answer(*headers: str, codec: str = "PCMA") -> str:
+    """Send 200 with SDP, again until the ACK."""
+    return _send(_reply("200 OK", _CONTACT, *headers, tag=True, sdp=codec), retransmits=True)
+
+
+def answer_cancelled(*, codec: str = "PCMA") -> str:
+    """Send 200 with SDP to the INVITE although a CANCEL came in between."""
+    message = _to_invite("200 OK", _CONTACT, sdp=codec)
+    return _send(message, retransmits=True)
+
+
+def reject(status: str, *headers: str) -> str:
+    """Send a final response, e.g. `486 Busy Here`, and wait for its ACK.
+
+    `[$9]` in a header is the first digits of the dialed user; SIPp wants the status in plain.
+    """
+    return _send(_reply(status, *headers, tag=True), retransmits=True) + ack()
+
+
+def ack() -> str:
+    """The ACK."""
+    return _receive("ACK")
+
+
+def cancel() -> str:
+    """The CANCEL; send 200 to it."""
+    return _receive("CANCEL") + _send(_reply("200 OK", tag=True))
+
+
+def terminate_cancelled() -> str:
+    """Send 487 to the INVITE, wait for the ACK."""
+    return _send(_to_invite("487 Request Terminated"), retransmits=True) + ack()
+
+
+def refer(status: int, *headers: str) -> str:
+    """The REFER; send this status to it."""
+    accepted = "202 Accepted" if status == 202 else f"{status} Whatever"
+    return refer_received() + _send(_reply(accepted, _CONTACT, *headers))
+
+
+def refer_received() -> str:
+    """The REFER, not answered yet."""
+    remember = (
+        _remember("[0-9]+", "CSeq:", 6),
+        _remember("branch=[^;]*", "Via:", 7),
+        _remember("SIP/2.0/[A-Z]+ [^;]*", "Via:", 8),
+    )
+    return _receive("REFER", *remember, uses=(6, 7, 8))
+
+
+def answer_refer(status: str = "202 Accepted") -> str:
+    """Send the response to a REFER that `refer_received` took."""
+    lines = [
+        f"SIP/2.0 {status}",
+        "Via: [$8];[$7]",
+        "From:[$3]",
+        f"To:[$4]{_TO_TAG}",
+        "[last_Call-ID:]",
+        "CSeq: [$6] REFER",
+        _CONTACT,
+        "Content-Length: 0",
+    ]
+    return _send("\n".join(lines) + "\n\n")
+
+
+def notify(status: int, *, final: bool = False, text: str = "Whatever") -> str:
+    """Send a NOTIFY with this sipfrag, wait for its 200."""
+    state = "terminated;reason=noresource" if final else "active;expires=60"
+    headers = (
+        "Event: refer",
+        f"Subscription-State: {state}",
+        "Content-Type: message/sipfrag;version=2.0",
+    )
+    body = f"SIP/2.0 {status} {text}\n"
+    return _send(_request("NOTIFY", *headers, body=body), retransmits=True) + _receive_status(200)
+
+
+def notify_without_body(*, final: bool = True) -> str:
+    """Send a NOTIFY that has no sipfrag, wait for its 200."""
+    state = "terminated;reason=noresource" if final else "active;expires=60"
+    message = _request("NOTIFY", "Event: refer", f"Subscription-State: {state}")
+    return _send(message, retransmits=True) + _receive_status(200)
+
+
+def bye() -> str:
+    """The BYE; send 200."""
+    return _receive("BYE") + _send(_reply("200 OK"))
+
+
+def hang_up(*headers: str) -> str:
+    """Send BYE, wait for its 200."""
+    return _send(_request("BYE", *headers), retransmits=True) + _receive_status(200)
+
+
+def pause(milliseconds: int) -> str:
+    """Do nothing for a while."""
+    return f'<pause milliseconds="{milliseconds}"/>\n'
+
+
+def challenge(*, realm: str = "pbx", nonce: str = "abc") -> str:
+    """Send 401 to the INVITE, wait for the ACK."""
+    header = f'WWW-Authenticate: Digest realm="{realm}", nonce="{nonce}", algorithm=MD5'
+    return reject("401 Unauthorized", header)
+
+
+def request(method: str, *headers: str, status: int = 200) -> str:
+    """Send a request inside the dialog, wait for this status to it."""
+    return _send(_request(method, *headers), retransmits=True) + _receive_status(status)
+
+
+def receive(method: str) -> str:
+    """A request, not answered."""
+    return _receive(method)
+
+
+def _receive(method: str, *actions: str, uses: tuple[int, ...] = ()) -> str:
+    if not actions:
+        return f'<recv request="{method}"/>\n'
+    # SIPp refuses variables that nothing reads.
+    read = "".join(f'<log message="{method} [${number}]"/>' for number in uses)
+    return f'<recv request="{method}"><action>{"".join(actions)}{read}</action></recv>\n'
+
+
+def _receive_status(status: int) -> str:
+    return f'<recv response="{status}"/>\n'
+
+
+def _remember(expression: str, header: str, variable: int) -> str:
+    return (
+        f'<ereg regexp="{escape(expression)}" search_in="hdr" header="{header}" '
+        f'assign_to="{variable}"/>'
+    )
+
+
+def _send(message: str, *, retransmits: bool = False, then: str = "") -> str:
+    again = ' retrans="500"' if retransmits else ""
+    jump = f' next="{then}"' if then else ""
+    return f"<send{again}{jump}><![CDATA[\n{message}]]></send>\n"
+
+
+def _reply(status: str, *headers: str, tag: bool = False, sdp: str = "") -> str:
+    to = f"[last_To:]{_TO_TAG}" if tag else "[last_To:]"
+    return _message([f"SIP/2.0 {status}", _SAME_HEADERS.format(to=to), *headers], sdp=sdp)
+
+
+def _to_invite(status: str, *headers: str, sdp: str = "") -> str:
+    lines = [
+        f"SIP/2.0 {status}",
+        "[last_Via:]",
+        "From:[$3]",
+        f"To:[$4]{_TO_TAG}",
+        "[last_Call-ID:]",
+        "CSeq: [$1] INVITE",
+        *headers,
+    ]
+    return _message(lines, sdp=sdp)
+
+
+def _request(method: str, *headers: str, body: str = "") -> str:
+    lines = [
+        f"{method} [$2] SIP/2.0",
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]",
+        f"From:[$4]{_TO_TAG}",
+        "To:[$3]",
+        "Call-ID: [call_id]",
+        f"CSeq: [cseq] {method}",
+        "Max-Forwards: 70",
+        _CONTACT,
+        *headers,
+    ]
+    return _message(lines, body=body)
+
+
+def _message(lines: list[str], *, sdp: str = "", body: str = "") -> str:
+    if sdp:
+        lines = [*lines, "Content-Type: application/sdp"]
+        body = _SDP.format(payload_type=_PAYLOAD_TYPES[sdp], codec=sdp)
+    if not body:
+        return "\n".join([*lines, "Content-Length: 0"]) + "\n\n"
+    return "\n".join([*lines, "Content-Length: [len]"]) + f"\n\n{body}\n"

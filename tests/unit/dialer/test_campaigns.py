@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import pytest
+
+from acd.dialer.campaigns import load_definition
+from acd.errors import BadCampaign, UnknownName
+from acd.settings import Settings
+
+MINIMAL = '[agents]\nextensions = ["201"]\n'
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    trunk = {"domain": "pbx", "user": "1"}
+    return Settings.model_validate({"trunk": [trunk], "campaigns_folder": tmp_path})
+
+
+def write(settings: Settings, text: str) -> Path:
+    folder = settings.campaigns_folder / "x"
+    folder.mkdir()
+    (folder / "campaign.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_agents_are_all_that_must_be_said(settings: Settings) -> None:
+    write(settings, MINIMAL)
+    assert load_definition(settings, "x").agents.extensions == ("201",)
+
+
+def test_the_sample_is_right() -> None:
+    folder = Path(__file__).parents[3] / "campaigns"
+    settings = Settings.model_validate(
+        {"trunk": [{"domain": "pbx", "user": "1"}], "campaigns_folder": folder}
+    )
+    assert load_definition(settings, "sample").default_region == "DE"
+
+
+def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) -> None:
+    write(
+        settings,
+        """
+        dial_mode = "ratio"
+        ring_timeout_seconds = 5
+        max_atempts = 3
+        [agents]
+        extensions = ["201"]
+        queue = "sales"
+        [calling_hours]
+        monday = ["9-17"]
+        [retry.bussy]
+        action = "retry"
+        [retry.no_answer]
+        action = "again"
+        """,
+    )
+    with pytest.raises(BadCampaign) as raised:
+        load_definition(settings, "x")
+    told = {problem.where.rpartition(", ")[2]: problem for problem in raised.value.problems}
+    assert set(told) == {
+        "dial_mode",
+        "ring_timeout_seconds",
+        "max_atempts",
+        "agents",
+        "calling_hours.monday.0",
+        "retry.bussy.[key]",
+        "retry.no_answer.action",
+    }
+    assert "'ratio'" in str(told["dial_mode"])
+    assert "progressive" in told["dial_mode"].allowed
+    assert all("campaign.toml" in problem.where for problem in raised.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ('trunk = "carrier"\n' + MINIMAL, "trunk", "there is main"),
+        ('[agents]\nextensions = ["112"]\n', "agents.extensions", "emergency"),
+        ('abandon_message = "sorry.wav"\n' + MINIMAL, "abandon_message", "cannot be read"),
+        ("agents = nobody\n", "campaign.toml", "line 1"),
+        ('[agents]\nqueue = "sales"\n', "agents", "slots"),
+        ('[retry.unknown]\naction = "retry"\n' + MINIMAL, "retry", "never redialed"),
+    ],
+)
+def test_a_definition_that_does_not_fit_is_refused(
+    settings: Settings, text: str, where: str, what: str
+) -> None:
+    write(settings, text)
+    with pytest.raises(BadCampaign) as raised:
+        load_definition(settings, "x")
+    [problem] = raised.value.problems
+    assert where in problem.where
+    assert what in str(problem)
+
+
+def test_a_message_has_an_absolute_path_and_the_lines_own_format(settings: Settings) -> None:
+    folder = write(settings, 'abandon_message = "sorry.wav"\n' + MINIMAL)
+    for rate in (44100, 8000):
+        with wave.open(str(folder / "sorry.wav"), "wb") as sound:
+            sound.setnchannels(1)
+            sound.setsampwidth(2)
+            sound.setframerate(rate)
+            sound.writeframes(b"\0\0" * 80)
+        if rate == 44100:
+            with pytest.raises(BadCampaign, match="44100 Hz"):
+                load_definition(settings, "x")
+    assert load_definition(settings, "x").abandon_message == folder / "sorry.wav"
+
+
+def test_a_missing_definition_is_named(settings: Settings) -> None:
+    with pytest.raises(UnknownName, match=r"there is no file .*nothing.campaign\.toml"):
+        load_definition(settings, "nothing")
+
+
+@pytest.mark.parametrize("name", ["../x", "A", "", "a b"])
+def test_a_name_is_no_path(settings: Settings, name: str) -> None:
+    with pytest.raises(BadCampaign, match="small letters"):
+        load_definition(settings, name)

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acd.lines import Destination, DestinationKind, Door, DoorRule, Refused
+from acd.numbers import begins_like_emergency, digits_of, is_emergency
+from acd.settings import DestinationSettings, NumberFormat, TrunkSettings
+
+LEAD_KINDS = [DestinationKind.LEAD, DestinationKind.CALLBACK, DestinationKind.REDIRECT]
+
+
+def door(
+    *, number_format: NumberFormat = NumberFormat.PLUS, prefix: str = "", **destinations: Any
+) -> Door:
+    trunk = TrunkSettings(domain="pbx", user="1", number_format=number_format, number_prefix=prefix)
+    return Door(DestinationSettings.model_validate(destinations), trunk)
+
+
+@pytest.mark.parametrize("kind", LEAD_KINDS)
+def test_a_number_of_an_allowed_region_passes_in_the_trunks_format(kind: DestinationKind) -> None:
+    plus = door().admit("01/505641", kind)
+    assert plus == Destination(kind=kind, user="+431505641")
+    zeros = door(number_format=NumberFormat.DOUBLE_ZERO, prefix="0").admit("01/505641", kind)
+    assert zeros == Destination(kind=kind, user="000431505641")
+
+
+@pytest.mark.parametrize("kind", LEAD_KINDS)
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("112", DoorRule.EMERGENCY),
+        ("+43 112", DoorRule.EMERGENCY),
+        ("tel:112", DoorRule.EMERGENCY),
+        ("0900 123456", DoorRule.PREMIUM),
+        ("0810 123456", DoorRule.PREMIUM),
+        ("+49 30 23125001", DoorRule.REGION),
+        ("+800 1234 5678", DoorRule.REGION),
+        ("118", DoorRule.INVALID),
+        ("201", DoorRule.INVALID),
+        ("sales", DoorRule.INVALID),
+        ("", DoorRule.INVALID),
+    ],
+)
+def test_a_leads_number_that_must_not_be_dialed_is_refused_by_rule(
+    text: str, rule: DoorRule, kind: DestinationKind
+) -> None:
+    answer = door().admit(text, kind)
+    assert isinstance(answer, Refused), answer
+    assert answer.rule in (rule, DoorRule.SHORT_CODE)
+
+
+def test_a_refusal_shows_no_full_number() -> None:
+    answer = door().admit("+49 30 23125001", DestinationKind.LEAD)
+    assert isinstance(answer, Refused)
+    assert "3023125001" not in answer.sentence
+    assert "AT" in answer.sentence
+
+
+@pytest.mark.parametrize(
+    "target", ["201", "sales", "q-10", "sip:201@pbx.example", "sips:q@10.0.0.1:5061;transport=tls"]
+)
+def test_extensions_queues_and_uris_pass_as_transfer_targets(target: str) -> None:
+    answer = door().admit(target, DestinationKind.TRANSFER)
+    assert isinstance(answer, Destination)
+    assert answer.uri == (target if ":" in target else "")
+
+
+@pytest.mark.parametrize(
+    ("target", "rule"),
+    [
+        ("112", DoorRule.EMERGENCY),
+        ("１１２", DoorRule.EMERGENCY),  # noqa: RUF001
+        ("911", DoorRule.EMERGENCY),
+        ("133", DoorRule.EMERGENCY),
+        ("sip:112@pbx.example", DoorRule.EMERGENCY),
+        ("tel:112", DoorRule.EMERGENCY),
+        ("+43133", DoorRule.EMERGENCY),
+        ("0900123456", DoorRule.PREMIUM),
+        ("sip:0900123456@pbx", DoorRule.PREMIUM),
+        ("sip:201@pbx?Replaces=x", DoorRule.GRAMMAR),
+        ("201\r\nVia: x", DoorRule.GRAMMAR),
+        ("<sip:201@pbx>", DoorRule.GRAMMAR),
+        ("sip:%31%31%32@pbx", DoorRule.GRAMMAR),
+        ("*72201", DoorRule.GRAMMAR),
+        ("", DoorRule.GRAMMAR),
+    ],
+)
+def test_transfer_targets_outside_the_grammar_are_refused(target: str, rule: DoorRule) -> None:
+    answer = door().admit(target, DestinationKind.TRANSFER)
+    assert isinstance(answer, Refused), answer
+    assert answer.rule is rule
+
+
+def test_a_prefix_does_not_hide_an_emergency_number() -> None:
+    answer = door(prefix="0").admit("0112", DestinationKind.TRANSFER)
+    assert isinstance(answer, Refused)
+    assert answer.rule is DoorRule.EMERGENCY
+
+
+def test_the_allow_list_opens_everything_but_emergency() -> None:
+    opened = door(allow=["9001", "+493023125001", "112"])
+    assert opened.admit("9001", DestinationKind.LEAD) == Destination(
+        kind=DestinationKind.LEAD, user="9001"
+    )
+    assert isinstance(opened.admit("+49 30 23125001", DestinationKind.LEAD), Destination)
+    assert isinstance(opened.admit("112", DestinationKind.LEAD), Refused)
+
+
+def test_a_dial_string_that_begins_like_an_emergency_call_is_refused() -> None:
+    """+91 1… without its plus reaches 911 on a PBX that dials digit by digit."""
+    text = "+91 11 2345 6789"
+    regions: dict[str, Any] = {"default_region": "US", "allowed_regions": ["US", "IN"]}
+    digits = door(number_format=NumberFormat.DIGITS, **regions)
+    answer = digits.admit(text, DestinationKind.LEAD)
+    assert isinstance(answer, Refused)
+    assert answer.rule is DoorRule.EMERGENCY
+    assert isinstance(door(**regions).admit(text, DestinationKind.LEAD), Destination)
+
+
+@given(
+    text=st.text(alphabet="0123456789+*# -/()sip:@.１２", max_size=16),  # noqa: RUF001
+    kind=st.sampled_from(DestinationKind),
+    number_format=st.sampled_from(NumberFormat),
+)
+def test_nothing_that_reaches_help_is_ever_let_through(
+    text: str, kind: DestinationKind, number_format: NumberFormat
+) -> None:
+    answer = door(number_format=number_format).admit(text, kind)
+    if isinstance(answer, Destination):
+        user = answer.user
+        assert not is_emergency(user, ("AT",))
+        assert not is_emergency(digits_of(user), ("AT",)) or not user.isdigit()
+        if kind is not DestinationKind.TRANSFER:
+            assert not begins_like_emergency(user, ("AT",))

@@ -1,0 +1,326 @@
+"""`load_settings`: what a person may write into acd.toml, and what they are told when it is wrong.
+
+Every refusal is looked at as the person sees it: one line with file, key, line, value and what is
+allowed. A secret is searched for in the whole text of the error and of its tracebacks.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import traceback
+from pathlib import Path
+
+import pytest
+
+from acd.errors import BadSettings
+from acd.settings import Codec, Settings, Srtp, Transport, load_settings
+from acd.settings.wording import find_key_lines
+
+EXAMPLE = Path(__file__).parents[2] / "acd.example.toml"
+TRUNK = '[[trunk]]\ndomain = "pbx.example.com"\nuser = "dialer"\n'
+SECRET = "hunter2-the-password"
+
+
+def load(folder: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
+    path = folder / "acd.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_settings(path, environ or {})
+
+
+def refusal(folder: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
+    """One line a problem, without the folder."""
+    with pytest.raises(BadSettings) as caught:
+        load(folder, text, environ)
+    everything = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert SECRET not in everything
+    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+
+
+def secret_file(folder: Path, text: str = SECRET + "\n", mode: int = 0o600) -> Path:
+    path = folder / "dialer.password"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return path
+
+
+def test_two_keys_are_enough(tmp_path: Path) -> None:
+    settings = load(tmp_path, TRUNK)
+    trunk = settings.trunk[0]
+    assert (trunk.name, trunk.lines, trunk.transport) == ("main", 30, Transport.UDP)
+    assert trunk.tls_verify
+    assert trunk.register_account
+    assert settings.store.url == f"sqlite:///{tmp_path}/acd.sqlite"
+    assert settings.campaigns_folder == tmp_path / "campaigns"
+
+
+def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("x")
+    trunk = load(
+        tmp_path,
+        TRUNK
+        + """
+        name = "second"
+        outbound_proxy = "192.0.2.1:5061"
+        auth_user = "dialer-auth"
+        password_env = "ACD_PASSWORD"
+        realm_check = true
+        register = false
+        register_expiry_seconds = 600
+        transport = "tls"
+        tls_ca_file = "ca.pem"
+        srtp = "required"
+        lines = 999
+        calls_per_second = 12
+        ring_timeout_seconds = 30
+        codecs = ["PCMU", "PCMA"]
+        rtp_port_min = 10000
+        rtp_port_max = 12499
+        bind_address = "192.0.2.7"
+        bind_port = 5062
+        public_address = "198.51.100.7"
+        user_agent = "our dialer"
+        """,
+        {"ACD_PASSWORD": SECRET},
+    ).trunk[0]
+    assert trunk.password.get_secret_value() == SECRET
+    assert not trunk.register_account
+    assert trunk.codecs == (Codec.PCMU, Codec.PCMA)
+    assert (trunk.srtp, trunk.lines, trunk.rtp_ports) == (Srtp.REQUIRED, 999, 2500)
+    assert trunk.tls_ca_file == tmp_path / "ca.pem"
+
+
+def test_the_first_trunk_is_the_default(tmp_path: Path) -> None:
+    settings = load(tmp_path, TRUNK + 'name = "vienna"\n' + TRUNK + 'name = "berlin"\n')
+    assert [trunk.name for trunk in settings.trunk] == ["vienna", "berlin"]
+
+
+def test_all_wrong_values_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """\
+[[trunk]]
+user = "dialer"
+lines = 1000
+transport = "udpp"
+rtp_port_min = 30000
+rtp_port_max = 20000
+password_env = "ACD_PASSWORD"
+[store]
+url = "mysql://localhost/acd"
+[metrics]
+bind_address = "0.0.0.0"
+"""
+    assert refusal(tmp_path, text) == [
+        "acd.toml: trunk[0].domain (line 1): is missing; allowed: a host name or address, with its"
+        ' port if unusual, e.g. "pbx.example.com"',
+        "acd.toml: trunk[0].lines (line 3): 1000 is too large; allowed: a whole number from 1 to"
+        " 999",
+        'acd.toml: trunk[0].transport (line 4): "udpp" is not allowed; allowed: "udp", "tcp" or'
+        ' "tls"',
+        "acd.toml: trunk[0].rtp_port_max (line 6): 20000 is below rtp_port_min, 30000; allowed: a"
+        " range with 2.5 ports or more a line",
+        "acd.toml: trunk[0].password_env (line 7): the environment variable ACD_PASSWORD is not"
+        " set; set it for the process that runs acd, or use password_file",
+        "acd.toml: store.url (line 9): the value (not shown here) is no database that acd can use;"
+        ' allowed: "sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"',
+        'acd.toml: metrics.bind_address (line 11): "0.0.0.0" can be reached from other machines and'
+        ' needs a token; set token_env or token_file, or bind_address = "127.0.0.1"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("lines = 0", "0 is too small; allowed: a whole number from 1 to 999"),
+        ("lines = 1000", "1000 is too large; allowed: a whole number from 1 to 999"),
+        ("lines = true", "true is not allowed; allowed: a whole number from 1 to 999"),
+        ('lines = "30"', '"30" is not allowed; allowed: a whole number from 1 to 999'),
+        ("calls_per_second = 0", "0 is too small; allowed: a number above 0, at most 200"),
+        ("calls_per_second = inf", "Infinity is not allowed; allowed: a number above 0, at most"),
+        ("ring_timeout_seconds = 14.9", "14.9 is too small; allowed: a number from 15 to 180"),
+        ("register_expiry_seconds = 10", "10 is too small; allowed: a whole number from 60 to"),
+        ('register = "no"', '"no" is not allowed; allowed: true or false'),
+        ('srtp = "on"', '"on" is not allowed; allowed: "off", "optional" or "required"'),
+        ("codecs = []", '[] is not allowed; allowed: a list in order of preference, of "PCMA"'),
+        ('codecs = ["PCMA", "PCMA"]', '["PCMA", "PCMA"] names a codec twice'),
+        ("bind_port = 65536", "65536 is too large; allowed: a whole number from 0 to 65535"),
+        ('bind_address = "eth0"', '"eth0" is no IP address'),
+        ('public_address = "pbx"', '"pbx" is no IP address'),
+        ('outbound_proxy = "sip:1.2.3.4"', 'allowed: "host" or "host:port" without sip:'),
+        ('user_agent = "a\\r\\nVia: b"', '"a\\r\\nVia: b" is not allowed'),
+        ('auth_user = "a\\nb"', "allowed: the digest user name, on one line"),
+        ('name = "Vienna"', "allowed: 1 to 32 lower-case letters"),
+        ("tls_ca_file = 3", "3 is not allowed; allowed: a file name in quotes"),
+        ('tls_ca_file = "none.pem"', "there is no file"),
+        ('number_prefix = "+43"', "allowed: digits, * or #"),
+        ('outbound_prox = ""', "is no key that acd knows; did you mean outbound_proxy?"),
+    ],
+)
+def test_a_wrong_value_of_a_trunk_is_told_with_what_is_allowed(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + line)
+    key = line.partition(" ")[0]
+    assert re.match(rf"acd\.toml: trunk\[0\]\.{key}(\[\d\])? \(line 4\): ", problem)
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "acd.toml: trunk: is missing"),
+        ("trunk = []", "acd.toml: trunk (line 1): [] names no trunk"),
+        ('[trunk]\ndomain = "x"', "one or more tables, each headed [[trunk]] with two brackets"),
+        ("trunk = 3", "acd.toml: trunk (line 1): 3 is not allowed"),
+        (TRUNK + "[[store]]", "store (line 4): a list of tables is not allowed"),
+        (TRUNK + "[stor]", "stor (line 4): is no key that acd knows; did you mean store?"),
+        (TRUNK + '[log]\nlevel = "loud"', '"debug", "info", "warning" or "error"'),
+        (TRUNK + '[destinations]\ndefault_region = "UK"', '"UK" is no region that has phone'),
+        (TRUNK + '[destinations]\nallowed_regions = ["at"]', "allowed_regions[0] (line 5)"),
+        (TRUNK + '[destinations]\nallow = ["a b"]', 'destinations.allow[0] (line 5): "a b"'),
+        (TRUNK + '[store]\nurl = "sqlite://"', "is no database that acd can use"),
+        (TRUNK + '[metrics]\nbind_address = "all"', 'an IP address of this machine, or "localhost'),
+        ("[[trunk]]\ndomain = x", "acd.toml: line 2, column 10: is not TOML: invalid value"),
+        ("[[trunk", "acd.toml: end of document: is not TOML"),
+    ],
+)
+def test_a_wrong_table_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (problem,) = refusal(tmp_path, text)
+    assert told in problem
+
+
+def test_a_missing_file_is_told_with_the_way_to_one(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match=r"does not exist; cp acd\.example\.toml .*/acd\.toml"):
+        load_settings(tmp_path / "acd.toml", {})
+
+
+def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="cannot be read: Is a directory"):
+        load_settings(tmp_path, {})
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "acd.toml").write_bytes(b"a = '\xff'")
+    with pytest.raises(BadSettings, match="byte 5 is not UTF-8; save the file as UTF-8"):
+        load_settings(tmp_path / "acd.toml", {})
+
+
+def test_two_trunks_of_one_name_are_refused(tmp_path: Path) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + TRUNK)
+    assert 'trunk[1].name (line 4): "main" is already the name of trunk[0]' in problem
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1"])
+def test_two_trunks_on_one_local_port_are_refused(tmp_path: Path, address: str) -> None:
+    other = f'{TRUNK}name = "other"\nbind_port = 5062\nbind_address = "{address}"'
+    (problem,) = refusal(tmp_path, TRUNK + "bind_port = 5062\n" + other)
+    assert "trunk[1].bind_port (line 9): 5062 is already the bind_port of trunk[0]" in problem
+
+
+def test_udp_and_tcp_may_share_a_local_port(tmp_path: Path) -> None:
+    other = TRUNK + 'name = "other"\nbind_port = 5062\ntransport = "tcp"'
+    assert len(load(tmp_path, TRUNK + "bind_port = 5062\n" + other).trunk) == 2
+
+
+def test_api_and_metrics_may_not_share_a_port(tmp_path: Path) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + "[api]\nenabled = true\nport = 9464")
+    assert "api.port (line 6): 9464 is already the port of [metrics]" in problem
+
+
+def test_a_password_comes_from_its_file_beside_the_toml(tmp_path: Path) -> None:
+    secret_file(tmp_path)
+    settings = load(tmp_path, TRUNK + 'password_file = "dialer.password"')
+    assert settings.trunk[0].password.get_secret_value() == SECRET
+    assert SECRET not in repr(settings)
+    assert SECRET not in settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "line", [f'password = "{SECRET}"', f'password_env = "{SECRET}"', f'pasword = "{SECRET}"']
+)
+def test_a_password_in_the_toml_is_refused_and_not_shown(tmp_path: Path, line: str) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + line)
+    assert "(line 4)" in problem
+    assert SECRET not in problem
+    assert re.search("password_file|password_env|environment variable", problem)
+
+
+def test_a_token_in_the_toml_is_refused_with_the_way_to_give_it(tmp_path: Path) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + f'[api]\nenabled = true\ntoken = "{SECRET}"')
+    assert 'token_file = "FILE"' in problem
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
+def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = secret_file(tmp_path, mode=mode)
+    (problem,) = refusal(tmp_path, TRUNK + 'password_file = "dialer.password"')
+    assert f"(mode {mode:04o}); chmod 600 {path.name}" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "is empty"), ("\n", "is empty"), (f"{SECRET}\nx\n", "has 2 lines")]
+)
+def test_a_password_file_holds_one_line(tmp_path: Path, text: str, told: str) -> None:
+    secret_file(tmp_path, text)
+    (problem,) = refusal(tmp_path, TRUNK + 'password_file = "dialer.password"')
+    assert told in problem
+
+
+def test_a_missing_password_file_is_named(tmp_path: Path) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + 'password_file = "none"')
+    assert "none cannot be read: No such file or directory" in problem
+
+
+def test_an_empty_environment_variable_is_named(tmp_path: Path) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + 'password_env = "PW"', {"PW": ""})
+    assert "the environment variable PW is empty" in problem
+
+
+def test_two_places_for_one_password_are_refused(tmp_path: Path) -> None:
+    secret_file(tmp_path)
+    text = TRUNK + 'password_env = "PW"\npassword_file = "dialer.password"'
+    (problem,) = refusal(tmp_path, text, {"PW": SECRET})
+    assert "keep one: password_env or password_file" in problem
+
+
+def test_a_listener_off_loopback_starts_with_a_token_only(tmp_path: Path) -> None:
+    text = TRUNK + '[metrics]\nbind_address = "::"\ntoken_env = "TOKEN"'
+    assert load(tmp_path, text, {"TOKEN": SECRET}).metrics.token.get_secret_value() == SECRET
+    assert load(tmp_path, TRUNK + '[api]\nbind_address = "0.0.0.0"').api.enabled is False
+
+
+def test_the_password_of_a_database_url_is_not_shown(tmp_path: Path) -> None:
+    url = f"postgresql://acd:{SECRET}@x@db.example.com:5433/acd?password={SECRET}"
+    settings = load(tmp_path, f'{TRUNK}[store]\nurl = "{url}"')
+    assert settings.store.url == url
+    assert settings.store.shown_url == "postgresql://acd@db.example.com:5433/acd"
+    assert SECRET not in repr(settings)
+    refusal(tmp_path, f'{TRUNK}[store]\nurl = "mysql://acd:{SECRET}@localhost/acd"')
+
+
+def test_the_example_loads_and_marks_six_keys(tmp_path: Path) -> None:
+    secret_file(tmp_path)
+    text = EXAMPLE.read_text(encoding="utf-8")
+    trunk = load(tmp_path, text).trunk[0]
+    assert trunk.password.get_secret_value() == SECRET
+    marked = re.findall(r"^(\w+) = .*# \((\d)\)", text, flags=re.MULTILINE)
+    keys = ("domain", "user", "password_file", "lines", "calls_per_second", "default_region")
+    assert [key for key, _ in marked] == list(keys)
+    assert [number for _, number in marked] == list("123456")
+
+
+def test_the_example_names_every_key_with_its_default() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    opened = re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE)
+    raw = tomllib.loads(opened)
+    assert raw["trunk"][0].pop("tls_ca_file") == "ca.pem"
+    assert raw["trunk"][0].pop("password_file") == "dialer.password"
+    shown = Settings.model_validate(raw)
+    required = {"domain": "pbx.example.com", "user": "dialer"}
+    assert shown == Settings.model_validate({"trunk": [required]})
+    lines = find_key_lines(opened)
+    for name in ("trunk", "store", "metrics", "api", "destinations", "log"):
+        table = shown.trunk[0] if name == "trunk" else getattr(shown, name)
+        at = ("trunk", 0) if name == "trunk" else (name,)
+        keys = {field.alias or key for key, field in type(table).model_fields.items()}
+        unnamed = {key for key in keys if (*at, key) not in lines}
+        assert unnamed <= {"password", "token", "password_env", "token_file"}

@@ -1,0 +1,244 @@
+from typing import SupportsInt
+
+# Only what acd uses of pjsua2's generated Python module, from pjsua2.hpp of pjproject 2.15 and 2.17.
+
+PJSUA_INVALID_ID: int
+
+PJSIP_TRANSPORT_UDP: int
+PJSIP_TRANSPORT_TCP: int
+PJSIP_TRANSPORT_TLS: int
+
+PJSIP_ROLE_UAC: int
+PJSIP_ROLE_UAS: int
+
+PJSIP_EVENT_TIMER: int
+PJSIP_EVENT_TX_MSG: int
+PJSIP_EVENT_RX_MSG: int
+PJSIP_EVENT_TRANSPORT_ERROR: int
+PJSIP_EVENT_TSX_STATE: int
+PJSIP_EVENT_USER: int
+
+PJSIP_TSX_STATE_TRYING: int
+PJSIP_TSX_STATE_PROCEEDING: int
+PJSIP_TSX_STATE_COMPLETED: int
+PJSIP_TSX_STATE_TERMINATED: int
+
+PJMEDIA_SRTP_DISABLED: int
+PJMEDIA_SRTP_OPTIONAL: int
+PJMEDIA_SRTP_MANDATORY: int
+
+class Error(Exception):
+    status: int
+    title: str
+    reason: str
+    def info(self, multi_line: bool = False) -> str: ...
+
+class UaConfig:
+    maxCalls: int
+    threadCnt: int
+    mainThreadOnly: bool
+    userAgent: str
+
+class MediaConfig:
+    clockRate: int
+    sndClockRate: int
+    channelCount: int
+    threadCnt: int
+    hasIoqueue: bool
+    noVad: bool
+    ecTailLen: int
+    sndAutoCloseTime: int
+    maxMediaPorts: int
+
+class LogConfig:
+    level: int
+    consoleLevel: int
+    msgLogging: int
+
+class EpConfig:
+    uaConfig: UaConfig
+    medConfig: MediaConfig
+    logConfig: LogConfig
+
+class TlsConfig:
+    CaListFile: str
+    verifyServer: bool
+
+class TransportConfig:
+    port: int
+    portRange: int
+    randomizePort: bool
+    boundAddress: str
+    publicAddress: str
+    tlsConfig: TlsConfig
+
+class TransportInfo:
+    localName: str
+    localAddress: str
+
+class CodecInfo:
+    codecId: str
+    priority: int
+
+class AudDevManager:
+    def setNullDev(self) -> None: ...
+
+class Endpoint:
+    def libCreate(self) -> None: ...
+    def libInit(self, config: EpConfig) -> None: ...
+    def libStart(self) -> None: ...
+    def libHandleEvents(self, msec_timeout: int) -> int: ...
+    def libDestroy(self, flags: int = 0) -> None: ...
+    def transportCreate(self, kind: int, config: TransportConfig) -> int: ...
+    def transportGetInfo(self, transport_id: int) -> TransportInfo: ...
+    def codecEnum2(self) -> tuple[CodecInfo, ...]: ...
+    def codecSetPriority(self, codec_id: str, priority: int) -> None: ...
+    def audDevManager(self) -> AudDevManager: ...
+
+class AuthCredInfo:
+    def __init__(
+        self, scheme: str, realm: str, user_name: str, data_type: int, data: str
+    ) -> None: ...
+
+class AuthCredInfoVector:
+    def append(self, item: AuthCredInfo) -> None: ...
+
+class StringVector:
+    def append(self, item: str) -> None: ...
+
+class SipHeader:
+    hName: str
+    hValue: str
+
+class SipHeaderVector:
+    def append(self, item: SipHeader) -> None: ...
+
+class AccountSipConfig:
+    authCreds: AuthCredInfoVector
+    proxies: StringVector
+    transportId: int
+    useSharedAuth: bool
+
+class AccountRegConfig:
+    registrarUri: str
+    registerOnAdd: bool
+    timeoutSec: int
+    retryIntervalSec: int
+    firstRetryIntervalSec: int
+    unregWaitMsec: int
+    dropCallsOnFail: bool
+
+class AccountCallConfig:
+    timerUse: int
+    timerMinSESec: int
+    timerSessExpiresSec: int
+
+class AccountMediaConfig:
+    transportConfig: TransportConfig
+    lockCodecEnabled: bool
+    srtpUse: int
+    srtpSecureSignaling: int
+
+class AccountConfig:
+    idUri: str
+    sipConfig: AccountSipConfig
+    regConfig: AccountRegConfig
+    callConfig: AccountCallConfig
+    mediaConfig: AccountMediaConfig
+
+class SipTxOption:
+    localUri: str
+    headers: SipHeaderVector
+
+class CallSetting:
+    audioCount: int
+    videoCount: int
+    textCount: int
+
+class CallOpParam:
+    opt: CallSetting
+    statusCode: int
+    txOption: SipTxOption
+    def __init__(self, use_default_call_setting: bool = False) -> None: ...
+
+class SipRxData:
+    wholeMsg: str
+    srcAddress: str
+
+class TsxStateEventSrc:
+    rdata: SipRxData
+    status: int
+
+class SipTransaction:
+    role: int
+    method: str
+    statusCode: int
+    statusText: str
+    state: int
+
+class TsxStateEvent:
+    src: TsxStateEventSrc
+    tsx: SipTransaction
+    prevState: int
+    type: int
+
+class SipEventBody:
+    tsxState: TsxStateEvent
+
+class SipEvent:
+    type: int
+    body: SipEventBody
+
+class OnCallStateParam:
+    e: SipEvent
+
+class OnCallTsxStateParam:
+    e: SipEvent
+
+class OnIncomingCallParam:
+    callId: int
+
+class OnRegStateParam:
+    status: int
+    code: int
+    reason: str
+    expiration: int
+
+class OnSendRequestParam:
+    e: SipEvent
+
+class SendRequestParam:
+    method: str
+    txOption: SendRequestTxOption
+
+class SendRequestTxOption:
+    targetUri: str
+
+class Account:
+    def __init__(self) -> None: ...
+    def create(self, config: AccountConfig, make_default: bool = False) -> None: ...
+    def shutdown(self) -> None: ...
+    def setRegistration(self, renew: bool) -> None: ...
+    def sendRequest(self, prm: SendRequestParam) -> None: ...
+    def onIncomingCall(self, prm: OnIncomingCallParam) -> None: ...
+    def onRegState(self, prm: OnRegStateParam) -> None: ...
+    def onSendRequest(self, prm: OnSendRequestParam) -> None: ...
+
+class CallInfo:
+    lastStatusCode: int
+    lastReason: str
+
+class Call:
+    this: SupportsInt
+    def __init__(self, account: Account, call_id: int = -1) -> None: ...
+    @staticmethod
+    def lookup(call_id: int) -> Call | None: ...
+    def getId(self) -> int: ...
+    def getInfo(self) -> CallInfo: ...
+    def isActive(self) -> bool: ...
+    def makeCall(self, uri: str, prm: CallOpParam) -> None: ...
+    def answer(self, prm: CallOpParam) -> None: ...
+    def hangup(self, prm: CallOpParam) -> None: ...
+    def xfer(self, dest: str, prm: CallOpParam) -> None: ...
+    def onCallState(self, prm: OnCallStateParam) -> None: ...
+    def onCallTsxState(self, prm: OnCallTsxStateParam) -> None: ...
