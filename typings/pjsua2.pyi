@@ -1,6 +1,6 @@
 from typing import SupportsInt
 
-# Only what acd uses of pjsua2's generated Python module, from pjsua2.hpp of pjproject 2.15 and 2.17.
+# Only what acd uses of pjsua2's generated Python module (pjsua2.hpp of pjproject 2.15 and 2.17).
 
 PJSUA_INVALID_ID: int
 

@@ -32,6 +32,8 @@ from acd.lines import (
     OriginateRequest,
     PersonWith,
     Refused,
+    TransferRefused,
+    TransferResult,
     Trunk,
 )
 from acd.metrics import Metrics
@@ -52,6 +54,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
 """UNCONFIRMED is settled later by a feed; until then the agent is taken to be busy."""
+CALL_IS_GONE = 481
+"""RFC 3261 21.4.19: the dialog was over before the REFER; its end is on its way to us."""
 HANG_UP_SECONDS = 40.0
 """Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
 LEASE_SECONDS = 4 * 3600.0
@@ -282,11 +286,8 @@ class Attempt:
             max(0.0, trio.current_time() - answered_at)
         )
         log.info("transferring", action="transfer.start", agent=place.agent)
-        try:
-            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
-        except IllegalTransition:
-            # The person hung up while the agent was being found; the event is on its way.
-            await self._watch.ended.wait()
+        result = await self._refer(target)
+        if result is None:
             return False
         self._transfer = record_of(result, target=place.target)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc()
@@ -300,6 +301,19 @@ class Attempt:
             max(0.0, result.at_seconds - answered_at)
         )
         return True
+
+    async def _refer(self, target: Destination) -> TransferResult | None:
+        """The transfer's result; None when the person hung up while an agent was being found."""
+        try:
+            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+        except IllegalTransition:
+            await self._watch.ended.wait()
+            return None
+        gone = isinstance(result, TransferRefused) and result.sip_status == CALL_IS_GONE
+        if gone:
+            await self._watch.ended.wait()
+            return None
+        return result
 
     @property
     def _person_is_ours(self) -> bool:

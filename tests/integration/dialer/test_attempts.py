@@ -1,0 +1,254 @@
+"""One attempt's whole life on a scripted line, with a real SQLite underneath."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import trio
+
+from acd.agents import AgentState
+from acd.agents_feed.fixed import FixedFeed
+from acd.calls import DisconnectCause
+from acd.clock import SystemClock
+from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.places import agent_places
+from acd.dialer.routing import Roster
+from acd.lines import (
+    Door,
+    PersonWith,
+    TransferAnswered,
+    TransferFailed,
+    TransferRefused,
+    TransferUnconfirmed,
+    TrunkStatus,
+)
+from acd.metrics import Metrics
+from acd.settings import DestinationSettings, TrunkSettings
+from acd.store import Store, open_store_sync
+from acd.store import schema as t
+from acd.store.campaigns import campaign_by_id
+from acd.store.leads import claim_leads
+from tests.contract.store.world import World
+from tests.fakes.lines import FakeLine, FakePool, FakeTrunk, Script
+
+WAIT_LIMIT_SECONDS = 0.2
+TRUNK = TrunkSettings(domain="127.0.0.1", user="dialer")
+
+
+@dataclass
+class Stage:
+    """One campaign with one lead, its agents and a trunk that follows scripts."""
+
+    dialing: Dialing
+    trunk: FakeTrunk
+    stop: trio.Event
+
+    async def run(self) -> dict[str, Any]:
+        """Dial the lead; the attempt's row, empty when none was written."""
+        claimed = await self.dialing.store.run(
+            claim_leads,
+            campaign_id=self.dialing.campaign.campaign_id,
+            node="node",
+            limit=1,
+            now=self.dialing.clock.now(),
+        )
+        await run_attempt(self.dialing, claimed[0], CallsInFlight(), self.stop)
+        return await self.row()
+
+    async def row(self) -> dict[str, Any]:
+        def first(conn: sa.Connection) -> dict[str, Any]:
+            row = conn.execute(sa.select(t.attempts)).mappings().first()
+            return dict(row) if row else {}
+
+        return await self.dialing.store.run(first)
+
+    async def lead_state(self) -> str:
+        def state(conn: sa.Connection) -> str:
+            return str(conn.execute(sa.select(t.leads.c.state)).scalar_one())
+
+        return await self.dialing.store.run(state)
+
+    @property
+    def line(self) -> FakeLine:
+        return self.trunk.lines.used[-1]
+
+    def count(self, name: str, **labels: str) -> float:
+        labels = {"campaign": self.dialing.campaign.name, **labels}
+        value = self.dialing.metrics.registry.get_sample_value(f"{name}_total", labels)
+        assert value is not None
+        return value
+
+
+class StageMaker:
+    """Builds a stage in a test's own nursery and folder."""
+
+    def __init__(self, store: Store, nursery: trio.Nursery) -> None:
+        self._store = store
+        self._nursery = nursery
+
+    async def make(self, script: Script, **definition: Any) -> Stage:
+        store = self._store
+        world = World(store)
+        campaign_id = world.campaign(wait_limit_seconds=WAIT_LIMIT_SECONDS, **definition)
+        world.leads(campaign_id)
+        campaign = await store.run(campaign_by_id, campaign_id)
+        roster = Roster()
+        roster.seat(campaign_id, agent_places(campaign.definition))
+        trunk = FakeTrunk(FakePool(self._nursery, 5, [script]))
+        metrics = Metrics()
+        metrics.know_campaign(campaign.name)
+        dialing = Dialing(
+            campaign=campaign,
+            trunk=trunk,
+            trunk_settings=TRUNK,
+            door=Door(DestinationSettings(), TRUNK),
+            roster=roster,
+            feed=FixedFeed(self._nursery),
+            store=store,
+            metrics=metrics,
+            clock=SystemClock(),
+            node="node",
+        )
+        return Stage(dialing, trunk, trio.Event())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store_sync(f"sqlite:///{tmp_path / 'acd.sqlite'}", create=True) as store:
+        yield store
+
+
+@pytest.fixture
+def stages(store: Store, nursery: trio.Nursery) -> StageMaker:
+    return StageMaker(store, nursery)
+
+
+async def test_whoever_answers_is_handed_to_the_agent(stages: StageMaker) -> None:
+    stage = await stages.make(Script())
+    row = await stage.run()
+    assert (row["disposition"], row["transfer_result"]) == ("handed_over", "answered")
+    assert [target.user for target in stage.line.targets] == ["201"]
+    assert row["cause"] == DisconnectCause.TRANSFERRED
+    assert not row["abandoned"]
+    assert stage.dialing.roster.states() == {AgentState.ON_CALL: 1}
+    assert stage.count("acd_transfers", result="answered") == 1
+    assert stage.count("acd_live_answers") == stage.count("acd_originates") == 1
+
+
+async def test_busy_is_written_and_nobody_is_transferred(stages: StageMaker) -> None:
+    stage = await stages.make(Script(answers_after=None, cause=DisconnectCause.BUSY))
+    row = await stage.run()
+    assert (row["disposition"], row["answered_at"]) == ("busy", None)
+    assert stage.line.targets == []
+    assert stage.count("acd_dispositions", disposition="busy") == 1
+
+
+async def test_without_an_agent_in_time_the_person_hears_who_called(
+    stages: StageMaker, tmp_path: Path
+) -> None:
+    message = tmp_path / "sorry.wav"
+    stage = await stages.make(Script(), abandon_message=str(message))
+    now = trio.current_time()
+    await stage.dialing.roster.reserve(stage.dialing.campaign.campaign_id, until_seconds=now)
+    row = await stage.run()
+    assert (row["disposition"], row["abandoned"]) == ("abandoned", True)
+    assert stage.line.played == [(message, False)]
+    assert row["cause"] == DisconnectCause.HUNG_UP
+    assert stage.count("acd_abandoned") == 1
+
+
+async def test_a_person_who_hangs_up_inside_the_limit_is_not_abandoned(stages: StageMaker) -> None:
+    stage = await stages.make(Script(hangs_up_after=WAIT_LIMIT_SECONDS / 4))
+    now = trio.current_time()
+    await stage.dialing.roster.reserve(stage.dialing.campaign.campaign_id, until_seconds=now)
+    row = await stage.run()
+    assert (row["disposition"], row["abandoned"]) == ("lead_hung_up", False)
+    assert stage.count("acd_abandoned") == 0
+
+
+async def test_a_refused_transfer_goes_to_the_next_agent(stages: StageMaker) -> None:
+    refused = TransferRefused(at_seconds=0.0, sip_status=480)
+    stage = await stages.make(
+        Script(transfers=deque([refused])), agents={"extensions": ["201", "202"]}
+    )
+    row = await stage.run()
+    assert row["disposition"] == "handed_over"
+    assert [target.user for target in stage.line.targets] == ["201", "202"]
+    assert stage.dialing.roster.states() == {AgentState.READY: 1, AgentState.ON_CALL: 1}
+
+
+async def test_a_person_whom_the_pbx_lost_is_abandoned_and_nothing_is_played(
+    stages: StageMaker, tmp_path: Path
+) -> None:
+    lost = TransferFailed(at_seconds=0.0, sip_status=503, person_with=PersonWith.PBX)
+    stage = await stages.make(
+        Script(transfers=deque([lost])), abandon_message=str(tmp_path / "sorry.wav")
+    )
+    row = await stage.run()
+    assert (row["disposition"], row["abandoned"]) == ("abandoned", True)
+    assert row["transfer_sip_status"] == 503
+    assert stage.line.played == []
+    assert stage.dialing.roster.states() == {AgentState.READY: 1}
+
+
+async def test_an_agent_who_answers_after_the_limit_is_an_abandoned_call(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script(transfers=deque([WAIT_LIMIT_SECONDS * 2])))
+    row = await stage.run()
+    assert (row["transfer_result"], row["abandoned"]) == ("answered", True)
+    assert stage.dialing.roster.states() == {AgentState.ON_CALL: 1}
+
+
+async def test_an_unconfirmed_transfer_is_never_called_lost(stages: StageMaker) -> None:
+    unconfirmed = TransferUnconfirmed(at_seconds=trio.current_time())
+    stage = await stages.make(Script(transfers=deque([unconfirmed])))
+    row = await stage.run()
+    assert (row["disposition"], row["abandoned"]) == ("handed_over_unconfirmed", False)
+
+
+async def test_a_trunk_that_refuses_to_dial_leaves_a_closed_row_and_no_originate(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script(refuses_to_dial=True))
+    row = await stage.run()
+    assert row["state"] == "closed"
+    assert stage.count("acd_originates") == 0
+
+
+async def test_a_lead_whose_trunk_is_down_is_given_back(stages: StageMaker) -> None:
+    stage = await stages.make(Script())
+    stage.trunk.become(TrunkStatus.UNREACHABLE)
+    assert await stage.run() == {}
+    assert await stage.lead_state() == "waiting"
+
+
+async def test_a_lead_not_dialed_when_the_engine_stops_is_given_back(stages: StageMaker) -> None:
+    stage = await stages.make(Script())
+    stage.stop.set()
+    assert await stage.run() == {}
+    assert await stage.lead_state() == "waiting"
+
+
+@pytest.mark.parametrize("answers_after", [None, 0.0])
+async def test_a_cancelled_attempt_still_closes_its_row(
+    stages: StageMaker, answers_after: float | None
+) -> None:
+    script = Script(
+        answers_after=answers_after,
+        cause=DisconnectCause.NO_ANSWER,
+        transfers=deque([30.0]),
+    )
+    stage = await stages.make(script)
+    with trio.move_on_after(WAIT_LIMIT_SECONDS / 2):
+        await stage.run()
+    row = await stage.row()
+    assert (row["state"], row["cause"]) == ("closed", DisconnectCause.HUNG_UP)
+    assert stage.dialing.roster.states() == {AgentState.READY: 1}
+    assert TransferAnswered not in map(type, script.transfers)
