@@ -18,6 +18,9 @@ PJSIP_EVENT_TRANSPORT_ERROR: int
 PJSIP_EVENT_TSX_STATE: int
 PJSIP_EVENT_USER: int
 
+PJSIP_INV_STATE_CONFIRMED: int
+PJSIP_INV_STATE_DISCONNECTED: int
+
 PJSIP_TSX_STATE_TRYING: int
 PJSIP_TSX_STATE_PROCEEDING: int
 PJSIP_TSX_STATE_COMPLETED: int
@@ -195,6 +198,10 @@ class OnCallStateParam:
 class OnCallTsxStateParam:
     e: SipEvent
 
+class OnCallTransferStatusParam:
+    statusCode: int
+    finalNotify: bool
+
 class OnIncomingCallParam:
     callId: int
 
@@ -225,6 +232,7 @@ class Account:
     def onSendRequest(self, prm: OnSendRequestParam) -> None: ...
 
 class CallInfo:
+    state: int
     lastStatusCode: int
     lastReason: str
 
@@ -242,3 +250,4 @@ class Call:
     def xfer(self, dest: str, prm: CallOpParam) -> None: ...
     def onCallState(self, prm: OnCallStateParam) -> None: ...
     def onCallTsxState(self, prm: OnCallTsxStateParam) -> None: ...
+    def onCallTransferStatus(self, prm: OnCallTransferStatusParam) -> None: ...
