@@ -101,6 +101,8 @@ class CallsInFlight:
     """Lead taken, call not yet answered or over."""
     waiting: set[int] = field(default_factory=set)
     """Answered, and no agent reserved."""
+    abandoned: set[int] = field(default_factory=set)
+    """Abandoned, and not in the ledger's counts yet."""
 
     def settled(self, lead_id: int) -> None:
         """Nobody needs an agent for this lead any more."""
@@ -333,6 +335,7 @@ class Attempt:
             settled_at = end.at_seconds
         self._abandoned = settled_at is None or settled_at > until
         if self._abandoned:
+            self._in_flight.abandoned.add(self._lead_id)
             self._dialing.metrics.abandoned.labels(self._campaign).inc()
             log.warning("abandoned", action="call.abandoned")
 
