@@ -132,6 +132,7 @@ def _serve(settings: LabSettings, record: Callable[..., None], stopped: Callable
             "the lab takes calls",
             action="lab.ready",
             domain=sip.address,
+            pid=os.getpid(),
             user=settings.account.user,
             agents=" to ".join(settings.extensions[:: max(1, settings.agents - 1)][:2]),
             queue=settings.queue,

@@ -6,7 +6,7 @@ For the logic above `acd.lines` only; `tests/contract/lines` holds the promises 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -161,6 +161,9 @@ class FakePool:
     def free(self) -> int:
         self.looks += 1
         return int(self._limit.available_tokens)
+
+    def states(self) -> Counter[CallState]:
+        return Counter(line.state for line in self.used)
 
     @property
     def leased(self) -> int:

@@ -56,7 +56,7 @@ class Floor:
     def scheduler(self, trunk: FakeTrunk) -> Scheduler:
         settings = Settings(trunk=(TrunkSettings(domain="127.0.0.1", user="dialer"),))
         metrics = Metrics()
-        metrics.know_trunk("main")
+        metrics.know_trunk("main", trunk.lines)
         return Scheduler(
             Surroundings(
                 settings=settings,
