@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bench.machine import OTHERS, OthersWatch
 from bench.protocol import Bench, BenchError, Effort, Measured
 from bench.registry import BENCHES, LONG_BENCHES
 from bench.table import Row, rows_of, table_of
@@ -67,11 +68,13 @@ def _measure(bench: Bench, times: int, effort: Effort, progress: Progress) -> Ou
     for number in range(1, times + 1):
         progress.update(task, description=f"{bench.title}: run {number} of {times}")
         try:
-            measured.append(bench.run(effort))
+            with OthersWatch() as others:
+                found = bench.run(effort)
+            measured.append({**found, OTHERS.key: others.percent})
         except BenchError as error:
             complaints.append(f"{bench.name}, run {number}: {error}")
         progress.advance(task)
-    return Outcome(bench, rows_of(bench.figures, measured), complaints)
+    return Outcome(bench, rows_of((*bench.figures, OTHERS), measured), complaints)
 
 
 def _print(outcomes: Sequence[Outcome], times: int) -> None:

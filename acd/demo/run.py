@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -37,6 +38,8 @@ from acd.logs import configure_logs
 from acd.settings import Settings, load_settings
 from acd.store import open_store_sync
 from acd.store.campaigns import CampaignState, campaign_by_name, set_campaign_state
+
+_REMOTE_FONT = re.compile(r',\s*url\("https?://[^)]*\)\s*format\("[^"]*"\)')
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -225,4 +228,6 @@ def _draw(picture: RenderableType | None, file: Path) -> None:
             color_system="truecolor",
         )
         console.print(picture)
-        console.save_svg(str(file), title="make demo")
+        drawn = console.export_svg(title="make demo")
+    # A picture in a README fetches nothing: the reader's own monospace font will do.
+    file.write_text(_REMOTE_FONT.sub("", drawn), encoding="utf-8")

@@ -164,17 +164,12 @@ class Scheduler:
         while True:
             self._show_health(trunk, seen)
             seen = await trunk.wait_health_change(seen)
-            log.warning("trunk health", action="trunk.health", trunk=trunk.name, **_said(seen))
 
     def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:
         metrics = self._around.metrics
         metrics.trunk_up.labels(trunk.name).set(health.may_dial)
         for status in type(health.status):
             metrics.trunk_status.labels(trunk.name, status).set(status is health.status)
-
-
-def _said(health: TrunkHealth) -> dict[str, str]:
-    return {"status": health.status, "detail": health.detail}
 
 
 class CampaignRun:

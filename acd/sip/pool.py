@@ -108,7 +108,7 @@ class SipLinePool:
             self.expired_leases += 1
             _log.warning(
                 "A lease ran into its deadline and was hung up.",
-                action="lease_expired",
+                action="line.lease_expired",
                 trunk=self._host.plan.name,
                 line=lease.line.number,
                 holder=holder,

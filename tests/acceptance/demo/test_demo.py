@@ -155,7 +155,9 @@ def test_a_small_demo_adds_up_and_the_pbx_says_the_same(tmp_path: Path) -> None:
     assert sum_of(page, "acd_dispositions_total") == sum_of(page, "acd_originates_total") == 40
     for said in ("leads: closed 40", "attempts (40)", "abandoned: 0 (0.00%)", "acd.sqlite"):
         assert said in demo.output
-    assert "Dispositions" in picture.read_text()
+    drawn = picture.read_text()
+    assert "Dispositions" in drawn
+    assert "https://" not in drawn.replace("https://www.textualize.io", ""), "it fetches nothing"
 
 
 def sum_of(page: str, name: str) -> float:
