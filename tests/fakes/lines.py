@@ -137,11 +137,13 @@ class FakeLine:
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
         self.played.append((wav, repeat))
 
-    async def hold(self) -> None:
+    async def hold(self) -> bool:
         self._call.apply(CallEvent.HOLD)
+        return True
 
-    async def resume(self) -> None:
+    async def resume(self) -> bool:
         self._call.apply(CallEvent.RESUME)
+        return True
 
 
 class FakePool:

@@ -93,6 +93,17 @@ def answer_cancelled(*, codec: str = "PCMA") -> str:
     return _send(message, retransmits=True)
 
 
+def take_reinvite(*, direction: str = "", codec: str = "PCMA") -> str:
+    """An INVITE inside the dialog; send 200 with SDP (`a=recvonly`, ...), wait for its ACK."""
+    reply = _reply("200 OK", _CONTACT, sdp=codec, direction=direction)
+    return _receive("INVITE") + _send(reply, retransmits=True) + ack()
+
+
+def refuse_reinvite(status: str) -> str:
+    """An INVITE inside the dialog; send this final status, wait for its ACK."""
+    return _receive("INVITE") + _send(_reply(status), retransmits=True) + ack()
+
+
 def reject(status: str, *headers: str) -> str:
     """Send a final response, e.g. `486 Busy Here`, and wait for its ACK.
 
@@ -222,9 +233,12 @@ def _send(message: str, *, retransmits: bool = False, then: str = "") -> str:
     return f"<send{again}{jump}><![CDATA[\n{message}]]></send>\n"
 
 
-def _reply(status: str, *headers: str, tag: bool = False, sdp: str = "") -> str:
+def _reply(
+    status: str, *headers: str, tag: bool = False, sdp: str = "", direction: str = ""
+) -> str:
     to = f"[last_To:]{_TO_TAG}" if tag else "[last_To:]"
-    return _message([f"SIP/2.0 {status}", _SAME_HEADERS.format(to=to), *headers], sdp=sdp)
+    lines = [f"SIP/2.0 {status}", _SAME_HEADERS.format(to=to), *headers]
+    return _message(lines, sdp=sdp, direction=direction)
 
 
 def _to_invite(status: str, *headers: str, sdp: str = "") -> str:
@@ -255,10 +269,11 @@ def _request(method: str, *headers: str, body: str = "") -> str:
     return _message(lines, body=body)
 
 
-def _message(lines: list[str], *, sdp: str = "", body: str = "") -> str:
+def _message(lines: list[str], *, sdp: str = "", direction: str = "", body: str = "") -> str:
     if sdp:
         lines = [*lines, "Content-Type: application/sdp"]
         body = _SDP.format(payload_type=_PAYLOAD_TYPES[sdp], codec=sdp)
+        body += f"a={direction}\n" if direction else ""
     if not body:
         return "\n".join([*lines, "Content-Length: 0"]) + "\n\n"
     return "\n".join([*lines, "Content-Length: [len]"]) + f"\n\n{body}\n"

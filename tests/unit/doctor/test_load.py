@@ -103,10 +103,10 @@ class FakeLine:
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
         raise AssertionError
 
-    async def hold(self) -> None:
+    async def hold(self) -> bool:
         raise AssertionError
 
-    async def resume(self) -> None:
+    async def resume(self) -> bool:
         raise AssertionError
 
 
