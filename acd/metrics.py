@@ -30,6 +30,9 @@ class Metrics:
             {"version": __version__}
         )
         self.lines = self._gauge("acd_lines", "Lines by call state.", "trunk", "state")
+        self.expired_leases = self._counter(
+            "acd_expired_leases", "Leases of a line hung up at their deadline.", "trunk"
+        )
         self.trunk_up = self._gauge("acd_trunk_up", "1 while the trunk may dial.", "trunk")
         self.trunk_status = self._gauge(
             "acd_trunk_status", "1 for the status the trunk is in.", "trunk", "status"
@@ -74,6 +77,7 @@ class Metrics:
     def know_trunk(self, trunk: str) -> None:
         """Create every series of a trunk."""
         self.trunk_up.labels(trunk)
+        self.expired_leases.labels(trunk)
         for state in CallState:
             self.lines.labels(trunk, state)
         for status in TrunkStatus:

@@ -18,6 +18,7 @@ import structlog
 import trio
 
 from acd.agents import AgentFeed, AgentState
+from acd.calls import CallState
 from acd.clock import WallClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
 from acd.dialer.hopper import Hopper
@@ -39,6 +40,8 @@ from acd.store.leads import ClaimedLead
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+SHOW_LINES_SECONDS = 1.0
+"""How often the metrics learn what the lines do: they move too often to tell each time."""
 LOOK_SECONDS = 0.5
 """How often SQL is asked which campaigns run, and a campaign looks at its leads unprompted."""
 
@@ -88,6 +91,7 @@ class Scheduler:
             side.start_soon(self._show_agents)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
+                side.start_soon(self._show_lines, trunk)
             async with trio.open_nursery() as campaigns:
                 await self._follow_campaigns(campaigns, until_finished=until_finished)
             side.cancel_scope.cancel()
@@ -160,6 +164,16 @@ class Scheduler:
             self._show_health(trunk, seen)
             seen = await trunk.wait_health_change(seen)
             log.warning("trunk health", action="trunk.health", trunk=trunk.name, **_said(seen))
+
+    async def _show_lines(self, trunk: Trunk) -> None:
+        metrics, expired = self._around.metrics, 0
+        while True:
+            states = trunk.lines.states()
+            for state in CallState:
+                metrics.lines.labels(trunk.name, state).set(states[state])
+            metrics.expired_leases.labels(trunk.name).inc(trunk.lines.expired_leases - expired)
+            expired = trunk.lines.expired_leases
+            await trio.sleep(SHOW_LINES_SECONDS)
 
     def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:
         metrics = self._around.metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -141,6 +142,15 @@ class LinePool(Protocol):
     @property
     def free(self) -> int:
         """Lines that can be leased now."""
+        ...
+
+    @property
+    def expired_leases(self) -> int:
+        """Leases that ran into their deadline and were hung up, since the start."""
+        ...
+
+    def states(self) -> Counter[CallState]:
+        """How many lines are in each state; a line without a call is IDLE, leased or not."""
         ...
 
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:

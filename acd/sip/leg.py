@@ -336,7 +336,12 @@ class Leg:
                 self.trunk.call_unanswered()
             return DisconnectCause.UNREACHABLE
         self.trunk.call_refused(seen.sip_status, seen.message)
-        return cause_of(seen.sip_status, q850_cause=reason.q850_cause, alerted=self.alerted)
+        return cause_of(
+            seen.sip_status,
+            q850_cause=reason.q850_cause,
+            alerted=self.alerted,
+            overrides=self.trunk.plan.causes,
+        )
 
     def _end(
         self,

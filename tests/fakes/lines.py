@@ -6,7 +6,7 @@ For the logic above `acd.lines` only; `tests/contract/lines` holds the promises 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -155,10 +155,17 @@ class FakePool:
         self._nursery = nursery
         self._scripts = deque(scripts)
         self._limit = trio.CapacityLimiter(size)
+        self._leased: set[FakeLine] = set()
+        self.expired_leases = 0
 
     @property
     def free(self) -> int:
         return int(self._limit.available_tokens)
+
+    def states(self) -> Counter[CallState]:
+        states = Counter(line.state for line in self._leased)
+        states[CallState.IDLE] += self.size - len(self._leased)
+        return states
 
     @asynccontextmanager
     async def lease(self, *, holder: str, deadline_seconds: float) -> AsyncIterator[FakeLine]:
@@ -168,9 +175,11 @@ class FakePool:
             script = self._scripts.popleft() if len(self._scripts) > 1 else self._scripts[0]
             line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
             self.used.append(line)
+            self._leased.add(line)
             try:
                 yield line
             finally:
+                self._leased.remove(line)
                 await line.hang_up()
 
 
