@@ -72,9 +72,9 @@ def trying() -> str:
     return _send(_reply("100 Trying"))
 
 
-def ring(*, status: str = "180 Ringing") -> str:
-    """Send 180 (or another 1xx)."""
-    return _send(_reply(status, _CONTACT, tag=True))
+def ring(*, status: str = "180 Ringing", fork: str = "") -> str:
+    """Send 180 (or another 1xx); `fork` is the end of the To tag."""
+    return _send(_reply(status, _CONTACT, tag=True, fork=fork))
 
 
 def early_media(*, codec: str = "PCMA") -> str:
@@ -82,15 +82,23 @@ def early_media(*, codec: str = "PCMA") -> str:
     return _send(_reply("183 Session Progress", _CONTACT, tag=True, sdp=codec))
 
 
-def answer(*headers: str, codec: str = "PCMA") -> str:
+def answer(*headers: str, codec: str = "PCMA", fork: str = "") -> str:
     """Send 200 with SDP, again until the ACK."""
-    return _send(_reply("200 OK", _CONTACT, *headers, tag=True, sdp=codec), retransmits=True)
-
-
-def answer_cancelled(*, codec: str = "PCMA") -> str:
-    """Send 200 with SDP to the INVITE although a CANCEL came in between."""
-    message = _to_invite("200 OK", _CONTACT, sdp=codec)
+    message = _reply("200 OK", _CONTACT, *headers, tag=True, sdp=codec, fork=fork)
     return _send(message, retransmits=True)
+
+
+def answer_cancelled(*, codec: str = "PCMA", fork: str = "") -> str:
+    """Send 200 with SDP to the INVITE although a CANCEL or an ACK came in between."""
+    message = _to_invite("200 OK", _CONTACT, sdp=codec, fork=fork)
+    return _send(message, retransmits=True)
+
+
+def offer_again(*, codec: str = "PCMA") -> str:
+    """Send an INVITE inside the dialog, wait for its 200, send the ACK."""
+    sent = _send(_request("INVITE", sdp=codec), retransmits=True)
+    acknowledge = _request("ACK").replace("[cseq] ACK", "[last_cseq_number] ACK")
+    return sent + _receive_status(200) + _send(acknowledge)
 
 
 def take_reinvite(*, direction: str = "", codec: str = "PCMA") -> str:
@@ -234,19 +242,24 @@ def _send(message: str, *, retransmits: bool = False, then: str = "") -> str:
 
 
 def _reply(
-    status: str, *headers: str, tag: bool = False, sdp: str = "", direction: str = ""
+    status: str,
+    *headers: str,
+    tag: bool = False,
+    sdp: str = "",
+    direction: str = "",
+    fork: str = "",
 ) -> str:
-    to = f"[last_To:]{_TO_TAG}" if tag else "[last_To:]"
+    to = f"[last_To:]{_TO_TAG}{fork}" if tag else "[last_To:]"
     lines = [f"SIP/2.0 {status}", _SAME_HEADERS.format(to=to), *headers]
     return _message(lines, sdp=sdp, direction=direction)
 
 
-def _to_invite(status: str, *headers: str, sdp: str = "") -> str:
+def _to_invite(status: str, *headers: str, sdp: str = "", fork: str = "") -> str:
     lines = [
         f"SIP/2.0 {status}",
         "[last_Via:]",
         "From:[$3]",
-        f"To:[$4]{_TO_TAG}",
+        f"To:[$4]{_TO_TAG}{fork}",
         "[last_Call-ID:]",
         "CSeq: [$1] INVITE",
         *headers,
@@ -254,7 +267,7 @@ def _to_invite(status: str, *headers: str, sdp: str = "") -> str:
     return _message(lines, sdp=sdp)
 
 
-def _request(method: str, *headers: str, body: str = "") -> str:
+def _request(method: str, *headers: str, sdp: str = "", body: str = "") -> str:
     lines = [
         f"{method} [$2] SIP/2.0",
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]",
@@ -266,7 +279,7 @@ def _request(method: str, *headers: str, body: str = "") -> str:
         _CONTACT,
         *headers,
     ]
-    return _message(lines, body=body)
+    return _message(lines, sdp=sdp, body=body)
 
 
 def _message(lines: list[str], *, sdp: str = "", direction: str = "", body: str = "") -> str:
