@@ -9,7 +9,7 @@ takes one person at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import trio
@@ -43,8 +43,13 @@ class _Seat:
 @dataclass(slots=True)
 class _Waiting:
     campaign_id: int
+    but_not: Collection[AgentId]
     place: AgentPlace | None = None
     given: trio.Event = field(default_factory=trio.Event)
+
+    def may_have(self, seat: _Seat) -> bool:
+        """Whether this person could be given to that agent."""
+        return self.campaign_id in seat.campaigns and seat.place.agent not in self.but_not
 
 
 class Roster:
@@ -105,20 +110,26 @@ class Roster:
             self._hand_out(seat)
         self._notice()
 
-    async def reserve(self, campaign_id: int, *, until_seconds: float) -> AgentPlace | None:
+    async def reserve(
+        self,
+        campaign_id: int,
+        *,
+        until_seconds: float,
+        but_not: Collection[AgentId] = frozenset(),
+    ) -> AgentPlace | None:
         """The agent who has been ready longest, reserved; None when nobody came in time.
 
         Args:
             campaign_id: whose person it is.
             until_seconds: moment on trio's clock at which the person is given up.
+            but_not: agents whom this person could not be given to.
         """
-        seat = min(
-            self._ready_seats(campaign_id), key=lambda seat: seat.since_seconds, default=None
-        )
+        waiting = _Waiting(campaign_id, but_not)
+        ready = (seat for seat in self._ready_seats(campaign_id) if waiting.may_have(seat))
+        seat = min(ready, key=lambda seat: seat.since_seconds, default=None)
         if seat is not None:
             self._reserve(seat)
             return seat.place
-        waiting = _Waiting(campaign_id)
         self._waiting.append(waiting)
         try:
             with trio.move_on_at(until_seconds):
@@ -157,7 +168,7 @@ class Roster:
 
     def _hand_out(self, seat: _Seat) -> None:
         for waiting in self._waiting:
-            if waiting.campaign_id in seat.campaigns:
+            if waiting.may_have(seat):
                 self._waiting.remove(waiting)
                 waiting.place = seat.place
                 self._reserve(seat)

@@ -18,7 +18,6 @@ import structlog
 import trio
 
 from acd.agents import AgentFeed, AgentState
-from acd.calls import CallState
 from acd.clock import WallClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
 from acd.dialer.hopper import Hopper
@@ -27,6 +26,8 @@ from acd.dialer.places import agent_places
 from acd.dialer.routing import Roster
 from acd.lines import Door, Trunk, TrunkHealth
 from acd.metrics import Metrics
+from acd.rules.definition import DialMode
+from acd.rules.ledger import LedgerCounts, headroom
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.attempts import close_orphans
@@ -36,12 +37,13 @@ from acd.store.campaigns import (
     finish_if_exhausted,
     running_campaigns,
 )
+from acd.store.counts import ledger_counts
 from acd.store.leads import ClaimedLead
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-SHOW_LINES_SECONDS = 1.0
-"""How often the metrics learn what the lines do: they move too often to tell each time."""
+LEDGER_SECONDS = 1.0
+"""How old the abandon ledger's counts may be when calls beyond the ready agents are started."""
 LOOK_SECONDS = 0.5
 """How often SQL is asked which campaigns run, and a campaign looks at its leads unprompted."""
 
@@ -91,7 +93,6 @@ class Scheduler:
             side.start_soon(self._show_agents)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
-                side.start_soon(self._show_lines, trunk)
             async with trio.open_nursery() as campaigns:
                 await self._follow_campaigns(campaigns, until_finished=until_finished)
             side.cancel_scope.cancel()
@@ -163,27 +164,12 @@ class Scheduler:
         while True:
             self._show_health(trunk, seen)
             seen = await trunk.wait_health_change(seen)
-            log.warning("trunk health", action="trunk.health", trunk=trunk.name, **_said(seen))
-
-    async def _show_lines(self, trunk: Trunk) -> None:
-        metrics, expired = self._around.metrics, 0
-        while True:
-            states = trunk.lines.states()
-            for state in CallState:
-                metrics.lines.labels(trunk.name, state).set(states[state])
-            metrics.expired_leases.labels(trunk.name).inc(trunk.lines.expired_leases - expired)
-            expired = trunk.lines.expired_leases
-            await trio.sleep(SHOW_LINES_SECONDS)
 
     def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:
         metrics = self._around.metrics
         metrics.trunk_up.labels(trunk.name).set(health.may_dial)
         for status in type(health.status):
             metrics.trunk_status.labels(trunk.name, status).set(status is health.status)
-
-
-def _said(health: TrunkHealth) -> dict[str, str]:
-    return {"status": health.status, "detail": health.detail}
 
 
 class CampaignRun:
@@ -196,6 +182,8 @@ class CampaignRun:
         self._in_flight = CallsInFlight()
         self._attempts = 0
         self._attempt_over = trio.Event()
+        self._ledger: LedgerCounts | None = None
+        self._ledger_read_at = 0.0
         self._hopper = Hopper(
             store=dialing.store,
             clock=dialing.clock,
@@ -246,6 +234,8 @@ class CampaignRun:
             waiting_persons=len(self._in_flight.waiting),
             free_lines=self._dialing.trunk.lines.free,
             leads_at_hand=len(self._hopper),
+            calls_per_agent=self.campaign.definition.calls_per_agent,
+            ledger_headroom=await self._headroom(),
         )
         for lead in self._hopper.take(calls_to_start(snapshot)):
             self._in_flight.unanswered.add(lead.lead_id)
@@ -254,12 +244,35 @@ class CampaignRun:
         name = self._dialing.campaign.name
         self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
 
+    async def _headroom(self) -> int:
+        """What the abandon ledger still bears; SQL has the window, this node what is not there."""
+        definition = self.campaign.definition
+        if definition.dial_mode is DialMode.PROGRESSIVE:
+            return 0
+        now = trio.current_time()
+        if self._ledger is None or now - self._ledger_read_at >= LEDGER_SECONDS:
+            midnight = (
+                self._dialing.clock.now()
+                .astimezone()
+                .replace(hour=0, minute=0, second=0, microsecond=0)
+            )
+            self._ledger = await self._dialing.store.read(
+                ledger_counts, campaign_id=self.campaign.campaign_id, since=midnight
+            )
+            self._ledger_read_at = now
+        room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
+        return max(0, room - len(self._in_flight.abandoned))
+
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:
             await run_attempt(self._dialing, lead, self._in_flight, self._stop)
         finally:
             self._attempts -= 1
             self._attempt_over.set()
+            if lead.lead_id in self._in_flight.abandoned:
+                self._in_flight.abandoned.remove(lead.lead_id)
+                # In SQL by now: counts from before would forget it.
+                self._ledger = None
 
     async def _finished(self) -> bool:
         if self._attempts or len(self._hopper):

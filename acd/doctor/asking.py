@@ -149,9 +149,9 @@ async def _connected(trunk: TrunkSettings, hop: Hop) -> AsyncIterator[_Path]:
     )
     local = _text(stream.socket.getsockname())
     if trunk.transport is Transport.TLS:
-        host = re.sub(r":\d+$", "", trunk.domain).strip("[]")
+        # RFC 5922 7.1: the name of the hop that the connection goes to.
         stream = trio.SSLStream(
-            stream, _tls_context(trunk), server_hostname=host, https_compatible=True
+            stream, _tls_context(trunk), server_hostname=hop.host, https_compatible=True
         )
     async with stream:
         yield _Stream(stream, local)

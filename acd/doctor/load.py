@@ -175,7 +175,8 @@ class _Climb:
                 self.result.dropped += 1
                 self._note(up=-1)
             elif isinstance(event, Ended):
-                if self.result.stopped_by is None:
+                # Several may end in the same moment; the first one dialed is the one to name.
+                if self.result.stopped_by is None or number < self.result.stopped_at:
                     self.result.stopped_by, self.result.stopped_at = event, number
                 self._note(unanswered=-1)
 

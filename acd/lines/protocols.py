@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -149,7 +149,7 @@ class LinePool(Protocol):
         """Leases that ran into their deadline and were hung up, since the start."""
         ...
 
-    def states(self) -> Counter[CallState]:
+    def states(self) -> Mapping[CallState, int]:
         """How many lines are in each state; a line without a call is IDLE, leased or not."""
         ...
 

@@ -37,10 +37,11 @@ class SipLinePool:
         self._returns, self._free = trio.open_memory_channel[int](size)
         for number in range(1, size + 1):
             self._returns.send_nowait(number)
+        self._leases: set[_Lease] = set()
+        """Leased lines, and those whose dialog outlives its lease."""
         self._turn = trio.Lock()
         burst = max(1.0, calls_per_second * _BURST_SECONDS)
         self._bucket = TokenBucket(calls_per_second, burst=burst)
-        self._leases: set[_Lease] = set()
         self._expired_leases = 0
 
     @property
@@ -111,7 +112,7 @@ class SipLinePool:
             self._expired_leases += 1
             _log.warning(
                 "A lease ran into its deadline and was hung up.",
-                action="lease_expired",
+                action="line.lease_expired",
                 trunk=self._host.plan.name,
                 line=lease.line.number,
                 holder=holder,

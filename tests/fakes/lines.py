@@ -224,6 +224,9 @@ class FakePool:
         self.size = size
         self.used: list[FakeLine] = []
         self.expired_leases = 0
+        self.most_leased = 0
+        self.looks = 0
+        """How often somebody asked for free lines."""
         self._nursery = nursery
         self._scripts = deque(scripts)
         self._limit = trio.CapacityLimiter(size)
@@ -231,12 +234,17 @@ class FakePool:
 
     @property
     def free(self) -> int:
+        self.looks += 1
         return int(self._limit.available_tokens)
 
     def states(self) -> Counter[CallState]:
         states = Counter(line.state for line in self._leased)
         states[CallState.IDLE] += self.size - len(self._leased)
         return states
+
+    @property
+    def leased(self) -> int:
+        return self.size - int(self._limit.available_tokens)
 
     @asynccontextmanager
     async def lease(self, *, holder: str, deadline_seconds: float) -> AsyncIterator[FakeLine]:
@@ -247,6 +255,7 @@ class FakePool:
         await self._limit.acquire_on_behalf_of(line)
         self.used.append(line)
         self._leased.add(line)
+        self.most_leased = max(self.most_leased, self.leased)
         watch = trio.CancelScope()
         self._nursery.start_soon(self._expire, line, deadline_seconds, watch)
         try:
@@ -276,15 +285,22 @@ class FakeTrunk:
     def __init__(self, lines: FakePool, *, name: str = "main") -> None:
         self.name = name
         self.lines = lines
-        self.health = TrunkHealth(status=TrunkStatus.UP)
+        self.asked = 0
+        """How often somebody asked for the health."""
+        self._health = TrunkHealth(status=TrunkStatus.UP)
         self._changed = trio.Event()
 
+    @property
+    def health(self) -> TrunkHealth:
+        self.asked += 1
+        return self._health
+
     async def wait_health_change(self, seen: TrunkHealth) -> TrunkHealth:
-        while self.health == seen:
+        while self._health == seen:
             await self._changed.wait()
-        return self.health
+        return self._health
 
     def become(self, status: TrunkStatus) -> None:
-        self.health = TrunkHealth(status=status)
+        self._health = TrunkHealth(status=status)
         self._changed.set()
         self._changed = trio.Event()
