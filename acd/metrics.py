@@ -31,6 +31,10 @@ class Metrics:
             {"version": __version__}
         )
         self.lines = self._gauge("acd_lines", "Lines by call state.", "trunk", "state")
+        # The pool counts; a Counter of this client could not read it at the scrape.
+        self.expired_leases = self._gauge(
+            "acd_expired_leases", "Leases hung up at their deadline since the start.", "trunk"
+        )
         self.trunk_up = self._gauge("acd_trunk_up", "1 while the trunk may dial.", "trunk")
         self.trunk_status = self._gauge(
             "acd_trunk_status", "1 for the status the trunk is in.", "trunk", "status"
@@ -75,6 +79,7 @@ class Metrics:
     def know_trunk(self, trunk: str, lines: LinePool) -> None:
         """Create every series of a trunk; its lines are counted when somebody looks."""
         self.trunk_up.labels(trunk)
+        self.expired_leases.labels(trunk).set_function(lambda: lines.expired_leases)
         for state in CallState:
             self.lines.labels(trunk, state).set_function(partial(_lines_in, lines, state))
         for status in TrunkStatus:

@@ -105,16 +105,29 @@ class Line(Protocol):
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
         """Play a WAV (8 kHz mono PCM) to the connected person, instead of what played before.
 
-        Returns when the file was heard once; with `repeat`, at once.
+        Returns when the file was heard once, when something else plays, or when the call is
+        over; with `repeat`, at once. Cancelling the wait ends the sound.
+
+        Raises:
+            IllegalTransition: there is nobody to hear it.
+            BadInput: the file cannot be played; in one sentence.
         """
         ...
 
-    async def hold(self) -> None:
-        """Put the person on hold (re-INVITE); returns when the other side agreed."""
+    async def hold(self) -> bool:
+        """Put the person on hold (re-INVITE); return whether the other side agreed.
+
+        Raises:
+            IllegalTransition: the call is not CONNECTED.
+        """
         ...
 
-    async def resume(self) -> None:
-        """Take the person off hold; returns when the other side agreed."""
+    async def resume(self) -> bool:
+        """Take the person off hold; return whether the other side agreed.
+
+        Raises:
+            IllegalTransition: the call is not ONHOLD.
+        """
         ...
 
 
@@ -131,8 +144,13 @@ class LinePool(Protocol):
         """Lines that can be leased now."""
         ...
 
+    @property
+    def expired_leases(self) -> int:
+        """Leases that ran into their deadline and were hung up, since the start."""
+        ...
+
     def states(self) -> Mapping[CallState, int]:
-        """Lines by the state of their call; those without one are IDLE."""
+        """How many lines are in each state; a line without a call is IDLE, leased or not."""
         ...
 
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:

@@ -17,6 +17,7 @@ import phonenumbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from acd import __version__
+from acd.calls import DisconnectCause
 
 MAX_LINES = 999
 RTP_PORTS_PER_LINE = 2.5
@@ -114,6 +115,8 @@ PRINTABLE = r"[^\x00-\x1f\x7f]*"
 HIDDEN = {"hidden": True}
 """A wrong value of this key is not shown: somebody may have written the password itself."""
 
+CauseStatus = Literal["403", "480", "603"]
+"""A TOML key is always text."""
 EnvironmentName = Annotated[
     str,
     Field(
@@ -195,6 +198,11 @@ class TrunkSettings(Table):
     )
     assert_identity: Flag = False
     """Send the caller ID in P-Asserted-Identity too (RFC 3325)."""
+    causes: dict[CauseStatus, DisconnectCause] = Field(
+        default={},
+        description='what 403, 480 and 603 mean on this trunk, e.g. { 480 = "no_answer" }',
+    )
+    """PBXes disagree about these three; the others are tables of ours."""
     number_format: NumberFormat = NumberFormat.PLUS
     number_prefix: str = Field(
         default="", pattern=r"^[0-9*#]*$", description="digits, * or #, e.g. for an outside line"

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import pjsua2 as pj
 
 _TEMPORARILY_UNAVAILABLE = 480
+_TSX_OVER = pj.PJSIP_TSX_STATE_COMPLETED
 
 _Callback = TypeVar("_Callback", bound=Callable[..., None])
 
@@ -67,6 +68,20 @@ class Notified(NamedTuple):
     message: str
 
 
+class ReInviteAnswered(NamedTuple):
+    """A final response to an INVITE that we sent inside the dialog; 0 where nothing came."""
+
+    leg: int
+    at_seconds: float
+    sip_status: int
+
+
+class MediaChanged(NamedTuple):
+    """The call's audio port may be another one."""
+
+    leg: int
+
+
 class Registered(NamedTuple):
     """REGISTER was answered (or timed out: 408)."""
 
@@ -104,6 +119,8 @@ Seen = (
     | Over
     | ReferAnswered
     | Notified
+    | ReInviteAnswered
+    | MediaChanged
     | Registered
     | ProbeAnswered
     | CallerTurnedAway
@@ -132,6 +149,8 @@ class LegCall(pj.Call):
         self.inbox = inbox
         self.muted = False
         """What still comes is of no interest: our own hang-up, or a call that never started."""
+        self.plays = False
+        """Somebody wants to know when the audio port changes."""
         self._answered = False
 
     @_guarded
@@ -161,13 +180,35 @@ class LegCall(pj.Call):
         transaction = event.tsx
         method = transaction.method
         if method == "INVITE":
-            if not self._answered and transaction.state == pj.PJSIP_TSX_STATE_PROCEEDING:
+            if self._answered:
+                self._reinvite(at_seconds, event, transaction)
+            elif transaction.state == pj.PJSIP_TSX_STATE_PROCEEDING:
                 self.inbox.append(Progressed(self.leg, at_seconds, transaction.statusCode))
         elif method == "NOTIFY":
             if event.type == pj.PJSIP_EVENT_RX_MSG and transaction.role == pj.PJSIP_ROLE_UAS:
                 self.inbox.append(Notified(self.leg, at_seconds, event.src.rdata.wholeMsg))
         elif method == "REFER" and transaction.role == pj.PJSIP_ROLE_UAC:
             self._refer(at_seconds, event, transaction)
+
+    @_guarded
+    def onCallMediaState(self, _prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802 # as above
+        """An offer was answered, by us or by the other side."""
+        if self.plays and not self.muted:
+            self.inbox.append(MediaChanged(self.leg))
+
+    def _reinvite(
+        self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction
+    ) -> None:
+        """The leg knows whether it waits for this: the 2xx of the first INVITE comes here too."""
+        if transaction.role != pj.PJSIP_ROLE_UAC or transaction.state < _TSX_OVER:
+            return
+        if event.type == pj.PJSIP_EVENT_RX_MSG:
+            seen = ReInviteAnswered(self.leg, at_seconds, transaction.statusCode)
+        elif event.prevState < _TSX_OVER:
+            seen = ReInviteAnswered(self.leg, at_seconds, 0)
+        else:
+            return
+        self.inbox.append(seen)
 
     def _refer(
         self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction

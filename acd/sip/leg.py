@@ -32,12 +32,15 @@ from acd.sip.callbacks import (
     Answered,
     Inbox,
     LegCall,
+    MediaChanged,
     Notified,
     Over,
     Progressed,
     ReferAnswered,
+    ReInviteAnswered,
 )
 from acd.sip.causes import Reason, cause_of, reason_of
+from acd.sip.leg_media import LegMedia
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import (
     CallAlerting,
@@ -45,11 +48,20 @@ from acd.sip.messages import (
     CallEnded,
     CallProceeding,
     CallReleased,
+    HangUpCall,
+    HoldCall,
+    HoldEnded,
+    LegOrder,
+    PlayEnded,
+    PlayWav,
     Report,
+    ResumeCall,
     StartCall,
+    StopPlaying,
     TransferCall,
     TransferEnded,
 )
+from acd.sip.players import Players
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import (
     ReferAgain,
@@ -76,6 +88,9 @@ _INVALID_URIS = frozenset({171039, 171040, 171042})
 """PJSIP_EINVALIDURI, PJSIP_EINVALIDSCHEME, PJSIP_EINVALIDREQURI."""
 _MOST_PORT_TRIES = 50
 """pjsua gives up after 100 busy RTP ports in a row, and goes on behind them when asked again."""
+
+
+LegSeen = Progressed | Answered | Over | ReferAnswered | Notified | ReInviteAnswered | MediaChanged
 
 
 @dataclass(slots=True)
@@ -106,17 +121,26 @@ class LegWorld:
     inbox: Inbox
     timers: Timers
     reports: ReportBox[Report]
+    players: Players
     close: Callable[[Closing], None]
     """Watch this hung-up call until its dialog is over."""
     forget: Callable[[int], None]
     """The leg with this number is done."""
 
 
-def no_such_call(command: TransferCall) -> TransferEnded:
-    """The answer to a transfer whose call is already over: nothing was sent."""
-    return TransferEnded(
-        command.leg, perf_counter(), TransferOutcome.REFUSED, _NO_SUCH_CALL, PersonWith.US
-    )
+def no_such_call(command: LegOrder) -> Report | None:
+    """The answer to an order whose call is already over: nothing was sent."""
+    match command:
+        case TransferCall():
+            return TransferEnded(
+                command.leg, perf_counter(), TransferOutcome.REFUSED, _NO_SUCH_CALL, PersonWith.US
+            )
+        case PlayWav():
+            return PlayEnded(command.leg, command.order)
+        case HoldCall() | ResumeCall():
+            return HoldEnded(command.leg, agreed=False)
+        case HangUpCall() | StopPlaying():
+            return None
 
 
 @dataclass(slots=True)
@@ -134,6 +158,11 @@ class Leg:
     _transfer: TransferMachine | None = None
     _refer_to: str = ""
     _timers: list[Timer] = field(default_factory=list)
+    _media: LegMedia = field(init=False)
+
+    def __post_init__(self) -> None:
+        world = self.world
+        self._media = LegMedia(self.number, world.players, world.timers, world.reports)
 
     def start(self, command: StartCall) -> None:
         """Send the INVITE."""
@@ -147,6 +176,30 @@ class Leg:
                 perf_counter() + command.ring_timeout_seconds, self._ring_timed_out
             )
         )
+
+    def obey(self, order: LegOrder) -> None:
+        """Carry out one order to this call."""
+        if isinstance(order, HangUpCall):
+            self.hang_up()
+            return
+        call = self.call
+        answered = call is not None and self.answered_at is not None and not self.ended
+        if call is None or not answered:
+            late = no_such_call(order)
+            if late is not None:
+                self.world.reports.post(late)
+            return
+        match order:
+            case TransferCall():
+                self._start_transfer(order, self.answered_at or 0.0)
+            case PlayWav():
+                self._media.play(call, order)
+            case StopPlaying():
+                self._media.stop(call, order.order)
+            case HoldCall():
+                self._media.hold(call)
+            case ResumeCall():
+                self._media.resume(call)
 
     def hang_up(self, cause: DisconnectCause = DisconnectCause.HUNG_UP) -> None:
         """CANCEL or BYE, whatever the moment asks for; pjsip delays a CANCEL until a 1xx."""
@@ -163,10 +216,31 @@ class Leg:
         self.world.forget(self.number)
         self.world.close(Closing(self.number, slot, pj.Call(self.trunk.account, slot)))
 
-    def transfer(self, command: TransferCall) -> None:
+    def seen(self, what: LegSeen) -> None:
+        """What pjsua2 told of this call."""
+        match what:
+            case Progressed():
+                self._seen_progress(what)
+            case Answered():
+                self._seen_answer(what)
+            case Over():
+                self._seen_over(what)
+            case ReferAnswered():
+                self._seen_refer_answer(what)
+            case Notified():
+                self._seen_notify(what)
+            case ReInviteAnswered():
+                self._media.seen_reinvite_answer(what)
+            case MediaChanged():
+                if self.call is not None:
+                    self._media.media_changed(self.call)
+
+    def _start_transfer(self, command: TransferCall, answered_at: float) -> None:
         """REFER, not before the trunk's PBX is ready for it."""
-        if self.ended or self.answered_at is None or self._transfer is not None:
-            self.world.reports.post(no_such_call(command))
+        if self._transfer is not None:
+            late = no_such_call(command)
+            if late is not None:
+                self.world.reports.post(late)
             return
         self._transfer = TransferMachine(self.trunk.timing)
         self._refer_to = command.refer_to
@@ -174,13 +248,13 @@ class Leg:
         self._timers.append(
             self.world.timers.at(now + command.timeout_seconds, self._transfer_timed_out)
         )
-        first_at = self.answered_at + self.trunk.timing.delay_seconds
+        first_at = answered_at + self.trunk.timing.delay_seconds
         if first_at <= now:
             self._refer()
         else:
             self._timers.append(self.world.timers.at(first_at, self._refer))
 
-    def seen_progress(self, seen: Progressed) -> None:
+    def _seen_progress(self, seen: Progressed) -> None:
         """1xx."""
         if not self.responded:
             self.responded = True
@@ -194,7 +268,7 @@ class Leg:
         else:
             self.world.reports.post(CallProceeding(self.number, seen.at_seconds, seen.sip_status))
 
-    def seen_answer(self, seen: Answered) -> None:
+    def _seen_answer(self, seen: Answered) -> None:
         """2xx."""
         if self.ended:
             return
@@ -205,7 +279,7 @@ class Leg:
         self._cancel_timers()
         self.world.reports.post(CallAnswered(self.number, seen.at_seconds))
 
-    def seen_over(self, seen: Over) -> None:
+    def _seen_over(self, seen: Over) -> None:
         """The other side, a timer or a broken transport ended the dialog."""
         if self.ended:
             return
@@ -219,7 +293,7 @@ class Leg:
         )
         self._release(seen.at_seconds)
 
-    def seen_refer_answer(self, seen: ReferAnswered) -> None:
+    def _seen_refer_answer(self, seen: ReferAnswered) -> None:
         """The REFER's final response."""
         if self._transfer is None:
             return
@@ -228,7 +302,7 @@ class Leg:
         else:
             self._step(self._transfer.answered(seen.sip_status))
 
-    def seen_notify(self, seen: Notified) -> None:
+    def _seen_notify(self, seen: Notified) -> None:
         """A NOTIFY; only the REFER's count."""
         notify = read_notify(seen.message)
         if self._transfer is not None and notify is not None:
@@ -262,7 +336,12 @@ class Leg:
                 self.trunk.call_unanswered()
             return DisconnectCause.UNREACHABLE
         self.trunk.call_refused(seen.sip_status, seen.message)
-        return cause_of(seen.sip_status, q850_cause=reason.q850_cause, alerted=self.alerted)
+        return cause_of(
+            seen.sip_status,
+            q850_cause=reason.q850_cause,
+            alerted=self.alerted,
+            overrides=self.trunk.plan.causes,
+        )
 
     def _end(
         self,
@@ -275,6 +354,7 @@ class Leg:
     ) -> None:
         self.ended = True
         self._cancel_timers()
+        self._media.over()
         if self._transfer is not None:
             self._step(self._transfer.dialog_over())
         self.world.reports.post(

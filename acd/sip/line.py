@@ -16,8 +16,8 @@ from typing import Protocol
 
 import trio
 
-from acd.calls import CallEvent, CallProgress, CallState, DisconnectCause
-from acd.errors import IllegalTransition, LineInUse, TrunkUnavailable
+from acd.calls import LIVE, TRANSITIONS, CallEvent, CallProgress, CallState, DisconnectCause
+from acd.errors import BadInput, IllegalTransition, LineInUse, TrunkUnavailable
 from acd.lines import (
     Alerting,
     Answered,
@@ -43,15 +43,23 @@ from acd.sip.messages import (
     CallProceeding,
     CallReleased,
     Command,
+    EventReport,
     HangUpCall,
+    HoldCall,
+    HoldEnded,
     LegReport,
+    PlayEnded,
+    PlayWav,
+    ResumeCall,
     StartCall,
+    StopPlaying,
     TransferCall,
     TransferEnded,
 )
 from acd.sip.plan import TrunkPlan
 from acd.sip.transfer import TransferOutcome
 from acd.sip.uris import checked_headers, destination_uri, from_header, refer_target
+from acd.sip.wav import read_wav
 
 _NO_SUCH_CALL = 481
 _ENDED_BY_US = frozenset(
@@ -94,6 +102,9 @@ class SipLine:
         # Unbounded: it is fed by the SIP thread's reports, which must never find it full.
         self._sender, self._events = trio.open_memory_channel[LineEvent](math.inf)
         self._transfer: trio.MemorySendChannel[TransferResult] | None = None
+        self._last_play = 0
+        self._plays: dict[int, trio.MemorySendChannel[PlayEnded]] = {}
+        self._hold: tuple[CallEvent, trio.MemorySendChannel[bool]] | None = None
 
     @property
     def number(self) -> int:
@@ -180,16 +191,66 @@ class SipLine:
         return await result.receive()
 
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
-        """Play a WAV to the connected person."""
-        raise NotImplementedError
+        """Play a WAV to the connected person, instead of what played before.
 
-    async def hold(self) -> None:
-        """Put the person on hold."""
-        raise NotImplementedError
+        Returns when the file was heard once, or something else plays, or the call is over; with
+        `repeat`, at once. Cancelling the wait ends the sound.
 
-    async def resume(self) -> None:
-        """Take the person off hold."""
-        raise NotImplementedError
+        Raises:
+            IllegalTransition: there is nobody to hear it.
+            BadInput: it is no 8 kHz mono 16-bit PCM file, or pjsua plays no more at once.
+        """
+        if self._progress.state not in LIVE:
+            await trio.lowlevel.checkpoint()
+            raise IllegalTransition(
+                f"line {self._number} is {self._progress.state}: there is nobody to play to"
+            )
+        sound = await trio.to_thread.run_sync(read_wav, wav)
+        leg = self._leg
+        if leg is None:
+            return
+        self._last_play = order = self._last_play + 1
+        self._plays[order], ended = trio.open_memory_channel[PlayEnded](1)
+        self._host.post(PlayWav(leg, order, sound, repeat))
+        try:
+            report = await ended.receive()
+        except trio.Cancelled:
+            self._host.post(StopPlaying(leg, order))
+            raise
+        finally:
+            self._plays.pop(order, None)
+        if report.error_text:
+            raise BadInput(f"{wav} cannot be played: {report.error_text}")
+
+    async def hold(self) -> bool:
+        """Put the person on hold (re-INVITE); return whether the other side agreed.
+
+        Raises:
+            IllegalTransition: the call is not CONNECTED.
+        """
+        return await self._reinvite(CallState.CONNECTED, CallEvent.HOLD)
+
+    async def resume(self) -> bool:
+        """Take the person off hold; return whether the other side agreed.
+
+        Raises:
+            IllegalTransition: the call is not ONHOLD.
+        """
+        return await self._reinvite(CallState.ONHOLD, CallEvent.RESUME)
+
+    async def _reinvite(self, before: CallState, event: CallEvent) -> bool:
+        await trio.lowlevel.checkpoint()
+        if self._progress.state is not before or self._hold is not None:
+            raise IllegalTransition(
+                f"line {self._number} is {self._progress.state} and cannot take {event} now"
+            )
+        if self._leg is None:
+            return False
+        answer, agreed = trio.open_memory_channel[bool](1)
+        self._hold = (event, answer)
+        command = HoldCall if event is CallEvent.HOLD else ResumeCall
+        self._host.post(command(self._leg))
+        return await agreed.receive()
 
     def close(self) -> None:
         """The lease is over: hang up what is left; no new call from now on."""
@@ -204,16 +265,35 @@ class SipLine:
                 return
 
     def _receive(self, report: LegReport) -> None:
-        at_seconds = trio.current_time() + report.at_seconds - perf_counter()
-        if isinstance(report, TransferEnded):
-            self._take_transfer(report, at_seconds)
-            return
+        match report:
+            case PlayEnded():
+                if (waiting := self._plays.pop(report.order, None)) is not None:
+                    waiting.send_nowait(report)
+            case HoldEnded():
+                self._take_hold(agreed=report.agreed)
+            case TransferEnded():
+                self._take_transfer(report, _trio_time(report.at_seconds))
+            case _:
+                self._take_event(report, _trio_time(report.at_seconds))
+
+    def _take_event(self, report: EventReport, at_seconds: float) -> None:
         self._sender.send_nowait(_line_event(report, at_seconds))
         if isinstance(report, CallReleased):
             # An order that crossed the end of the call finds no leg any more.
             self._take_transfer(_gone(report), at_seconds)
+            self._take_hold(agreed=False)
             self._leg = None
             self._on_idle()
+
+    def _take_hold(self, *, agreed: bool) -> None:
+        waiting, self._hold = self._hold, None
+        if waiting is None:
+            return
+        event, answer = waiting
+        moves = event in TRANSITIONS[self._progress.state]
+        if agreed and moves:
+            self._progress.apply(event)
+        answer.send_nowait(agreed and moves)
 
     def _take_transfer(self, report: TransferEnded, at_seconds: float) -> None:
         waiting, self._transfer = self._transfer, None
@@ -241,10 +321,11 @@ def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int]
     return command
 
 
-def _line_event(
-    report: CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased,
-    at_seconds: float,
-) -> LineEvent:
+def _trio_time(at_seconds: float) -> float:
+    return trio.current_time() + at_seconds - perf_counter()
+
+
+def _line_event(report: EventReport, at_seconds: float) -> LineEvent:
     match report:
         case CallProceeding():
             return Proceeding(at_seconds=at_seconds, sip_status=report.sip_status)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from acd.calls import DisconnectCause
 from acd.lines import PersonWith, TrunkStatus
 from acd.sip.transfer import TransferOutcome
+from acd.sip.wav import WavFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,47 @@ class TransferCall:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayWav:
+    """Play a file to an answered call, instead of what played before."""
+
+    leg: int
+    order: int
+    """Names this order among the leg's."""
+    wav: WavFile
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlaying:
+    """Nobody waits for this order any more."""
+
+    leg: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldCall:
+    """Put an answered call on hold."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeCall:
+    """Take it off hold."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Hang up everything, un-REGISTER, end the thread; after `grace_seconds` do not wait on."""
 
     grace_seconds: float
 
 
-Command = StartCall | HangUpCall | TransferCall | Stop
+LegOrder = HangUpCall | TransferCall | PlayWav | StopPlaying | HoldCall | ResumeCall
+Command = StartCall | LegOrder | Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +149,23 @@ class TransferEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayEnded:
+    """The answer to one `PlayWav`: heard once, or begun to repeat, or cut short."""
+
+    leg: int
+    order: int
+    error_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded:
+    """The answer to one `HoldCall` or `ResumeCall`."""
+
+    leg: int
+    agreed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TrunkReport:
     """A trunk's health changed."""
 
@@ -153,5 +205,6 @@ class Stopped:
     error_text: str = ""
 
 
-LegReport = CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased | TransferEnded
+EventReport = CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased
+LegReport = EventReport | TransferEnded | PlayEnded | HoldEnded
 Report = LegReport | TrunkReport | Counted | Complaint | Started | Stopped

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from acd.calls import DisconnectCause
 from acd.errors import BadSettings, Problem
 from acd.settings import Codec, Srtp, Transport, TrunkSettings
 from acd.sip.uris import host_and_port, local_address_towards
@@ -49,6 +50,8 @@ class TrunkPlan:
     user_agent: str
     asserts_identity: bool
     probe: ProbeTiming | None
+    causes: Mapping[int, DisconnectCause]
+    """This trunk's own reading of statuses (`acd.sip.causes.OVERRIDABLE_STATUSES`)."""
 
 
 def plan_trunks(
@@ -90,6 +93,7 @@ def _plan(trunk: TrunkSettings, rtp_ports: tuple[int, int], probe: ProbeTiming |
         user_agent=trunk.user_agent,
         asserts_identity=trunk.assert_identity,
         probe=probe,
+        causes={int(status): cause for status, cause in trunk.causes.items()},
     )
 
 

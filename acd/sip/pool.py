@@ -42,8 +42,7 @@ class SipLinePool:
         self._turn = trio.Lock()
         burst = max(1.0, calls_per_second * _BURST_SECONDS)
         self._bucket = TokenBucket(calls_per_second, burst=burst)
-        self.expired_leases = 0
-        """Leases that ran into their deadline."""
+        self._expired_leases = 0
 
     @property
     def size(self) -> int:
@@ -55,11 +54,16 @@ class SipLinePool:
         """Lines that can be leased now."""
         return self._free.statistics().current_buffer_used
 
+    @property
+    def expired_leases(self) -> int:
+        """Leases that ran into their deadline and were hung up, since the start."""
+        return self._expired_leases
+
     def states(self) -> Counter[CallState]:
-        """Lines by the state of their call; those without one are IDLE."""
-        busy = Counter(lease.line.state for lease in self._leases)
-        busy[CallState.IDLE] += self._size - len(self._leases)
-        return busy
+        """How many lines are in each state; a line without a call is IDLE, leased or not."""
+        states = Counter(lease.state for lease in self._leases)
+        states[CallState.IDLE] += self._size - len(self._leases)
+        return states
 
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
         """Borrow a line, waiting for one and for the trunk's calls per second.
@@ -78,7 +82,7 @@ class SipLinePool:
         except BaseException:
             self._returns.send_nowait(number)
             raise
-        lease = _Lease(number, self._host, self._take_back)
+        lease = _Lease(number, self._host, self._give_back)
         self._leases.add(lease)
         watch = trio.CancelScope()
         self._nursery.start_soon(self._expire, lease, holder, deadline_seconds, watch)
@@ -88,8 +92,8 @@ class SipLinePool:
             watch.cancel()
             lease.end()
 
-    def _take_back(self, lease: _Lease) -> None:
-        self._leases.discard(lease)
+    def _give_back(self, lease: _Lease) -> None:
+        self._leases.remove(lease)
         self._returns.send_nowait(lease.line.number)
 
     async def _wait_for_token(self) -> None:
@@ -105,7 +109,7 @@ class SipLinePool:
     ) -> None:
         with watch:
             await trio.sleep(deadline_seconds)
-            self.expired_leases += 1
+            self._expired_leases += 1
             _log.warning(
                 "A lease ran into its deadline and was hung up.",
                 action="line.lease_expired",
@@ -120,11 +124,19 @@ class SipLinePool:
 class _Lease:
     """Gives its line's number back exactly once: when both the lease and the dialog are over."""
 
-    def __init__(self, number: int, host: LineHost, take_back: Callable[[_Lease], None]) -> None:
+    def __init__(self, number: int, host: LineHost, give_back: Callable[[_Lease], None]) -> None:
         self.line = SipLine(number, host, self._idle)
-        self._take_back = take_back
+        self._give_back = give_back
         self._over = False
         self._returned = False
+
+    @property
+    def state(self) -> CallState:
+        """Of the line, for who looks from outside."""
+        if self._over:
+            # Nobody takes its events any more; the dialog is not over, or it were given back.
+            return CallState.DISCONNECTED
+        return self.line.state
 
     def end(self) -> None:
         """Left by its holder, or past its deadline; the second time nothing happens."""
@@ -136,4 +148,4 @@ class _Lease:
     def _idle(self) -> None:
         if self._over and not self._returned and not self.line.carries_call:
             self._returned = True
-            self._take_back(self)
+            self._give_back(self)

@@ -25,15 +25,10 @@ import pjsua2 as pj
 from acd.errors import AcdError, AddressInUse, BadSettings, TrunkError
 from acd.settings import Codec
 from acd.sip.callbacks import (
-    Answered,
     Broken,
     CallerTurnedAway,
     Inbox,
-    Notified,
-    Over,
     ProbeAnswered,
-    Progressed,
-    ReferAnswered,
     Registered,
     Seen,
     TrunkAccount,
@@ -46,13 +41,12 @@ from acd.sip.messages import (
     Command,
     Complaint,
     Counted,
-    HangUpCall,
+    LegOrder,
     Report,
     StartCall,
     Started,
     Stop,
     Stopped,
-    TransferCall,
 )
 from acd.sip.pj_config import (
     account_config,
@@ -63,6 +57,7 @@ from acd.sip.pj_config import (
     wake_transport_config,
 )
 from acd.sip.plan import TrunkPlan
+from acd.sip.players import Players
 from acd.sip.timers import Timers
 from acd.sip.trunk_side import TrunkSide
 
@@ -92,6 +87,7 @@ class SipThread:
         self._reports = reports
         self._inbox: Inbox = Inbox()
         self._timers = Timers()
+        self._players = Players(self._timers, limits.players)
         self._endpoint: pj.Endpoint | None = None
         self._trunks: dict[str, TrunkSide] = {}
         self._legs: dict[int, Leg] = {}
@@ -105,6 +101,7 @@ class SipThread:
             inbox=self._inbox,
             timers=self._timers,
             reports=reports,
+            players=self._players,
             close=self._closing.append,
             forget=self._forget,
         )
@@ -183,16 +180,17 @@ class SipThread:
                 leg = Leg(command.leg, self._trunks[command.trunk], self._world)
                 self._legs[command.leg] = leg
                 leg.start(command)
-            case HangUpCall():
-                if (leg_found := self._legs.get(command.leg)) is not None:
-                    leg_found.hang_up()
-            case TransferCall():
-                if (leg_found := self._legs.get(command.leg)) is not None:
-                    leg_found.transfer(command)
-                else:
-                    self._reports.post(no_such_call(command))
             case Stop():
                 self._stop(command)
+            case _:
+                self._order(command)
+
+    def _order(self, order: LegOrder) -> None:
+        leg = self._legs.get(order.leg)
+        if leg is not None:
+            leg.obey(order)
+        elif (late := no_such_call(order)) is not None:
+            self._reports.post(late)
 
     def _see(self, seen: Seen) -> None:
         match seen:
@@ -209,7 +207,7 @@ class SipThread:
                 if leg is None:
                     self._reports.post(Counted("late_events"))
                 else:
-                    _tell(leg, seen)
+                    leg.seen(seen)
 
     def _sweep(self, now: float) -> None:
         """Look which hung-up calls are over by now."""
@@ -257,6 +255,7 @@ class SipThread:
         self._legs.clear()
         self._closing.clear()
         self._displaced.clear()
+        self._players.close()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint.libDestroy(_DESTROY_SILENTLY)
@@ -266,20 +265,6 @@ class SipThread:
         for trunk in self._trunks.values():
             trunk.drop_account()
         self._trunks.clear()
-
-
-def _tell(leg: Leg, seen: Progressed | Answered | Over | ReferAnswered | Notified) -> None:
-    match seen:
-        case Progressed():
-            leg.seen_progress(seen)
-        case Answered():
-            leg.seen_answer(seen)
-        case Over():
-            leg.seen_over(seen)
-        case ReferAnswered():
-            leg.seen_refer_answer(seen)
-        case Notified():
-            leg.seen_notify(seen)
 
 
 def _stopped_by(error: Exception) -> Stopped:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import trio
 
-from acd.calls import CallEvent, CallProgress, CallState, DisconnectCause
-from acd.errors import LineInUse, NoFreeLine, TrunkUnavailable
+from acd.calls import LIVE, TRANSITIONS, CallEvent, CallProgress, CallState, DisconnectCause
+from acd.errors import IllegalTransition, LineInUse, NoFreeLine, TrunkUnavailable
 from acd.lines import (
     Alerting,
     Answered,
@@ -23,9 +23,14 @@ from acd.lines import (
     Ended,
     LineEvent,
     OriginateRequest,
+    PersonWith,
+    Proceeding,
     Released,
     TransferAnswered,
+    TransferRefused,
     TransferResult,
+    TransferTimedOut,
+    TransferUnconfirmed,
     TrunkHealth,
     TrunkStatus,
 )
@@ -47,7 +52,7 @@ class Script:
 
 
 class FakeLine:
-    """Fulfils `acd.lines.Line` by a `Script`."""
+    """Fulfils `acd.lines.Line` by a `Script`; as everywhere, taking an event moves the state."""
 
     def __init__(self, number: int, nursery: trio.Nursery, script: Script) -> None:
         self.number = number
@@ -59,14 +64,17 @@ class FakeLine:
         self._call = CallProgress(CallState.IDLE)
         self._send, self._receive = trio.open_memory_channel[LineEvent](float("inf"))
         self._over = trio.Event()
+        self._over.set()
+        self._closed = False
 
     @property
     def state(self) -> CallState:
         return self._call.state
 
     async def originate(self, request: OriginateRequest) -> None:
-        if self.state is not CallState.IDLE:
-            raise LineInUse(f"line {self.number} carries a call")
+        await trio.lowlevel.checkpoint()
+        if self._closed or not self._over.is_set():
+            raise LineInUse(f"line {self.number} carries a call, or its lease is over")
         if self.script.refuses_to_dial:
             raise TrunkUnavailable("the trunk may not dial")
         self.requests.append(request)
@@ -76,72 +84,137 @@ class FakeLine:
         self._nursery.start_soon(self._play_script, request.ring_timeout_seconds)
 
     async def _play_script(self, ring_timeout_seconds: float) -> None:
-        if self.script.rings_after is not None:
-            if await self._over_within(self.script.rings_after):
-                return
-            self._call.apply(CallEvent.ALERTING)
-            self._say(Alerting(at_seconds=trio.current_time()))
+        over = self._over
+        with trio.move_on_after(ring_timeout_seconds) as ringing:
+            await self._ring()
+        if over.is_set():
+            return
+        if ringing.cancelled_caught:
+            self._end(DisconnectCause.NO_ANSWER)
+            return
         if self.script.answers_after is None:
-            cause = self.script.cause
-            if cause is DisconnectCause.NO_ANSWER and await self._over_within(ring_timeout_seconds):
-                return
-            self._end(CallEvent.FAILED, cause)
+            self._end(self.script.cause)
             return
-        if await self._over_within(self.script.answers_after):
-            return
-        self._call.apply(CallEvent.ANSWERED)
         self._say(Answered(at_seconds=trio.current_time()))
         hangs_up_after = self.script.hangs_up_after
         if hangs_up_after is not None and not await self._over_within(hangs_up_after):
-            self._end(CallEvent.REMOTE_BYE, self.script.cause)
+            self._end(self.script.cause)
+
+    async def _ring(self) -> None:
+        """Until the answer, or whatever else ends the ringing."""
+        if self.script.rings_after is not None:
+            if await self._over_within(self.script.rings_after):
+                return
+            self._say(Alerting(at_seconds=trio.current_time()))
+        if self.script.answers_after is not None:
+            await self._over_within(self.script.answers_after)
+        elif self.script.cause is DisconnectCause.NO_ANSWER:
+            await self._over.wait()
 
     async def _over_within(self, seconds: float) -> bool:
+        over = self._over
         with trio.move_on_after(seconds):
-            await self._over.wait()
-        return self._over.is_set()
+            await over.wait()
+        return over.is_set()
 
     def _say(self, event: LineEvent) -> None:
         self._send.send_nowait(event)
 
-    def _end(self, event: CallEvent, cause: DisconnectCause) -> None:
-        if not self._call.apply(event, cause):
+    def _end(self, cause: DisconnectCause) -> None:
+        if self._over.is_set():
             return
         self._over.set()
         now = trio.current_time()
-        self._say(Ended(at_seconds=now, cause=self._call.cause or cause))
-        self._call.apply(CallEvent.RELEASED)
+        self._say(Ended(at_seconds=now, cause=cause))
         self._say(Released(at_seconds=now))
 
     async def next_event(self) -> LineEvent:
-        return await self._receive.receive()
+        event = await self._receive.receive()
+        if self._call.state is not CallState.DISCONNECTED or isinstance(event, Released):
+            cause = event.cause if isinstance(event, Ended) else None
+            self._call.apply(_call_event(event), cause)
+        return event
 
     async def hang_up(self) -> None:
-        if self.state is not CallState.IDLE:
-            self._end(CallEvent.HANG_UP, DisconnectCause.HUNG_UP)
+        await trio.lowlevel.checkpoint()
+        self.hang_up_soon()
+
+    def hang_up_soon(self) -> None:
+        self._end(DisconnectCause.HUNG_UP)
+
+    def close(self) -> None:
+        """The lease is over."""
+        self._closed = True
+        self.hang_up_soon()
 
     async def blind_transfer(
         self, target: Destination, *, timeout_seconds: float
     ) -> TransferResult:
+        await trio.lowlevel.checkpoint()
+        if self.state is not CallState.CONNECTED:
+            raise IllegalTransition(f"line {self.number} is {self.state}")
         self._call.apply(CallEvent.REFER_SENT)
         self.targets.append(target)
-        result = self.script.transfers.popleft() if self.script.transfers else 0.0
-        if isinstance(result, float):
-            await self._over_within(min(result, timeout_seconds))
-            result = TransferAnswered(at_seconds=trio.current_time())
-        if isinstance(result, TransferAnswered):
-            self._end(CallEvent.TRANSFER_DONE, DisconnectCause.TRANSFERRED)
-        elif not self._over.is_set():
-            self._call.apply(CallEvent.TRANSFER_FAILED)
+        result = await self._transferred(timeout_seconds)
+        answered = isinstance(result, TransferAnswered)
+        self._call.apply(
+            CallEvent.TRANSFER_DONE if answered else CallEvent.TRANSFER_FAILED,
+            DisconnectCause.TRANSFERRED if answered else None,
+        )
+        if answered:
+            self._end(DisconnectCause.TRANSFERRED)
         return result
 
+    async def _transferred(self, timeout_seconds: float) -> TransferResult:
+        result = self.script.transfers.popleft() if self.script.transfers else 0.0
+        if self._over.is_set():
+            return TransferRefused(at_seconds=trio.current_time(), sip_status=481)
+        if not isinstance(result, float):
+            return result
+        over = await self._over_within(min(result, timeout_seconds))
+        now = trio.current_time()
+        if over:
+            return TransferUnconfirmed(at_seconds=now)
+        if result > timeout_seconds:
+            return TransferTimedOut(at_seconds=now, person_with=PersonWith.PBX)
+        return TransferAnswered(at_seconds=now)
+
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.state not in LIVE:
+            raise IllegalTransition(f"line {self.number} is {self.state}")
         self.played.append((wav, repeat))
 
-    async def hold(self) -> None:
-        self._call.apply(CallEvent.HOLD)
+    async def hold(self) -> bool:
+        return await self._reinvite(CallEvent.HOLD)
 
-    async def resume(self) -> None:
-        self._call.apply(CallEvent.RESUME)
+    async def resume(self) -> bool:
+        return await self._reinvite(CallEvent.RESUME)
+
+    async def _reinvite(self, event: CallEvent) -> bool:
+        await trio.lowlevel.checkpoint()
+        if event not in TRANSITIONS[self.state]:
+            raise IllegalTransition(f"line {self.number} is {self.state} and cannot take {event}")
+        if self._over.is_set():
+            return False
+        self._call.apply(event)
+        return True
+
+
+def _call_event(event: LineEvent) -> CallEvent:
+    match event:
+        case Proceeding():
+            return CallEvent.PROGRESS
+        case Alerting():
+            return CallEvent.ALERTING
+        case Answered():
+            return CallEvent.ANSWERED
+        case Released():
+            return CallEvent.RELEASED
+        case Ended(cause=DisconnectCause.NORMAL):
+            return CallEvent.REMOTE_BYE
+        case Ended():
+            return CallEvent.FAILED
 
 
 class FakePool:
@@ -150,12 +223,14 @@ class FakePool:
     def __init__(self, nursery: trio.Nursery, size: int, scripts: Sequence[Script]) -> None:
         self.size = size
         self.used: list[FakeLine] = []
+        self.expired_leases = 0
         self.most_leased = 0
         self.looks = 0
         """How often somebody asked for free lines."""
         self._nursery = nursery
         self._scripts = deque(scripts)
         self._limit = trio.CapacityLimiter(size)
+        self._leased: set[FakeLine] = set()
 
     @property
     def free(self) -> int:
@@ -163,7 +238,9 @@ class FakePool:
         return int(self._limit.available_tokens)
 
     def states(self) -> Counter[CallState]:
-        return Counter(line.state for line in self.used)
+        states = Counter(line.state for line in self._leased)
+        states[CallState.IDLE] += self.size - len(self._leased)
+        return states
 
     @property
     def leased(self) -> int:
@@ -173,15 +250,33 @@ class FakePool:
     async def lease(self, *, holder: str, deadline_seconds: float) -> AsyncIterator[FakeLine]:
         if not holder or deadline_seconds <= 0:
             raise NoFreeLine("a lease needs a holder and a deadline")
-        async with self._limit:
-            self.most_leased = max(self.most_leased, self.leased)
-            script = self._scripts.popleft() if len(self._scripts) > 1 else self._scripts[0]
-            line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
-            self.used.append(line)
-            try:
-                yield line
-            finally:
-                await line.hang_up()
+        script = self._scripts.popleft() if len(self._scripts) > 1 else self._scripts[0]
+        line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
+        await self._limit.acquire_on_behalf_of(line)
+        self.used.append(line)
+        self._leased.add(line)
+        self.most_leased = max(self.most_leased, self.leased)
+        watch = trio.CancelScope()
+        self._nursery.start_soon(self._expire, line, deadline_seconds, watch)
+        try:
+            yield line
+        finally:
+            watch.cancel()
+            self._take_back(line)
+
+    async def _expire(
+        self, line: FakeLine, deadline_seconds: float, watch: trio.CancelScope
+    ) -> None:
+        with watch:
+            await trio.sleep(deadline_seconds)
+            self.expired_leases += 1
+            self._take_back(line)
+
+    def _take_back(self, line: FakeLine) -> None:
+        if line in self._leased:
+            self._leased.remove(line)
+            line.close()
+            self._limit.release_on_behalf_of(line)
 
 
 class FakeTrunk:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import pytest
 import trio
 
@@ -275,3 +277,23 @@ async def test_a_transfer_without_an_answered_call_is_a_broken_promise(bench: Be
     await until(line, Alerting)
     with pytest.raises(IllegalTransition):
         await line.blind_transfer(agent(), timeout_seconds=5)
+
+
+async def test_the_pool_counts_its_lines_by_state(bench: Bench) -> None:
+    pbx = bench.pbx(invite(), ring(), pause(300), answer(), ack(), bye())
+    trunk = await bench.trunk(str(pbx.bind), lines=3)
+    pool = trunk.lines
+    line = await bench.line(trunk)
+    assert pool.states() == {CallState.IDLE: 3}
+    await line.originate(request())
+    assert pool.states() == {CallState.IDLE: 2, CallState.DIALING: 1}
+    await until(line, Alerting)
+    assert pool.states() == {CallState.IDLE: 2, CallState.RINGBACK: 1}
+    await until(line, Answered)
+    assert pool.states() == {CallState.IDLE: 2, CallState.CONNECTED: 1}
+    await bench.async_stack.aclose()
+    assert pool.states() == {CallState.IDLE: 2, CallState.DISCONNECTED: 1}
+    async with AsyncExitStack() as leases:
+        for _ in range(3):
+            await leases.enter_async_context(pool.lease(holder="test", deadline_seconds=9))
+    assert pool.states() == {CallState.IDLE: 3}

@@ -72,3 +72,19 @@ async def test_407_that_cannot_be_answered_is_an_alarm_of_the_trunk(bench: Bench
     await wait_status(trunk, TrunkStatus.CREDENTIALS_REFUSED)
     # The realm is another's: the password was not sent there.
     assert not any(message.get("Proxy-Authorization") for message in bench.messages())
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (403, DisconnectCause.REJECTED),
+        (480, DisconnectCause.NO_ANSWER),
+        (603, DisconnectCause.BUSY),
+    ],
+)
+async def test_a_trunk_reads_403_480_and_603_as_its_settings_say(
+    bench: Bench, status: int, cause: DisconnectCause
+) -> None:
+    pbx = bench.pbx(invite(), reject(f"{status} Of this PBX"))
+    trunk = await bench.trunk(str(pbx.bind), causes={str(status): cause.value})
+    assert await _cause(await bench.line(trunk)) is cause

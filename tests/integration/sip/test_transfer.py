@@ -8,6 +8,8 @@ import pytest
 
 from acd.calls import CallState, DisconnectCause
 from acd.lines import (
+    Answered,
+    CallerId,
     Ended,
     PersonWith,
     TransferAnswered,
@@ -22,6 +24,8 @@ from tests.integration.sip.conftest import (
     agent,
     answered,
     released,
+    request,
+    until,
     wait_status,
 )
 from tests.peers.sipp.steps import (
@@ -242,3 +246,14 @@ async def test_hanging_up_with_a_refer_open_ends_both(bench: Bench) -> None:
     assert isinstance(ended, Ended)
     assert ended.cause is DisconnectCause.HUNG_UP
     assert len(select(bench.messages(), "BYE")) == 1
+
+
+async def test_referred_by_is_written_once_and_from_the_calls_own_from(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(202), notify(200, final=True), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await line.originate(request(caller_id=CallerId(number="+4315056416")))
+    await until(line, Answered)
+    await line.blind_transfer(agent(), timeout_seconds=5)
+    # pjsua writes it, and what we could give it would stand there as a second one.
+    (referred_by,) = first(bench.messages(), "REFER").all("Referred-By")
+    assert referred_by == f"<sip:+4315056416@{pbx.bind}>"

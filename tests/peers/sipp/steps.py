@@ -72,9 +72,9 @@ def trying() -> str:
     return _send(_reply("100 Trying"))
 
 
-def ring(*, status: str = "180 Ringing") -> str:
-    """Send 180 (or another 1xx)."""
-    return _send(_reply(status, _CONTACT, tag=True))
+def ring(*, status: str = "180 Ringing", fork: str = "") -> str:
+    """Send 180 (or another 1xx); `fork` is the end of the To tag."""
+    return _send(_reply(status, _CONTACT, tag=True, fork=fork))
 
 
 def early_media(*, codec: str = "PCMA") -> str:
@@ -82,15 +82,34 @@ def early_media(*, codec: str = "PCMA") -> str:
     return _send(_reply("183 Session Progress", _CONTACT, tag=True, sdp=codec))
 
 
-def answer(*headers: str, codec: str = "PCMA") -> str:
+def answer(*headers: str, codec: str = "PCMA", fork: str = "") -> str:
     """Send 200 with SDP, again until the ACK."""
-    return _send(_reply("200 OK", _CONTACT, *headers, tag=True, sdp=codec), retransmits=True)
-
-
-def answer_cancelled(*, codec: str = "PCMA") -> str:
-    """Send 200 with SDP to the INVITE although a CANCEL came in between."""
-    message = _to_invite("200 OK", _CONTACT, sdp=codec)
+    message = _reply("200 OK", _CONTACT, *headers, tag=True, sdp=codec, fork=fork)
     return _send(message, retransmits=True)
+
+
+def answer_cancelled(*, codec: str = "PCMA", fork: str = "") -> str:
+    """Send 200 with SDP to the INVITE although a CANCEL or an ACK came in between."""
+    message = _to_invite("200 OK", _CONTACT, sdp=codec, fork=fork)
+    return _send(message, retransmits=True)
+
+
+def offer_again(*, codec: str = "PCMA") -> str:
+    """Send an INVITE inside the dialog, wait for its 200, send the ACK."""
+    sent = _send(_request("INVITE", sdp=codec), retransmits=True)
+    acknowledge = _request("ACK").replace("[cseq] ACK", "[last_cseq_number] ACK")
+    return sent + _receive_status(200) + _send(acknowledge)
+
+
+def take_reinvite(*, direction: str = "", codec: str = "PCMA") -> str:
+    """An INVITE inside the dialog; send 200 with SDP (`a=recvonly`, ...), wait for its ACK."""
+    reply = _reply("200 OK", _CONTACT, sdp=codec, direction=direction)
+    return _receive("INVITE") + _send(reply, retransmits=True) + ack()
+
+
+def refuse_reinvite(status: str) -> str:
+    """An INVITE inside the dialog; send this final status, wait for its ACK."""
+    return _receive("INVITE") + _send(_reply(status), retransmits=True) + ack()
 
 
 def reject(status: str, *headers: str) -> str:
@@ -222,17 +241,25 @@ def _send(message: str, *, retransmits: bool = False, then: str = "") -> str:
     return f"<send{again}{jump}><![CDATA[\n{message}]]></send>\n"
 
 
-def _reply(status: str, *headers: str, tag: bool = False, sdp: str = "") -> str:
-    to = f"[last_To:]{_TO_TAG}" if tag else "[last_To:]"
-    return _message([f"SIP/2.0 {status}", _SAME_HEADERS.format(to=to), *headers], sdp=sdp)
+def _reply(
+    status: str,
+    *headers: str,
+    tag: bool = False,
+    sdp: str = "",
+    direction: str = "",
+    fork: str = "",
+) -> str:
+    to = f"[last_To:]{_TO_TAG}{fork}" if tag else "[last_To:]"
+    lines = [f"SIP/2.0 {status}", _SAME_HEADERS.format(to=to), *headers]
+    return _message(lines, sdp=sdp, direction=direction)
 
 
-def _to_invite(status: str, *headers: str, sdp: str = "") -> str:
+def _to_invite(status: str, *headers: str, sdp: str = "", fork: str = "") -> str:
     lines = [
         f"SIP/2.0 {status}",
         "[last_Via:]",
         "From:[$3]",
-        f"To:[$4]{_TO_TAG}",
+        f"To:[$4]{_TO_TAG}{fork}",
         "[last_Call-ID:]",
         "CSeq: [$1] INVITE",
         *headers,
@@ -240,7 +267,7 @@ def _to_invite(status: str, *headers: str, sdp: str = "") -> str:
     return _message(lines, sdp=sdp)
 
 
-def _request(method: str, *headers: str, body: str = "") -> str:
+def _request(method: str, *headers: str, sdp: str = "", body: str = "") -> str:
     lines = [
         f"{method} [$2] SIP/2.0",
         "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]",
@@ -252,13 +279,14 @@ def _request(method: str, *headers: str, body: str = "") -> str:
         _CONTACT,
         *headers,
     ]
-    return _message(lines, body=body)
+    return _message(lines, sdp=sdp, body=body)
 
 
-def _message(lines: list[str], *, sdp: str = "", body: str = "") -> str:
+def _message(lines: list[str], *, sdp: str = "", direction: str = "", body: str = "") -> str:
     if sdp:
         lines = [*lines, "Content-Type: application/sdp"]
         body = _SDP.format(payload_type=_PAYLOAD_TYPES[sdp], codec=sdp)
+        body += f"a={direction}\n" if direction else ""
     if not body:
         return "\n".join([*lines, "Content-Length: 0"]) + "\n\n"
     return "\n".join([*lines, "Content-Length: [len]"]) + f"\n\n{body}\n"

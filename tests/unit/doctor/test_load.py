@@ -107,10 +107,10 @@ class FakeLine:
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
         raise AssertionError
 
-    async def hold(self) -> None:
+    async def hold(self) -> bool:
         raise AssertionError
 
-    async def resume(self) -> None:
+    async def resume(self) -> bool:
         raise AssertionError
 
 
@@ -118,6 +118,7 @@ class FakePool:
     def __init__(self, pbx: Pbx, calls_per_second: float) -> None:
         self.pbx, self._pause = pbx, 1 / calls_per_second
         self.size = self.free = 999
+        self.expired_leases = 0
 
     def states(self) -> dict[CallState, int]:
         raise AssertionError("the climb counts for itself")

@@ -1,0 +1,318 @@
+"""What the person hears, read as RTP on the wire, and hold."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import trio
+
+from acd.calls import CallState, DisconnectCause
+from acd.errors import BadInput, BindingTooSmall, IllegalTransition
+from acd.lines import Ended, TransferAnswered
+from acd.sip.limits import compiled_limits
+from acd.sip.players import Players
+from acd.sip.timers import Timers
+from acd.sip.wav import WavFile
+from tests.integration.sip.conftest import (
+    PBX_HOST,
+    Bench,
+    agent,
+    answered,
+    released,
+    request,
+)
+from tests.peers.g711 import a_law, exact, write_wav
+from tests.peers.sipp.steps import (
+    ack,
+    answer,
+    bye,
+    hang_up,
+    invite,
+    notify,
+    pause,
+    refer,
+    refuse_reinvite,
+    reject,
+    take_reinvite,
+)
+from tests.peers.wire import RtpPacket, first, select
+
+pytestmark = pytest.mark.real
+
+_UP = (invite(), answer(), ack())
+_SILENCE = a_law([0])
+_FRAME = 160
+
+
+def _tone(seconds: float, *, hertz: int = 440) -> list[int]:
+    """It rises, so that no part is like another, and is never as low as silence."""
+    turns = 2 * math.pi * hertz / 8000
+    waves = (math.sin(turns * n * (1 + n / 50_000)) for n in range(int(seconds * 8000)))
+    return [exact(int(9000 * wave) or 32) for wave in waves]
+
+
+def _sent(bench: Bench) -> list[RtpPacket]:
+    """RTP to the PBX, in the order of its sequence numbers."""
+    packets = [p for p in bench.wire.rtp() if p.destination[0] == PBX_HOST]
+    return sorted(packets, key=lambda packet: packet.sequence)
+
+
+def _heard(bench: Bench) -> bytes:
+    return b"".join(packet.payload for packet in _sent(bench))
+
+
+def _sound(bench: Bench, *, since: int = 0) -> bytes:
+    """What was heard without the frames of silence; pjmedia sends one before each repetition."""
+    frames = [packet.payload for packet in _sent(bench)[since:]]
+    return b"".join(frame for frame in frames if frame != _SILENCE * _FRAME)
+
+
+async def _until_sound(bench: Bench, what: bytes, *, since: int = 0) -> None:
+    """Wait until this was heard, behind the first `since` packets."""
+    while what not in _sound(bench, since=since):
+        await bench.breathe()
+
+
+async def _until_heard(bench: Bench, what: bytes) -> bytes:
+    """Wait until this is on the wire, and return everything up to now."""
+    while what not in (heard := _heard(bench)):
+        await bench.breathe()
+    return heard
+
+
+async def test_a_file_is_heard_once_from_its_beginning_between_silence(
+    bench: Bench, tmp_path: Path
+) -> None:
+    samples = _tone(0.5)
+    wav = write_wav(tmp_path / "hello.wav", samples)
+    pbx = bench.pbx(*_UP, bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await _until_heard(bench, _SILENCE * _FRAME)
+    start = trio.current_time()
+    await line.play(wav)
+    took = trio.current_time() - start
+    heard = await _until_heard(bench, a_law(samples) + _SILENCE * _FRAME)
+    assert heard.startswith(_SILENCE * _FRAME)
+    assert heard.replace(a_law(samples), b"", 1).strip(_SILENCE) == b""
+    # Margin: the last frames' 0.1 s, and threads that come late on two cores.
+    assert 0.5 <= took < 1.0
+
+
+async def test_rtp_is_one_unbroken_stream_of_20_ms(bench: Bench, tmp_path: Path) -> None:
+    wav = write_wav(tmp_path / "hello.wav", _tone(0.4))
+    pbx = bench.pbx(*_UP, bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await line.play(wav)
+    packets = _sent(bench)
+    assert len({packet.ssrc for packet in packets}) == 1
+    assert {len(packet.payload) for packet in packets} == {_FRAME}
+    numbers = [packet.sequence for packet in packets]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    stamps = [packet.timestamp for packet in packets]
+    assert stamps == list(range(stamps[0], stamps[0] + _FRAME * len(stamps), _FRAME))
+
+
+async def test_a_file_that_repeats_goes_on_until_something_else_plays(
+    bench: Bench, tmp_path: Path
+) -> None:
+    comfort, hello = _tone(0.1), _tone(0.3, hertz=700)
+    music = write_wav(tmp_path / "music.wav", comfort)
+    pbx = bench.pbx(*_UP, bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    with trio.fail_after(1):
+        await line.play(music, repeat=True)
+    await _until_sound(bench, a_law(comfort) * 3)
+    await line.play(write_wav(tmp_path / "hello.wav", hello))
+    heard = await _until_heard(bench, a_law(hello) + _SILENCE * _FRAME)
+    assert a_law(comfort[:200]) not in heard.partition(a_law(hello))[2]
+
+
+async def test_calls_that_hear_a_file_repeat_share_one_player(bench: Bench, tmp_path: Path) -> None:
+    music = write_wav(tmp_path / "music.wav", _tone(0.1))
+    pbx = bench.pbx(*_UP, pause(300), hang_up())
+    trunk = await bench.trunk(str(pbx.bind))
+    lines = [await bench.line(trunk) for _ in range(3)]
+    for line in lines:
+        await answered(line)
+        await line.play(music, repeat=True)
+    await bench.breathe()
+    assert _open_files(music) == 1
+    for line in lines:
+        await released(line)
+
+
+def _open_files(path: Path) -> int:
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            links.append(entry.readlink())
+        except FileNotFoundError:  # closed since it was listed
+            continue
+    return links.count(path)
+
+
+async def test_calls_that_hear_a_file_once_each_hear_it_from_its_beginning(
+    bench: Bench, tmp_path: Path
+) -> None:
+    samples = _tone(0.4)
+    wav = write_wav(tmp_path / "hello.wav", samples)
+    pbx = bench.pbx(*_UP, bye())
+    trunk = await bench.trunk(str(pbx.bind))
+    first_line, second_line = await bench.line(trunk), await bench.line(trunk)
+    await answered(first_line)
+    await answered(second_line)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(first_line.play, wav)
+        await _until_heard(bench, a_law(samples[:1600]))
+        nursery.start_soon(second_line.play, wav)
+    streams: dict[int, bytes] = {}
+    for packet in _sent(bench):
+        streams[packet.ssrc] = streams.get(packet.ssrc, b"") + packet.payload
+    assert [a_law(samples) in stream for stream in streams.values()] == [True, True]
+
+
+@pytest.mark.parametrize("by", ["us", "them"])
+async def test_hanging_up_ends_the_sound_and_the_wait(
+    bench: Bench, tmp_path: Path, by: str
+) -> None:
+    samples = _tone(5)
+    wav = write_wav(tmp_path / "long.wav", samples)
+    pbx = bench.pbx(*_UP, *((bye(),) if by == "us" else (pause(300), hang_up())))
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    with trio.fail_after(2):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(line.play, wav)
+            await _until_heard(bench, a_law(samples[:800]))
+            if by == "us":
+                await line.hang_up()
+    ended, _ = await released(line)
+    assert isinstance(ended, Ended)
+    over = first(bench.messages(), "BYE").at_seconds
+    # Margin: one frame of the bridge, and a thread that comes late.
+    assert _sent(bench)[-1].at_seconds < over + 0.1
+
+
+async def test_cancelling_the_wait_ends_the_sound(bench: Bench, tmp_path: Path) -> None:
+    samples = _tone(5)
+    wav = write_wav(tmp_path / "long.wav", samples)
+    pbx = bench.pbx(*_UP, bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(line.play, wav)
+        await _until_heard(bench, a_law(samples[:800]))
+        nursery.cancel_scope.cancel()
+    before = len(_sent(bench))
+    while not _heard(bench).endswith(_SILENCE * _FRAME * 3):
+        await bench.breathe()
+    # The call itself goes on.
+    assert len(_sent(bench)) > before
+    assert line.state is CallState.CONNECTED
+
+
+async def test_the_person_hears_the_sound_while_a_transfer_is_open(
+    bench: Bench, tmp_path: Path
+) -> None:
+    comfort = _tone(0.1)
+    music = write_wav(tmp_path / "music.wav", comfort)
+    pbx = bench.pbx(*_UP, refer(202), pause(400), notify(200, final=True), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await line.play(music, repeat=True)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferAnswered)
+    assert a_law(comfort) * 3 in _sound(bench)
+
+
+async def test_a_file_of_another_format_is_refused_before_anything_is_heard(
+    bench: Bench, tmp_path: Path
+) -> None:
+    wav = write_wav(tmp_path / "hifi.wav", _tone(0.1), rate=44100)
+    pbx = bench.pbx(*_UP, bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    with pytest.raises(BadInput, match="44100 Hz"):
+        await line.play(wav)
+    assert line.state is CallState.CONNECTED
+
+
+async def test_nothing_is_played_to_nobody(bench: Bench, tmp_path: Path) -> None:
+    wav = write_wav(tmp_path / "hello.wav", _tone(0.1))
+    pbx = bench.pbx(invite(), reject("486 Busy Here"))
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    with pytest.raises(IllegalTransition):
+        await line.play(wav)
+    await line.originate(request())
+    with pytest.raises(IllegalTransition):
+        await line.play(wav)
+
+
+def test_more_players_than_the_binding_holds_are_refused_before_pjsua_would() -> None:
+    players = Players(Timers(), most=0)
+    with pytest.raises(BindingTooSmall, match="plays 0 files at once"):
+        players.once(WavFile("/nowhere.wav", 1.0, 1))
+
+
+def test_the_binding_says_how_many_players_it_holds() -> None:
+    assert compiled_limits().players >= 32
+
+
+async def test_hold_and_resume_are_a_reinvite_each(bench: Bench, tmp_path: Path) -> None:
+    comfort = _tone(0.1)
+    music = write_wav(tmp_path / "music.wav", comfort)
+    pbx = bench.pbx(*_UP, take_reinvite(direction="recvonly"), take_reinvite(), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await line.play(music, repeat=True)
+    states = [line.state]
+    assert await line.hold()
+    states.append(line.state)
+    # Who is on hold hears the music on.
+    await _until_sound(bench, a_law(comfort) * 3, since=len(_sent(bench)))
+    assert await line.resume()
+    states.append(line.state)
+    assert states == [CallState.CONNECTED, CallState.ONHOLD, CallState.CONNECTED]
+    await _until_sound(bench, a_law(comfort) * 3, since=len(_sent(bench)))
+    _, hold, resume = select(bench.messages(), "INVITE")
+    assert b"a=sendonly" in hold.body
+    assert b"a=sendrecv" in resume.body
+
+
+async def test_a_hold_that_is_refused_leaves_the_call_connected(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refuse_reinvite("488 Not Acceptable Here"), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    assert not await line.hold()
+    assert line.state is CallState.CONNECTED
+    await line.hang_up()
+    ended, _ = await released(line)
+    assert isinstance(ended, Ended)
+    assert ended.cause is DisconnectCause.HUNG_UP
+
+
+async def test_a_hold_that_the_end_of_the_call_overtakes_did_not_happen(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, hang_up())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    while not select(bench.messages(), 200, cseq="BYE"):
+        await bench.breathe()
+    assert not await line.hold()
+
+
+async def test_only_a_connected_call_is_held_and_only_a_held_one_resumed(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, take_reinvite(direction="recvonly"), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    with pytest.raises(IllegalTransition):
+        await line.hold()
+    await answered(line)
+    with pytest.raises(IllegalTransition):
+        await line.resume()
+    await line.hold()
+    with pytest.raises(IllegalTransition):
+        await line.hold()
