@@ -20,6 +20,7 @@ from acd.lines import (
     Alerting,
     Answered,
     Destination,
+    DialogId,
     Ended,
     LineEvent,
     OriginateRequest,
@@ -179,6 +180,7 @@ class FakeTrunk:
         self.name = name
         self.lines = lines
         self.health = TrunkHealth(status=TrunkStatus.UP)
+        self.hung_up: list[DialogId] = []
         self._changed = trio.Event()
 
     async def wait_health_change(self, seen: TrunkHealth) -> TrunkHealth:
@@ -190,3 +192,8 @@ class FakeTrunk:
         self.health = TrunkHealth(status=status)
         self._changed.set()
         self._changed = trio.Event()
+
+    async def hang_up_leftover(self, dialog: DialogId) -> bool:
+        await trio.lowlevel.checkpoint()
+        self.hung_up.append(dialog)
+        return True
