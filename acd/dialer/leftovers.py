@@ -15,7 +15,7 @@ from acd.store.attempts import Leftover, leftover_dialogs
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-MOST_AT_ONCE = 50
+BETWEEN_SECONDS = 0.005
 """999 BYEs in one breath would be lost in a PBX's receive buffer."""
 
 
@@ -35,25 +35,18 @@ async def hang_up_leftovers(store: StoreWatch, trunks: Mapping[str, Trunk], *, n
     The rows stay open until every BYE is answered or given up: a second crash meanwhile means
     that some are sent again, which does no harm.
     """
-    leftovers = await store.read(leftover_dialogs, node=node)
-    if not leftovers:
-        return
-    limit = trio.CapacityLimiter(MOST_AT_ONCE)
     async with trio.open_nursery() as nursery:
-        for leftover in leftovers:
-            nursery.start_soon(_hang_up, leftover, trunks, limit)
+        for leftover in await store.read(leftover_dialogs, node=node):
+            nursery.start_soon(_hang_up, leftover, trunks)
+            await trio.sleep(BETWEEN_SECONDS)
 
 
-async def _hang_up(
-    leftover: Leftover, trunks: Mapping[str, Trunk], limit: trio.CapacityLimiter
-) -> None:
+async def _hang_up(leftover: Leftover, trunks: Mapping[str, Trunk]) -> None:
     trunk = trunks.get(leftover.trunk)
     if trunk is None:
         log.warning("a leftover call's trunk is gone", action="leftover.kept", **_named(leftover))
         return
-    async with limit:
-        over = await trunk.hang_up_leftover(dialog_of_json(leftover.dialog))
-    if over:
+    if await trunk.hang_up_leftover(dialog_of_json(leftover.dialog)):
         log.info("a leftover call was hung up", action="leftover.ended", **_named(leftover))
     else:
         log.warning("a leftover call may still be up", action="leftover.kept", **_named(leftover))

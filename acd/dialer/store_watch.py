@@ -1,6 +1,6 @@
 """Whether the database is there, and statements through it: `StoreWatch`.
 
-    up ──a statement fails, or none has ended for SLOW_SECONDS──▶ down ──a write succeeds──▶ up
+    up ──a statement fails, or none ends for SLOW_SECONDS──▶ down ──a write succeeds──▶ up
 
 Everything that the dialer asks of SQL goes through here, so that one place knows. While the
 database is away nobody is dialed; whoever wants to dial asks `up` first. It is tried again by
@@ -42,6 +42,7 @@ class StoreWatch:
         self._changed = trio.Event()
         self._begun: dict[trio.CancelScope, float] = {}
         self._gives_up_at = math.inf
+        self._answered_at = -math.inf
         metrics.store_up.set(1)
 
     @property
@@ -117,8 +118,9 @@ class StoreWatch:
         """Notice statements that neither end nor fail, as on a stopped server."""
         while True:
             await trio.sleep(_LOOK_SECONDS)
-            oldest = min(self._begun.values(), default=math.inf)
-            if trio.current_time() - oldest >= SLOW_SECONDS:
+            # Statements that wait for each other are no outage as long as one after another ends.
+            since = max(min(self._begun.values(), default=math.inf), self._answered_at)
+            if trio.current_time() - since >= SLOW_SECONDS:
                 self._lost(f"the database has not answered for {SLOW_SECONDS:.0f} s")
 
     def _lost(self, why: str) -> None:
@@ -129,6 +131,7 @@ class StoreWatch:
             self._notice()
 
     def _found(self) -> None:
+        self._answered_at = trio.current_time()
         seconds = self.down_seconds
         if seconds is not None:
             self._down_since = None
