@@ -18,6 +18,9 @@ PJSIP_EVENT_TRANSPORT_ERROR: int
 PJSIP_EVENT_TSX_STATE: int
 PJSIP_EVENT_USER: int
 
+PJSIP_INV_STATE_CONFIRMED: int
+PJSIP_INV_STATE_DISCONNECTED: int
+
 PJSIP_TSX_STATE_TRYING: int
 PJSIP_TSX_STATE_PROCEEDING: int
 PJSIP_TSX_STATE_COMPLETED: int
@@ -196,6 +199,10 @@ class OnCallStateParam:
 class OnCallTsxStateParam:
     e: SipEvent
 
+class OnCallTransferStatusParam:
+    statusCode: int
+    finalNotify: bool
+
 class OnIncomingCallParam:
     callId: int
     rdata: SipRxData
@@ -251,6 +258,7 @@ class ToneGenerator(AudioMedia):
 
 class CallInfo:
     callIdString: str
+    state: int
     lastStatusCode: int
     lastReason: str
 
@@ -271,3 +279,4 @@ class Call:
     def getAudioMedia(self, index: int) -> AudioMedia: ...
     def onCallMediaState(self, prm: OnCallMediaStateParam) -> None: ...
     def onCallTransferRequest(self, prm: OnCallTransferRequestParam) -> None: ...
+    def onCallTransferStatus(self, prm: OnCallTransferStatusParam) -> None: ...

@@ -103,11 +103,21 @@ class CallsInFlight:
     """Lead taken, call not yet answered or over."""
     waiting: set[int] = field(default_factory=set)
     """Answered, and no agent reserved."""
+    abandoned: set[int] = field(default_factory=set)
+    """Abandoned, and not in SQL yet."""
+    sql_knows_more: bool = False
+    """An abandoned call was written; counts from before would forget it."""
 
     def settled(self, lead_id: int) -> None:
         """Nobody needs an agent for this lead any more."""
         self.unanswered.discard(lead_id)
         self.waiting.discard(lead_id)
+
+    def written(self, lead_id: int) -> None:
+        """The attempt's end stands in SQL."""
+        if lead_id in self.abandoned:
+            self.abandoned.remove(lead_id)
+            self.sql_knows_more = True
 
 
 async def run_attempt(
@@ -348,6 +358,7 @@ class Attempt:
             settled_at = end.at_seconds
         self._abandoned = settled_at is None or settled_at > until
         if self._abandoned:
+            self._in_flight.abandoned.add(self._lead_id)
             self._dialing.metrics.abandoned.labels(self._campaign).inc()
             log.warning("abandoned", action="call.abandoned")
 
@@ -378,6 +389,7 @@ class Attempt:
 
     def _settled(self, disposition: Disposition) -> None:
         """The row is closed; this runs in the task that writes."""
+        self._in_flight.written(self._lead_id)
         self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc()
         log.info(
             "attempt closed",
@@ -388,19 +400,13 @@ class Attempt:
             disposition=disposition,
         )
 
-    @property
-    def _cause(self) -> DisconnectCause | None:
-        """None: something was sent and nobody saw the end."""
-        if self._watch.end is not None:
-            return self._watch.end.cause
-        return None if self._dialed else DisconnectCause.HUNG_UP
-
     def _closed(self) -> AttemptClosed:
         end, answered_at, transfer = self._watch.end, self._watch.answered_at, self._transfer
         joined_at = self._joined_at
         return AttemptClosed(
             attempt_id=self._attempt_id,
-            cause=self._cause,
+            # A row whose INVITE never left has no doubt about it: nobody's phone rang.
+            cause=end.cause if end else None if self._dialed else DisconnectCause.HUNG_UP,
             sip_status=end.sip_status if end else None,
             q850_cause=end.q850_cause if end else None,
             ring_seconds=None if answered_at is None else answered_at - self._started_at,

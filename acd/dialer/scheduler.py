@@ -30,6 +30,8 @@ from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.lines import Door, Trunk, TrunkHealth
 from acd.metrics import Metrics
+from acd.rules.definition import DialMode
+from acd.rules.ledger import LedgerCounts, headroom
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.attempts import close_orphans
@@ -39,11 +41,14 @@ from acd.store.campaigns import (
     finish_if_exhausted,
     running_campaigns,
 )
+from acd.store.counts import ledger_counts
 from acd.store.leads import ClaimedLead
 from acd.store.outcomes import GivenBack
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+LEDGER_SECONDS = 1.0
+"""How old the abandon ledger's counts may be when calls beyond the ready agents are started."""
 LOOK_SECONDS = 0.5
 """How often SQL is asked which campaigns run, and a campaign looks at its leads unprompted."""
 
@@ -192,17 +197,12 @@ class Scheduler:
         while True:
             self._show_health(trunk, seen)
             seen = await trunk.wait_health_change(seen)
-            log.warning("trunk health", action="trunk.health", trunk=trunk.name, **_said(seen))
 
     def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:
         metrics = self._around.metrics
         metrics.trunk_up.labels(trunk.name).set(health.may_dial)
         for status in type(health.status):
             metrics.trunk_status.labels(trunk.name, status).set(status is health.status)
-
-
-def _said(health: TrunkHealth) -> dict[str, str]:
-    return {"status": health.status, "detail": health.detail}
 
 
 class CampaignRun:
@@ -215,6 +215,8 @@ class CampaignRun:
         self._in_flight = CallsInFlight()
         self._attempts = 0
         self._attempt_over = trio.Event()
+        self._ledger: LedgerCounts | None = None
+        self._ledger_read_at = 0.0
         self._hopper = Hopper(
             store=dialing.store,
             clock=dialing.clock,
@@ -263,12 +265,22 @@ class CampaignRun:
             await self._hopper.fill(ready_agents=self._roster.ready(campaign_id))
         except StoreUnavailable:
             return
+        await self._start_calls(nursery)
+
+    async def _start_calls(self, nursery: trio.Nursery) -> None:
+        campaign_id = self._dialing.campaign.campaign_id
+        try:
+            headroom_left = await self._headroom()
+        except StoreUnavailable:
+            return
         snapshot = PacingSnapshot(
             ready_agents=self._roster.ready(campaign_id),
             unanswered_calls=len(self._in_flight.unanswered),
             waiting_persons=len(self._in_flight.waiting),
             free_lines=self._dialing.trunk.lines.free,
             leads_at_hand=len(self._hopper),
+            calls_per_agent=self.campaign.definition.calls_per_agent,
+            ledger_headroom=headroom_left,
         )
         for lead in self._hopper.take(calls_to_start(snapshot)):
             self._in_flight.unanswered.add(lead.lead_id)
@@ -276,6 +288,27 @@ class CampaignRun:
             nursery.start_soon(self._attempt, lead)
         name = self._dialing.campaign.name
         self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
+
+    async def _headroom(self) -> int:
+        """What the abandon ledger still bears; SQL has the window, this node what is not there."""
+        definition = self.campaign.definition
+        if definition.dial_mode is DialMode.PROGRESSIVE:
+            return 0
+        now = trio.current_time()
+        old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
+        if self._ledger is None or old:
+            self._in_flight.sql_knows_more = False
+            midnight = (
+                self._dialing.clock.now()
+                .astimezone()
+                .replace(hour=0, minute=0, second=0, microsecond=0)
+            )
+            self._ledger = await self._dialing.store.read(
+                ledger_counts, campaign_id=self.campaign.campaign_id, since=midnight
+            )
+            self._ledger_read_at = now
+        room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
+        return max(0, room - len(self._in_flight.abandoned))
 
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:

@@ -8,7 +8,6 @@ pjsua wants the answer there.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import resource
 import secrets
 import time
@@ -16,6 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import pjsua2 as pj
@@ -45,22 +45,22 @@ _SYLLABLES = 16
 
 
 class _Invited(NamedTuple):
-    call: LabCall
+    leg: LabLeg
     message: str
     source: str
 
 
 class _Transferred(NamedTuple):
-    call: LabCall
-    to_agent: LabCall
+    leg: LabLeg
+    to_agent: LabLeg
 
 
 class _MediaUp(NamedTuple):
-    call: LabCall
+    leg: LabLeg
 
 
 class _Over(NamedTuple):
-    call: LabCall
+    leg: LabLeg
 
 
 class _Broken(NamedTuple):
@@ -70,14 +70,21 @@ class _Broken(NamedTuple):
 _Seen = _Invited | _Transferred | _MediaUp | _Over | _Broken
 
 
-class LabCall(pj.Call):
-    """A leg: `acd.lab.pbx.Leg` on pjsua2."""
+class LabLeg:
+    """A leg: `acd.lab.pbx.Leg` on a pjsua2 call, which it may outlive."""
 
     def __init__(self, account: LabAccount, call_id: int = pj.PJSUA_INVALID_ID) -> None:
-        super().__init__(account, call_id)
-        self._account = account
-        self._media_was_up = False
+        self.call: LabCall | None = LabCall(account, call_id, self)
+        """None once it is over."""
         self._greeting: pj.ToneGenerator | None = None
+
+    @property
+    def sip_call_id(self) -> str:
+        """The dialog's Call-ID; empty where pjsua could not even start it."""
+        try:
+            return self.call.getInfo().callIdString if self.call else ""
+        except pj.Error:
+            return ""
 
     def respond(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> bool:
         """Answer the INVITE; False where the caller gave up before."""
@@ -89,18 +96,23 @@ class LabCall(pj.Call):
             header.hName, header.hValue = name, value
             prm.txOption.headers.append(header)
         try:
-            self.answer(prm)
+            if self.call is not None:
+                self.call.answer(prm)
+                return True
         except pj.Error:
-            return False
-        return True
+            pass
+        return False
 
     def hang_up(self) -> None:
         """End it; it may be over already."""
         with suppress(pj.Error):
-            self.hangup(pj.CallOpParam())
+            if self.call is not None:
+                self.call.hangup(pj.CallOpParam())
 
     def greet(self) -> None:
         """Play something like a machine's greeting, and a beep."""
+        if self.call is None:
+            return
         self._greeting = pj.ToneGenerator()
         self._greeting.createToneGenerator(_SAMPLES_PER_SECOND, 1)
         tones = pj.ToneDescVector()
@@ -110,13 +122,27 @@ class LabCall(pj.Call):
             tones.append(tone)
         self._greeting.play(tones)
         with suppress(pj.Error):
-            self._greeting.startTransmit(self.getAudioMedia(-1))
+            self._greeting.startTransmit(self.call.getAudioMedia(-1))
+
+
+class LabCall(pj.Call):
+    """What pjsua2 calls back.
+
+    It must not outlive its slot in pjsua's table: its destructor unties, and hangs up, whatever
+    call has the slot by then. So only its leg refers to it, and `LabSip` lets it go.
+    """
+
+    def __init__(self, account: LabAccount, call_id: int, leg: LabLeg) -> None:
+        super().__init__(account, call_id)
+        self._account = account
+        self._leg = leg
+        self._media_was_up = False
 
     def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802 # pjsua2's name
         """The end."""
         try:
             if not self.isActive():
-                self._account.inbox.append(_Over(self))
+                self._account.inbox.append(_Over(self._leg))
         except Exception:  # whatever it is, it must not reach SWIG
             self._account.inbox.append(_Broken(traceback.format_exc()))
 
@@ -124,7 +150,7 @@ class LabCall(pj.Call):
         """Media after the answer, and after each re-INVITE."""
         if not self._media_was_up:
             self._media_was_up = True
-            self._account.inbox.append(_MediaUp(self))
+            self._account.inbox.append(_MediaUp(self._leg))
 
     def onCallTransferRequest(self, prm: pj.OnCallTransferRequestParam) -> None:  # noqa: N802 # as above
         """REFER: taken when it stays inside the lab."""
@@ -132,11 +158,12 @@ class LabCall(pj.Call):
             if not self._account.takes_transfer_to(prm.dstUri):
                 prm.statusCode = _FORBIDDEN
                 return
+            to_agent = LabLeg(self._account)
+            if to_agent.call is not None:
+                prm.newCall = to_agent.call
             prm.statusCode = _REFER_ACCEPTED
-            to_agent = LabCall(self._account)
-            prm.newCall = to_agent
             _audio_only(prm.opt)
-            self._account.inbox.append(_Transferred(self, to_agent))
+            self._account.inbox.append(_Transferred(self._leg, to_agent))
         except Exception:  # as above
             self._account.inbox.append(_Broken(traceback.format_exc()))
 
@@ -152,8 +179,8 @@ class LabAccount(pj.Account):
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802 # pjsua2's name
         """An INVITE."""
         try:
-            call = LabCall(self, prm.callId)
-            self.inbox.append(_Invited(call, prm.rdata.wholeMsg, prm.rdata.srcAddress))
+            leg = LabLeg(self, prm.callId)
+            self.inbox.append(_Invited(leg, prm.rdata.wholeMsg, prm.rdata.srcAddress))
         except Exception:  # as above
             self.inbox.append(_Broken(traceback.format_exc()))
 
@@ -163,7 +190,9 @@ class LabSip:
 
     def __init__(self, settings: LabSettings, *, record: Callable[[Record], None]) -> None:
         self._settings = settings
-        self._calls: set[LabCall] = set()
+        self._legs: set[LabLeg] = set()
+        self._ended: list[LabCall] = []
+        """Calls that are over and whose slot already has another one."""
         self._pbx = Pbx(
             settings,
             door=DigestDoor(settings.account, secrets.token_bytes(32)),
@@ -195,9 +224,9 @@ class LabSip:
         """Hang up whatever is left and give everything back."""
         self._endpoint.hangupAllCalls()
         deadline = time.monotonic() + STOP_SECONDS
-        while self._calls and time.monotonic() < deadline:
+        while self._legs and time.monotonic() < deadline:
             self._turn()
-        self._calls.clear()
+        self._legs.clear()
         self._account.shutdown()
         self._endpoint.libDestroy()
 
@@ -229,6 +258,8 @@ class LabSip:
         self._read_inbox()
         self._pbx.timetable.run_due(time.monotonic())
         self._read_inbox()
+        if self._ended:
+            self._let_go()
 
     def _read_inbox(self) -> None:
         inbox = self._account.inbox
@@ -237,29 +268,28 @@ class LabSip:
 
     def _take(self, seen: _Seen) -> None:
         match seen:
-            case _Invited(call, message, source):
-                self._calls.add(call)
+            case _Invited(leg, message, source):
+                self._legs.add(leg)
                 invite = read_invite(message, from_ourselves=source == self.address)
-                self._pbx.invited(call, invite)
-            case _Transferred(call, to_agent):
-                self._calls.add(to_agent)
-                self._transferred(call, to_agent)
-            case _MediaUp(call):
-                self._pbx.media_up(call)
-            case _Over(call):
-                self._pbx.over(call)
-                self._calls.discard(call)
+                self._pbx.invited(leg, invite)
+            case _Transferred(leg, to_agent):
+                if sip_call_id := to_agent.sip_call_id:
+                    self._legs.add(to_agent)
+                    self._pbx.transferred(leg, to_agent, sip_call_id)
+            case _MediaUp(leg):
+                self._pbx.media_up(leg)
+            case _Over(leg):
+                self._pbx.over(leg)
+                self._legs.discard(leg)
+                if leg.call is not None:
+                    self._ended.append(leg.call)
+                    leg.call = None
             case _Broken(what):
                 raise RuntimeError(f"a callback of the lab failed:\n{what}")
 
-    def _transferred(self, call: LabCall, to_agent: LabCall) -> None:
-        try:
-            sip_call_id = to_agent.getInfo().callIdString
-        except pj.Error:
-            # pjsua could not even start it, and has told the caller so.
-            self._calls.discard(to_agent)
-            return
-        self._pbx.transferred(call, to_agent, sip_call_id)
+    def _let_go(self) -> None:
+        """Free every call whose slot is empty; the others wait until it is."""
+        self._ended = [call for call in self._ended if pj.Call.lookup(call.getId()) is not None]
 
 
 def compiled_calls() -> int:
@@ -277,7 +307,10 @@ def _audio_only(setting: pj.CallSetting) -> None:
 
 def _silence_pjlib() -> None:
     """Libraries log to stdout from their creation on, before any configuration reaches them."""
-    ctypes.CDLL(importlib.import_module("_pjsua2").__file__).pj_log_set_level(0)
+    for library in Path(pj.__file__).parent.glob("_pjsua2*.so"):
+        # A build that hides the symbol writes six lines, and that is all.
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(str(library)).pj_log_set_level(0)
 
 
 def _endpoint_config(settings: LabSettings) -> pj.EpConfig:

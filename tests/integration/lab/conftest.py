@@ -14,13 +14,15 @@ from tests.integration.lab.scenarios import (
     answered,
     scenario,
 )
+from tests.peers.addresses import Addresses
 from tests.peers.lab import Lab
 from tests.peers.sipp.runner import Bind, Sipp, SippCounts
 from tests.peers.wire import Wire, select
 
-LAB_HOST = "127.60.0.1"
-CALLER_HOST = "127.60.0.2"
-OTHER_HOST = "127.60.0.3"
+_ADDRESSES = Addresses.free()
+LAB_HOST = _ADDRESSES.pbx
+CALLER_HOST = _ADDRESSES.dialer
+OTHER_HOST = _ADDRESSES.agent_101
 
 Dial = Callable[[str, str], SippCounts]
 """(number, scenario) → what SIPp counted once the call was over."""

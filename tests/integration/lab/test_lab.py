@@ -195,6 +195,30 @@ def test_the_queue_waits_for_the_first_free_agent(
     assert dial_small("+436601234500", steps).successful == 1
 
 
+def test_two_hundred_transfers_that_overlap_all_land(tmp_path: Path) -> None:
+    """Slots of calls that are over are used again while agents still talk to those people."""
+    with Lab(
+        LAB_HOST, tmp_path, ["--agents", "90", "--agent-answer", "0", "--talk", "0.2-1"]
+    ) as lab:
+        steps = tmp_path / "scenario.xml"
+        steps.write_text(transferred(lab, "support", 100, 180, 200))
+        caller = Sipp.uac(
+            steps,
+            Bind(CALLER_HOST),
+            lab.bind,
+            calls=200,
+            rate_per_second=30,
+            limit=30,
+            extra=["-s", "+436601234500"],
+            folder=tmp_path,
+        )
+        with caller:
+            counts = caller.wait(60)
+        assert (counts.successful, counts.failed) == (200, 0)
+        wait_until(lambda: len(lab.records("talk")) == 200)
+    assert all(talk["answered"] for talk in lab.records("talk"))
+
+
 def test_the_same_number_rings_as_long_with_the_same_seed(tmp_path: Path) -> None:
     rings = []
     steps, drawn = scenario(CALL, answered(), bye(3)), ["--ring", "0-1", "--seed", "7"]

@@ -32,6 +32,9 @@ password_env = "ACD_TEST_PASSWORD"
 register = false
 lines = {lines}
 bind_address = "127.42.1.2"
+
+[metrics]
+enabled = false
 """
 
 

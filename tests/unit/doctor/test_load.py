@@ -120,6 +120,9 @@ class FakePool:
         self.pbx, self._pause = pbx, 1 / calls_per_second
         self.size = self.free = 999
 
+    def states(self) -> dict[CallState, int]:
+        raise AssertionError("the climb counts for itself")
+
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
         return self._lease()
 
