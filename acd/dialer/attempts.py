@@ -25,7 +25,7 @@ from acd.dialer.leftovers import dialog_as_json
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.person import LegWatch
 from acd.dialer.routing import AgentPlace, Roster
-from acd.dialer.store_watch import StoreWatch
+from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
 from acd.dialer.transfers import TransferRecord, record_of
 from acd.errors import IllegalTransition, StoreUnavailable, TrunkUnavailable
 from acd.lines import (
@@ -164,6 +164,7 @@ async def _dial(
         log.warning("destination refused", action="destination.refused", rule=destination.rule)
         _give_back(dialing, lead)
         return
+    asked_at = trio.current_time()
     try:
         attempt_id = await dialing.store.run(
             begin_attempt,
@@ -183,8 +184,8 @@ async def _dial(
     with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
         attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id)
         try:
-            # The commit may have taken long: much can have changed.
-            if _may_dial(dialing, stop):
+            late = trio.current_time() - asked_at >= SLOW_SECONDS
+            if not late or _may_dial(dialing, stop):
                 await attempt.run(_request(dialing, call_id, destination))
         finally:
             with trio.CancelScope(shield=True):
