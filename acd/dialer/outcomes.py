@@ -96,7 +96,7 @@ class Outcomes:
     async def _write_batch(self) -> bool:
         batch = list(islice(self._queue, MOST_AT_ONCE))
         try:
-            dispositions = await self._store.run(
+            dispositions = await self._store.run_first(
                 write_outcomes,
                 [queued.outcome for queued in batch],
                 node=self._node,

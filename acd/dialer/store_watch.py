@@ -40,6 +40,9 @@ class StoreWatch:
         self._metrics = metrics
         self._down_since: float | None = None
         self._changed = trio.Event()
+        # Outcomes must not queue up behind every lead that is about to be dialed: a dialog
+        # that is not in SQL when the engine dies gets no BYE.
+        self._turn = trio.CapacityLimiter(max(1, store.most_writers - 1))
         self._begun: dict[trio.CancelScope, float] = {}
         self._gives_up_at = math.inf
         self._answered_at = -math.inf
@@ -71,6 +74,27 @@ class StoreWatch:
         Raises:
             StoreUnavailable: the database is away. The transaction may have been committed all
                 the same, when what was lost is only the answer.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+        async def in_turn() -> T:
+            async with self._turn:
+                return await self._store.run_or_leave(statement, *args, **kwargs)
+
+        result = await self._watched(in_turn, self._gives_up_at)
+        self._found()
+        return result
+
+    async def run_first(
+        self,
+        statement: Callable[Concatenate[sa.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `run`, before those who wait there; for the one who writes outcomes.
+
+        Raises:
+            StoreUnavailable: as for `run`.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         result = await self._watched(

@@ -50,6 +50,11 @@ class Store:
         self._writers = trio.CapacityLimiter(1 if self._is_sqlite else _POSTGRES_THREADS)
         self._readers = trio.CapacityLimiter(_SQLITE_READERS)
 
+    @property
+    def most_writers(self) -> int:
+        """How many transactions that write can be under way at once."""
+        return int(self._writers.total_tokens)
+
     async def run(
         self,
         statement: Callable[Concatenate[sa.Connection, P], T],
