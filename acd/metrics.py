@@ -54,6 +54,12 @@ class Metrics:
             "acd_transfers", "Blind transfers, by result.", "campaign", "result"
         )
         self.agents = self._gauge("acd_agents", "Agents by state.", "state")
+        self.store_up = Gauge(
+            "acd_store_up", "1 while the database answers.", registry=self.registry
+        )
+        self.store_queue = Gauge(
+            "acd_store_queue", "Outcomes not yet in the database.", registry=self.registry
+        )
         self.hopper_leads = self._gauge("acd_hopper_leads", "Leads claimed ahead.", "campaign")
         self.ring_seconds = self._histogram(
             "acd_ring_seconds", "INVITE to answer.", RING_SECONDS_BUCKETS

@@ -4,8 +4,10 @@
                                        │          │            └ none in time ─────────────┤
                                        └ busy, … ─┴ hung up ───────────── row closed ◀─────┘
 
-The row is committed before the INVITE leaves and is closed whatever happens, also when the
-engine is being stopped; an engine that dies leaves it open, and the next start marks it unknown.
+The row is committed before the INVITE leaves: that is the only time that a call waits for SQL.
+All else is put into `Outcomes` and written while the call goes on. The row is closed whatever
+happens, also when the engine is being stopped; an engine that dies leaves it open, and the next
+start marks it unknown.
 """
 
 from __future__ import annotations
@@ -19,15 +21,19 @@ import trio
 from acd.agents import AgentFeed, AgentId
 from acd.calls import DisconnectCause
 from acd.clock import WallClock
+from acd.dialer.leftovers import dialog_as_json
+from acd.dialer.outcomes import Outcomes
 from acd.dialer.person import LegWatch
 from acd.dialer.routing import AgentPlace, Roster
+from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
 from acd.dialer.transfers import TransferRecord, record_of
-from acd.errors import IllegalTransition, TrunkUnavailable
+from acd.errors import IllegalTransition, StoreUnavailable, TrunkUnavailable
 from acd.lines import (
     CallerId,
     CallId,
     Destination,
     DestinationKind,
+    DialogId,
     Door,
     Line,
     OriginateRequest,
@@ -38,18 +44,12 @@ from acd.lines import (
     Trunk,
 )
 from acd.metrics import Metrics
-from acd.rules.dispositions import TransferOutcome
+from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TrunkSettings
-from acd.store import Store
-from acd.store.attempts import (
-    AttemptClosed,
-    Blocked,
-    begin_attempt,
-    close_attempt,
-    mark_answered,
-)
+from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
 from acd.store.campaigns import CampaignRow
-from acd.store.leads import ClaimedLead, unclaim_leads
+from acd.store.leads import ClaimedLead
+from acd.store.outcomes import AttemptAnswered, DialogSeen, GivenBack, NotDialed
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -75,7 +75,8 @@ class Dialing:
     door: Door
     roster: Roster
     feed: AgentFeed
-    store: Store
+    store: StoreWatch
+    outcomes: Outcomes
     metrics: Metrics
     clock: WallClock
     node: str
@@ -103,12 +104,20 @@ class CallsInFlight:
     waiting: set[int] = field(default_factory=set)
     """Answered, and no agent reserved."""
     abandoned: set[int] = field(default_factory=set)
-    """Abandoned, and not in the ledger's counts yet."""
+    """Abandoned, and not in SQL yet."""
+    sql_knows_more: bool = False
+    """An abandoned call was written; counts from before would forget it."""
 
     def settled(self, lead_id: int) -> None:
         """Nobody needs an agent for this lead any more."""
         self.unanswered.discard(lead_id)
         self.waiting.discard(lead_id)
+
+    def written(self, lead_id: int) -> None:
+        """The attempt's end stands in SQL."""
+        if lead_id in self.abandoned:
+            self.abandoned.remove(lead_id)
+            self.sql_knows_more = True
 
 
 async def run_attempt(
@@ -127,39 +136,47 @@ async def run_attempt(
             async with dialing.trunk.lines.lease(
                 holder=dialing.campaign.name, deadline_seconds=LEASE_SECONDS
             ) as line:
-                if stop.is_set() or not dialing.trunk.health.may_dial:
-                    await _give_back(dialing, lead)
+                if _may_dial(dialing, stop):
+                    await _dial(dialing, lead, line, in_flight, stop)
                 else:
-                    await _dial(dialing, lead, line, in_flight)
+                    _give_back(dialing, lead)
         except trio.Cancelled:
-            with trio.CancelScope(shield=True):
-                await _give_back(dialing, lead)
+            _give_back(dialing, lead)
             raise
         finally:
             in_flight.settled(lead.lead_id)
 
 
-async def _give_back(dialing: Dialing, lead: ClaimedLead) -> None:
+def _may_dial(dialing: Dialing, stop: trio.Event) -> bool:
+    return not stop.is_set() and dialing.trunk.health.may_dial and dialing.store.up
+
+
+def _give_back(dialing: Dialing, lead: ClaimedLead) -> None:
     """Free a lead that was claimed and not dialed; one that was dialed is no longer claimed."""
-    await dialing.store.run(
-        unclaim_leads, node=dialing.node, lead_ids=[lead.lead_id], now=dialing.clock.now()
-    )
+    dialing.outcomes.put(GivenBack(lead_ids=(lead.lead_id,)))
 
 
-async def _dial(dialing: Dialing, lead: ClaimedLead, line: Line, in_flight: CallsInFlight) -> None:
+async def _dial(
+    dialing: Dialing, lead: ClaimedLead, line: Line, in_flight: CallsInFlight, stop: trio.Event
+) -> None:
     destination = dialing.door.admit(lead.e164, DestinationKind.LEAD)
     if isinstance(destination, Refused):
         log.warning("destination refused", action="destination.refused", rule=destination.rule)
-        await _give_back(dialing, lead)
+        _give_back(dialing, lead)
         return
-    attempt_id = await dialing.store.run(
-        begin_attempt,
-        lead=lead,
-        node=dialing.node,
-        trunk=dialing.trunk.name,
-        line=line.number,
-        now=dialing.clock.now(),
-    )
+    asked_at = trio.current_time()
+    try:
+        attempt_id = await dialing.store.run(
+            begin_attempt,
+            lead=lead,
+            node=dialing.node,
+            trunk=dialing.trunk.name,
+            line=line.number,
+            now=dialing.clock.now(),
+        )
+    except StoreUnavailable:
+        dialing.outcomes.put(NotDialed(lead=lead))
+        return
     if isinstance(attempt_id, Blocked):
         log.info("lead blocked before dialing", action="lead.blocked", rule=attempt_id.rule)
         return
@@ -167,7 +184,9 @@ async def _dial(dialing: Dialing, lead: ClaimedLead, line: Line, in_flight: Call
     with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
         attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id)
         try:
-            await attempt.run(_request(dialing, call_id, destination))
+            late = trio.current_time() - asked_at >= SLOW_SECONDS
+            if not late or _may_dial(dialing, stop):
+                await attempt.run(_request(dialing, call_id, destination))
         finally:
             with trio.CancelScope(shield=True):
                 await attempt.close()
@@ -197,7 +216,7 @@ class Attempt:
         self._in_flight = in_flight
         self._attempt_id = attempt_id
         self._campaign = dialing.campaign.name
-        self._watch = LegWatch(line)
+        self._watch = LegWatch(line, on_dialog=self._note_dialog)
         self._started_at = trio.current_time()
         self._dialed = False
         self._transfer: TransferRecord | None = None
@@ -232,18 +251,22 @@ class Attempt:
             max(0.0, answered_at - self._started_at)
         )
         until = answered_at + self._dialing.wait_limit_seconds
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._note_answer, answered_at)
-            while await self._offer(answered_at, until):
-                pass
+        self._dialing.outcomes.put(
+            AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(answered_at))
+        )
+        while await self._offer(answered_at, until):
+            pass
         self._judge(until)
         if self._abandoned and self._person_is_ours:
             await self._say_who_called()
 
-    async def _note_answer(self, answered_at: float) -> None:
-        """Write the answer while the transfer is under way: SQL is not on the SIP path."""
-        await self._dialing.store.run(
-            mark_answered, attempt_id=self._attempt_id, at=self._wall(answered_at)
+    def _note_dialog(self, dialog: DialogId) -> None:
+        self._dialing.outcomes.put(
+            DialogSeen(
+                attempt_id=self._attempt_id,
+                sip_call_id=dialog.call_id,
+                dialog=dialog_as_json(dialog),
+            )
         )
 
     async def _offer(self, answered_at: float, until: float) -> bool:
@@ -355,7 +378,7 @@ class Attempt:
         return self._dialing.clock.now() - timedelta(seconds=trio.current_time() - at_seconds)
 
     async def close(self) -> None:
-        """End the leg if it still lives, and write the row; call it shielded."""
+        """End the leg if it still lives, and have the row closed; call it shielded."""
         if self._dialed and self._watch.end is None:
             await self._line.hang_up()
             with trio.move_on_after(HANG_UP_SECONDS):
@@ -363,11 +386,20 @@ class Attempt:
         end = self._watch.end
         if end is not None:
             self._dialing.metrics.ended.labels(self._campaign, end.cause).inc()
-        disposition = await self._dialing.store.run(
-            close_attempt, self._closed(), now=self._dialing.clock.now()
-        )
+        self._dialing.outcomes.put(self._closed(), settled=self._settled)
+
+    def _settled(self, disposition: Disposition) -> None:
+        """The row is closed; this runs in the task that writes."""
+        self._in_flight.written(self._lead_id)
         self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc()
-        log.info("attempt closed", action="attempt.closed", disposition=disposition)
+        log.info(
+            "attempt closed",
+            action="attempt.closed",
+            campaign=self._campaign,
+            lead=self._lead_id,
+            attempt=self._attempt_id,
+            disposition=disposition,
+        )
 
     def _closed(self) -> AttemptClosed:
         end, answered_at, transfer = self._watch.end, self._watch.answered_at, self._transfer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from acd.clock import WallClock
-from acd.store import Store
-from acd.store.leads import ClaimedLead, claim_leads, unclaim_leads
+from acd.dialer.store_watch import StoreWatch
+from acd.store.leads import ClaimedLead, claim_leads
 
 MIN_LEADS = 10
 AHEAD = 2
@@ -16,7 +16,7 @@ AHEAD = 2
 class Hopper:
     """Leads of one campaign, claimed by this node and not yet given to an attempt."""
 
-    def __init__(self, *, store: Store, clock: WallClock, campaign_id: int, node: str) -> None:
+    def __init__(self, *, store: StoreWatch, clock: WallClock, campaign_id: int, node: str) -> None:
         self._store = store
         self._clock = clock
         self._campaign_id = campaign_id
@@ -27,7 +27,11 @@ class Hopper:
         return len(self._leads)
 
     async def fill(self, *, ready_agents: int) -> None:
-        """Claim more leads when fewer are at hand than the ready agents can use."""
+        """Claim more leads when fewer are at hand than the ready agents can use.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
         wanted = max(MIN_LEADS, AHEAD * ready_agents)
         if ready_agents == 0 or len(self._leads) >= (wanted + 1) // 2:
             return
@@ -45,13 +49,7 @@ class Hopper:
         """The next leads to dial, at most `count`."""
         return [self._leads.popleft() for _ in range(min(count, len(self._leads)))]
 
-    async def empty(self) -> None:
-        """Give every lead back to the list."""
+    def empty(self) -> list[ClaimedLead]:
+        """Every lead that is left; the caller gives them back."""
         leads, self._leads = list(self._leads), deque()
-        if leads:
-            await self._store.run(
-                unclaim_leads,
-                node=self._node,
-                lead_ids=[lead.lead_id for lead in leads],
-                now=self._clock.now(),
-            )
+        return leads

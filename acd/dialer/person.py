@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
 
-from acd.lines import Alerting, Answered, Ended, Line, LineEvent, Proceeding, Released
+from acd.lines import Alerting, Answered, DialogId, Ended, Line, LineEvent, Proceeding, Released
 
 
 @dataclass(slots=True)
@@ -14,6 +15,8 @@ class LegWatch:
     """Reads a line's events as they come; every moment is trio's clock in seconds."""
 
     line: Line
+    on_dialog: Callable[[DialogId], None]
+    """Told what identifies the dialog, as soon as there is one."""
     answered_at: float | None = None
     alerting_at: float | None = None
     end: Ended | None = None
@@ -28,9 +31,11 @@ class LegWatch:
 
     def _take(self, event: LineEvent) -> None:
         match event:
-            case Alerting(at_seconds=at) if self.alerting_at is None:
+            case Alerting(at_seconds=at, dialog=dialog) if self.alerting_at is None:
                 self.alerting_at = at
-            case Answered(at_seconds=at):
+                self._note(dialog)
+            case Answered(at_seconds=at, dialog=dialog):
+                self._note(dialog)
                 self.answered_at = at
                 self.answered.set()
             case Ended():
@@ -39,3 +44,7 @@ class LegWatch:
                 self.ended.set()
             case Proceeding() | Alerting() | Released():
                 pass
+
+    def _note(self, dialog: DialogId | None) -> None:
+        if dialog is not None:
+            self.on_dialog(dialog)

@@ -21,9 +21,13 @@ from acd.agents import AgentFeed, AgentState
 from acd.clock import WallClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
 from acd.dialer.hopper import Hopper
+from acd.dialer.leftovers import hang_up_leftovers
+from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
 from acd.dialer.pacing import PacingSnapshot, calls_to_start
 from acd.dialer.places import agent_places
 from acd.dialer.routing import Roster
+from acd.dialer.store_watch import StoreWatch
+from acd.errors import StoreUnavailable
 from acd.lines import Door, Trunk, TrunkHealth
 from acd.metrics import Metrics
 from acd.rules.definition import DialMode
@@ -39,6 +43,7 @@ from acd.store.campaigns import (
 )
 from acd.store.counts import ledger_counts
 from acd.store.leads import ClaimedLead
+from acd.store.outcomes import GivenBack
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -66,10 +71,12 @@ class Scheduler:
 
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self._store = StoreWatch(around.store, around.metrics)
         self._roster = Roster()
         self._stopping = trio.Event()
         self._look = trio.Event()
         self._runs: dict[int, CampaignRun] = {}
+        self._outcomes: Outcomes
 
     def look(self) -> None:
         """Ask SQL now which campaigns run, instead of at the next look."""
@@ -85,10 +92,16 @@ class Scheduler:
     async def run(self, *, until_finished: bool = False) -> None:
         """Run until `stop`, or, with `until_finished`, until no campaign runs any more."""
         around = self._around
-        orphans = await around.store.run(close_orphans, node=around.node, now=around.clock.now())
-        if orphans:
-            log.warning("attempts left open", action="attempt.orphaned", count=len(orphans))
-        async with trio.open_nursery() as side:
+        await self._clean_up()
+        async with (
+            open_outcomes(
+                store=self._store, metrics=around.metrics, clock=around.clock, node=around.node
+            ) as outcomes,
+            trio.open_nursery() as side,
+        ):
+            self._outcomes = outcomes
+            side.start_soon(self._store.watch)
+            side.start_soon(self._end_with_patience)
             side.start_soon(self._follow_feed)
             side.start_soon(self._show_agents)
             for trunk in around.trunks.values():
@@ -97,12 +110,31 @@ class Scheduler:
                 await self._follow_campaigns(campaigns, until_finished=until_finished)
             side.cancel_scope.cancel()
 
+    async def _clean_up(self) -> None:
+        """End what a process of this node that died has left: dialogs first, then rows."""
+        around = self._around
+        await hang_up_leftovers(self._store, around.trunks, node=around.node)
+        orphans = await self._store.run(close_orphans, node=around.node, now=around.clock.now())
+        if orphans:
+            log.warning("attempts left open", action="attempt.orphaned", count=len(orphans))
+
+    async def _end_with_patience(self) -> None:
+        """A cancelled engine waits for the database too, but not for ever."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._store.give_up_at(trio.current_time() + DRAIN_SECONDS)
+
     async def _follow_campaigns(self, nursery: trio.Nursery, *, until_finished: bool) -> None:
         while not self._stopping.is_set():
-            rows = await self._around.store.read(running_campaigns)
-            self._take_up(nursery, {row.campaign_id: row for row in rows})
-            if until_finished and not self._runs:
-                return
+            try:
+                rows = await self._store.read(running_campaigns)
+            except StoreUnavailable:
+                pass  # what runs goes on as it is
+            else:
+                self._take_up(nursery, {row.campaign_id: row for row in rows})
+                if until_finished and not self._runs:
+                    return
             self._look = trio.Event()
             with trio.move_on_after(LOOK_SECONDS):
                 await self._look.wait()
@@ -142,7 +174,8 @@ class Scheduler:
             door=Door(around.settings.destinations, trunk_settings[name]),
             roster=self._roster,
             feed=around.feed,
-            store=around.store,
+            store=self._store,
+            outcomes=self._outcomes,
             metrics=around.metrics,
             clock=around.clock,
             node=around.node,
@@ -220,14 +253,26 @@ class CampaignRun:
                     await self._wait()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
-            with trio.CancelScope(shield=True):
-                await self._hopper.empty()
+            if left := self._hopper.empty():
+                lead_ids = tuple(lead.lead_id for lead in left)
+                self._dialing.outcomes.put(GivenBack(lead_ids=lead_ids))
 
     async def _look(self, nursery: trio.Nursery) -> None:
         campaign_id = self._dialing.campaign.campaign_id
-        if not self._dialing.trunk.health.may_dial:
+        if not (self._dialing.trunk.health.may_dial and self._dialing.store.up):
             return
-        await self._hopper.fill(ready_agents=self._roster.ready(campaign_id))
+        try:
+            await self._hopper.fill(ready_agents=self._roster.ready(campaign_id))
+        except StoreUnavailable:
+            return
+        await self._start_calls(nursery)
+
+    async def _start_calls(self, nursery: trio.Nursery) -> None:
+        campaign_id = self._dialing.campaign.campaign_id
+        try:
+            headroom_left = await self._headroom()
+        except StoreUnavailable:
+            return
         snapshot = PacingSnapshot(
             ready_agents=self._roster.ready(campaign_id),
             unanswered_calls=len(self._in_flight.unanswered),
@@ -235,7 +280,7 @@ class CampaignRun:
             free_lines=self._dialing.trunk.lines.free,
             leads_at_hand=len(self._hopper),
             calls_per_agent=self.campaign.definition.calls_per_agent,
-            ledger_headroom=await self._headroom(),
+            ledger_headroom=headroom_left,
         )
         for lead in self._hopper.take(calls_to_start(snapshot)):
             self._in_flight.unanswered.add(lead.lead_id)
@@ -250,7 +295,9 @@ class CampaignRun:
         if definition.dial_mode is DialMode.PROGRESSIVE:
             return 0
         now = trio.current_time()
-        if self._ledger is None or now - self._ledger_read_at >= LEDGER_SECONDS:
+        old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
+        if self._ledger is None or old:
+            self._in_flight.sql_knows_more = False
             midnight = (
                 self._dialing.clock.now()
                 .astimezone()
@@ -269,18 +316,20 @@ class CampaignRun:
         finally:
             self._attempts -= 1
             self._attempt_over.set()
-            if lead.lead_id in self._in_flight.abandoned:
-                self._in_flight.abandoned.remove(lead.lead_id)
-                # In SQL by now: counts from before would forget it.
-                self._ledger = None
 
     async def _finished(self) -> bool:
         if self._attempts or len(self._hopper):
             return False
-        campaign = self._dialing.campaign
-        if not await self._dialing.store.run(
-            finish_if_exhausted, campaign_id=campaign.campaign_id, now=self._dialing.clock.now()
-        ):
+        campaign_id = self._dialing.campaign.campaign_id
+        if not self._dialing.store.up:
+            return False
+        try:
+            finished = await self._dialing.store.run(
+                finish_if_exhausted, campaign_id=campaign_id, now=self._dialing.clock.now()
+            )
+        except StoreUnavailable:
+            return False
+        if not finished:
             return False
         log.info("campaign finished", action=f"campaign.{CampaignState.FINISHED}")
         return True

@@ -8,6 +8,7 @@ from acd.lines.door import Door, DoorRule, Refused
 from acd.lines.events import (
     Alerting,
     Answered,
+    DialogId,
     Ended,
     LineEvent,
     PersonWith,
@@ -40,6 +41,7 @@ __all__ = [
     "CallerId",
     "Destination",
     "DestinationKind",
+    "DialogId",
     "Door",
     "DoorRule",
     "Ended",

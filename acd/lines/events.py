@@ -13,6 +13,24 @@ from acd.calls import DisconnectCause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DialogId:
+    """What it takes to end a SIP dialog from outside the process that began it (RFC 3261 12)."""
+
+    call_id: str
+    """The SIP Call-ID."""
+    local: str
+    """From of our requests, with our tag."""
+    remote: str
+    """To of our requests, with their tag."""
+    target: str
+    """Their Contact: the Request-URI of our requests."""
+    routes: tuple[str, ...]
+    """Route headers of our requests, in their order."""
+    cseq: int
+    """Of the INVITE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proceeding:
     """100, 181, 182 or 183 to our INVITE."""
 
@@ -25,6 +43,8 @@ class Alerting:
     """180: the phone rings."""
 
     at_seconds: float
+    dialog: DialogId | None = None
+    """None where the 180 made no dialog: it had no To tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +52,7 @@ class Answered:
     """A 2xx to our INVITE: a person (or a machine) is on the line from this moment."""
 
     at_seconds: float
+    dialog: DialogId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NewType, Protocol
 
 from acd.calls import CallState
-from acd.lines.events import LineEvent, TransferResult
+from acd.lines.events import DialogId, LineEvent, TransferResult
 
 CallId = NewType("CallId", str)
 """Our name for one leg, in every log line and in SQL; never the SIP Call-ID."""
@@ -209,4 +209,11 @@ class Trunk(Protocol):
 
     async def wait_health_change(self, seen: TrunkHealth) -> TrunkHealth:
         """Wait until the health is another than `seen`, and return it."""
+        ...
+
+    async def hang_up_leftover(self, dialog: DialogId) -> bool:
+        """Send BYE for a dialog of a process that died; whether the PBX says that it is over.
+
+        Returns within seconds, whatever the PBX does.
+        """
         ...

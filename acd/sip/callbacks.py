@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pjsua2 as pj
 
+_RINGING = 180
 _TEMPORARILY_UNAVAILABLE = 480
 _TSX_OVER = pj.PJSIP_TSX_STATE_COMPLETED
 
@@ -29,6 +30,8 @@ class Progressed(NamedTuple):
     leg: int
     at_seconds: float
     sip_status: int
+    message: str = ""
+    """That message, for a 180."""
 
 
 class Answered(NamedTuple):
@@ -36,6 +39,8 @@ class Answered(NamedTuple):
 
     leg: int
     at_seconds: float
+    message: str
+    """That message."""
 
 
 class Over(NamedTuple):
@@ -140,6 +145,11 @@ def _guarded(callback: _Callback) -> _Callback:
     return guard  # type: ignore[return-value] # same signature as what it guards
 
 
+def _message_of(event: pj.TsxStateEvent) -> str:
+    """The message that made a transaction change; empty where it was none."""
+    return str(event.src.rdata.wholeMsg) if event.type == pj.PJSIP_EVENT_RX_MSG else ""
+
+
 class LegCall(pj.Call):
     """pjsua2's call behind one leg."""
 
@@ -168,7 +178,7 @@ class LegCall(pj.Call):
         # CONNECTING comes with the 2xx, before the ACK: that is the moment of the answer.
         if 200 <= transaction.statusCode < 300 and transaction.method == "INVITE":
             self._answered = True
-            self.inbox.append(Answered(self.leg, at_seconds))
+            self.inbox.append(Answered(self.leg, at_seconds, _message_of(prm.e.body.tsxState)))
 
     @_guarded
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:  # noqa: N802 # pjsua2's name
@@ -183,7 +193,9 @@ class LegCall(pj.Call):
             if self._answered:
                 self._reinvite(at_seconds, event, transaction)
             elif transaction.state == pj.PJSIP_TSX_STATE_PROCEEDING:
-                self.inbox.append(Progressed(self.leg, at_seconds, transaction.statusCode))
+                status = transaction.statusCode
+                message = _message_of(event) if status == _RINGING else ""
+                self.inbox.append(Progressed(self.leg, at_seconds, status, message))
         elif method == "NOTIFY":
             if event.type == pj.PJSIP_EVENT_RX_MSG and transaction.role == pj.PJSIP_ROLE_UAS:
                 self.inbox.append(Notified(self.leg, at_seconds, event.src.rdata.wholeMsg))

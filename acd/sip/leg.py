@@ -40,6 +40,7 @@ from acd.sip.callbacks import (
     ReInviteAnswered,
 )
 from acd.sip.causes import Reason, cause_of, reason_of
+from acd.sip.leftover import dialog_of
 from acd.sip.leg_media import LegMedia
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import (
@@ -264,7 +265,9 @@ class Leg:
         if seen.sip_status > 100:
             self.alerted = True
         if seen.sip_status == _RINGING:
-            self.world.reports.post(CallAlerting(self.number, seen.at_seconds))
+            self.world.reports.post(
+                CallAlerting(self.number, seen.at_seconds, dialog_of(seen.message))
+            )
         else:
             self.world.reports.post(CallProceeding(self.number, seen.at_seconds, seen.sip_status))
 
@@ -277,7 +280,7 @@ class Leg:
             self.trunk.call_responded()
         self.answered_at = seen.at_seconds
         self._cancel_timers()
-        self.world.reports.post(CallAnswered(self.number, seen.at_seconds))
+        self.world.reports.post(CallAnswered(self.number, seen.at_seconds, dialog_of(seen.message)))
 
     def _seen_over(self, seen: Over) -> None:
         """The other side, a timer or a broken transport ended the dialog."""

@@ -330,9 +330,9 @@ def _line_event(report: EventReport, at_seconds: float) -> LineEvent:
         case CallProceeding():
             return Proceeding(at_seconds=at_seconds, sip_status=report.sip_status)
         case CallAlerting():
-            return Alerting(at_seconds=at_seconds)
+            return Alerting(at_seconds=at_seconds, dialog=report.dialog)
         case CallAnswered():
-            return Answered(at_seconds=at_seconds)
+            return Answered(at_seconds=at_seconds, dialog=report.dialog)
         case CallEnded():
             return Ended(
                 at_seconds=at_seconds,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acd.calls import DisconnectCause
-from acd.lines import PersonWith, TrunkStatus
+from acd.lines import DialogId, PersonWith, TrunkStatus
 from acd.sip.transfer import TransferOutcome
 from acd.sip.wav import WavFile
 
@@ -106,6 +106,7 @@ class CallAlerting:
 
     leg: int
     at_seconds: float
+    dialog: DialogId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class CallAnswered:
 
     leg: int
     at_seconds: float
+    dialog: DialogId | None = None
 
 
 @dataclass(frozen=True, slots=True)

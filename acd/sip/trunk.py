@@ -7,7 +7,8 @@ from collections.abc import Callable
 import structlog
 import trio
 
-from acd.lines import TrunkHealth, TrunkStatus
+from acd.lines import DialogId, TrunkHealth, TrunkStatus
+from acd.sip.leftover import hang_up_leftover
 from acd.sip.messages import Command, LegReport, TrunkReport
 from acd.sip.plan import TrunkPlan
 from acd.sip.pool import SipLinePool
@@ -58,6 +59,10 @@ class SipTrunk:
         while self._health == seen:
             await self._changed.wait()
         return self._health
+
+    async def hang_up_leftover(self, dialog: DialogId) -> bool:
+        """Send BYE for a dialog of a process that died; whether the PBX says that it is over."""
+        return await hang_up_leftover(dialog, self.plan)
 
     def take(self, report: TrunkReport) -> None:
         """What the SIP thread says of the trunk."""

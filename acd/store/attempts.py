@@ -7,6 +7,7 @@ for a person: it is never redialed by itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -59,6 +60,16 @@ class AttemptClosed:
     transferred_at: datetime | None
     ended_at: datetime
     abandoned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A dialog that nobody ended, because the engine that held it died."""
+
+    attempt_id: int
+    trunk: str
+    dialog: Mapping[str, Any]
+    """As `note_dialog` was given it."""
 
 
 def begin_attempt(
@@ -137,6 +148,45 @@ def _as_waiting(snapshot: LeadSnapshot) -> LeadSnapshot:
     return replace(snapshot, state=LeadState.WAITING)
 
 
+def withdraw_attempt(conn: sa.Connection, *, lead: ClaimedLead, node: str, now: datetime) -> None:
+    """Free a lead whose `begin_attempt` failed, so that nothing was sent.
+
+    The row may be there all the same: an answer to its COMMIT that got lost looks like failure.
+    """
+    begun = conn.scalar(
+        sa.select(t.attempts.c.attempt_id).where(
+            t.attempts.c.lead_id == lead.lead_id,
+            t.attempts.c.attempt_no == lead.attempt_no,
+            t.attempts.c.node == node,
+            t.attempts.c.state != "closed",
+        )
+    )
+    if begun is not None:
+        close_attempt(conn, _ended(begun, now, cause=DisconnectCause.HUNG_UP), now=now)
+    unclaim_leads(conn, node=node, lead_ids=[lead.lead_id], now=now)
+
+
+def note_dialog(
+    conn: sa.Connection, *, attempt_id: int, sip_call_id: str, dialog: Mapping[str, Any]
+) -> None:
+    """Keep what a BYE would need, as long as the attempt is open."""
+    conn.execute(
+        sa.update(t.attempts)
+        .where(t.attempts.c.attempt_id == attempt_id, t.attempts.c.state != "closed")
+        .values(sip_call_id=sip_call_id, dialog=dict(dialog))
+    )
+
+
+def leftover_dialogs(conn: sa.Connection, *, node: str) -> list[Leftover]:
+    """The dialogs of this node's open attempts; right only before it dials anybody."""
+    rows = conn.execute(
+        sa.select(t.attempts.c.attempt_id, t.attempts.c.trunk, t.attempts.c.dialog)
+        .where(t.attempts.c.node == node, t.attempts.c.state != "closed")
+        .order_by(t.attempts.c.attempt_id)
+    )
+    return [Leftover(**row._asdict()) for row in rows if row.dialog]
+
+
 def mark_answered(conn: sa.Connection, *, attempt_id: int, at: datetime) -> None:
     """Note the 2xx; an attempt that is answered or closed already stays as it is."""
     marked = conn.execute(
@@ -184,6 +234,7 @@ def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) 
             transferred_at=closed.transferred_at,
             ended_at=closed.ended_at,
             abandoned=closed.abandoned,
+            dialog=None,
         )
     )
     record(
@@ -297,15 +348,16 @@ def close_orphans(conn: sa.Connection, *, node: str, now: datetime) -> list[int]
         )
     )
     for attempt_id in orphans:
-        close_attempt(conn, _never_seen_to_end(attempt_id, now), now=now)
+        close_attempt(conn, _ended(attempt_id, now, cause=None), now=now)
     release_claims_of(conn, node=node, now=now)
     return orphans
 
 
-def _never_seen_to_end(attempt_id: int, now: datetime) -> AttemptClosed:
+def _ended(attempt_id: int, now: datetime, *, cause: DisconnectCause | None) -> AttemptClosed:
+    """The end of an attempt of which nothing else is known."""
     return AttemptClosed(
         attempt_id=attempt_id,
-        cause=None,
+        cause=cause,
         sip_status=None,
         q850_cause=None,
         ring_seconds=None,

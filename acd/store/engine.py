@@ -28,6 +28,15 @@ T = TypeVar("T")
 BUSY_SECONDS = 30.0
 """How long a statement waits for SQLite's one writer."""
 _POSTGRES_THREADS = 8
+_POSTGRES_CONNECTION = {
+    "application_name": "acd",
+    "connect_timeout": 10,
+    # A server that is cut off is noticed after this, not after the kernel's quarter of an hour.
+    "tcp_user_timeout": 15_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
 _SQLITE_READERS = 4
 
 
@@ -40,6 +49,11 @@ class Store:
         # More writing threads would only queue up on SQLite's write lock.
         self._writers = trio.CapacityLimiter(1 if self._is_sqlite else _POSTGRES_THREADS)
         self._readers = trio.CapacityLimiter(_SQLITE_READERS)
+
+    @property
+    def most_writers(self) -> int:
+        """How many transactions that write can be under way at once."""
+        return int(self._writers.total_tokens)
 
     async def run(
         self,
@@ -58,15 +72,33 @@ class Store:
             lambda: self.run_sync(statement, *args, **kwargs), limiter=self._writers
         )
 
+    async def run_or_leave(
+        self,
+        statement: Callable[Concatenate[sa.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `run`, but a cancelled task goes at once: the transaction may yet be committed."""
+        return await trio.to_thread.run_sync(
+            lambda: self.run_sync(statement, *args, **kwargs),
+            limiter=self._writers,
+            abandon_on_cancel=True,
+        )
+
     async def read(
         self,
         statement: Callable[Concatenate[sa.Connection, P], T],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Like `run` for statements that only read: they never wait for a writer."""
+        """Like `run` for statements that only read: they never wait for a writer.
+
+        A cancelled task goes at once: nothing can be half-done.
+        """
         return await trio.to_thread.run_sync(
-            lambda: self.read_sync(statement, *args, **kwargs), limiter=self._readers
+            lambda: self.read_sync(statement, *args, **kwargs),
+            limiter=self._readers,
+            abandon_on_cancel=True,
         )
 
     def run_sync(
@@ -156,7 +188,7 @@ def _make_engine(text: str, *, create: bool) -> sa.Engine:
             url.set(drivername="postgresql+psycopg"),
             pool_size=_POSTGRES_THREADS,
             pool_pre_ping=True,
-            connect_args={"connect_timeout": 10, "application_name": "acd"},
+            connect_args=_POSTGRES_CONNECTION,
         )
     raise _bad_url(f"{backend!r} is not supported")
 
@@ -210,7 +242,8 @@ def _translated(engine: sa.Engine) -> Iterator[None]:
     """A database that does not answer as `StoreUnavailable`, without password or SQL."""
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.TimeoutError) as exc:
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as exc:
+        # Locked, full, stopped or cut off: SQLite and PostgreSQL say all of it in these words.
         where = engine.url.render_as_string(hide_password=True)
         cause: Any = getattr(exc, "orig", None) or exc
         detail = str(cause).strip().splitlines()

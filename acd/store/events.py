@@ -23,6 +23,7 @@ class Subject(StrEnum):
     ATTEMPT = "attempt"
     AGENT = "agent"
     DNC_LIST = "dnc_list"
+    NODE = "node"
 
 
 def record(

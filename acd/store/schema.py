@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration that this program's statements are written for."""
 
 
@@ -174,6 +174,9 @@ attempts = sa.Table(
     sa.Column("transfer_sip_status", sa.Integer),
     sa.Column("abandoned", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("disposition", sa.String(32)),
+    sa.Column("sip_call_id", sa.Text),
+    # What a BYE needs; it names both parties, so it goes when the attempt is closed.
+    sa.Column("dialog", sa.JSON(none_as_null=True)),
     # The same attempt can't be begun twice, whatever happens to the two that try.
     sa.UniqueConstraint("lead_id", "attempt_no"),
     sa.Index(

@@ -20,6 +20,7 @@ from acd.lines import (
     Alerting,
     Answered,
     Destination,
+    DialogId,
     Ended,
     LineEvent,
     OriginateRequest,
@@ -288,6 +289,7 @@ class FakeTrunk:
         self.asked = 0
         """How often somebody asked for the health."""
         self._health = TrunkHealth(status=TrunkStatus.UP)
+        self.hung_up: list[DialogId] = []
         self._changed = trio.Event()
 
     @property
@@ -304,3 +306,8 @@ class FakeTrunk:
         self._health = TrunkHealth(status=status)
         self._changed.set()
         self._changed = trio.Event()
+
+    async def hang_up_leftover(self, dialog: DialogId) -> bool:
+        await trio.lowlevel.checkpoint()
+        self.hung_up.append(dialog)
+        return True

@@ -29,6 +29,7 @@ class PostgresServer:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    command: list[str]
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def new_database(self) -> str:
@@ -36,6 +37,19 @@ class PostgresServer:
         name = f"acd_{next(self._numbers)}"
         self.sql("postgres", f"CREATE DATABASE {name}")
         return f"postgresql://acd@127.0.0.1:{self.port}/{name}"
+
+    def stop(self) -> None:
+        """A fast shutdown (SIGINT): open connections are closed."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(timeout=30)
+
+    def start_again(self) -> None:
+        """The same data on the same port."""
+        self.process = _process(self.command, self.port, self.log)
 
     def sql(self, database: str, statement: str) -> str:
         """Run one statement with psql."""
@@ -62,13 +76,8 @@ def running_postgres() -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            # SIGINT is a fast shutdown: open connections are closed.
-            server.process.send_signal(signal.SIGINT)
-            try:
-                server.process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                server.process.kill()
-                server.process.wait(timeout=30)
+            if server.process.poll() is None:
+                server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -76,16 +85,18 @@ def running_postgres() -> Iterator[PostgresServer]:
 def _start(as_user: list[str], data: Path, folder: Path) -> PostgresServer:
     port = _free_port()
     log = folder / "server.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*as_user, _program("postgres"), "-D", str(data), "-p", str(port),
-             "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
-             # Nothing here has to survive a power cut.
-             "-c", "fsync=off", "-c", "max_connections=50"],
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    server = PostgresServer(port=port, process=process, log=log)
+    command = [
+        *as_user, _program("postgres"), "-D", str(data), "-p", str(port),
+        "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
+        # Nothing here has to survive a power cut.
+        "-c", "fsync=off", "-c", "max_connections=50",
+    ]  # fmt: skip
+    return PostgresServer(port=port, process=_process(command, port, log), log=log, command=command)
+
+
+def _process(command: list[str], port: int, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     deadline = time.monotonic() + START_SECONDS
     ready = [_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     while subprocess.run(ready, check=False).returncode != 0:
@@ -93,7 +104,7 @@ def _start(as_user: list[str], data: Path, folder: Path) -> PostgresServer:
             process.kill()
             raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}")
         time.sleep(0.05)
-    return server
+    return process
 
 
 def _unprivileged(folder: Path) -> list[str]:

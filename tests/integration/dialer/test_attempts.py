@@ -18,8 +18,10 @@ from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import agent_places
 from acd.dialer.routing import Roster
+from acd.dialer.store_watch import StoreWatch
 from acd.lines import (
     Door,
     PersonWith,
@@ -63,6 +65,8 @@ class Stage:
         return await self.row()
 
     async def row(self) -> dict[str, Any]:
+        await self.dialing.outcomes.wait_written()
+
         def first(conn: sa.Connection) -> dict[str, Any]:
             row = conn.execute(sa.select(t.attempts)).mappings().first()
             return dict(row) if row else {}
@@ -70,6 +74,8 @@ class Stage:
         return await self.dialing.store.run(first)
 
     async def lead_state(self) -> str:
+        await self.dialing.outcomes.wait_written()
+
         def state(conn: sa.Connection) -> str:
             return str(conn.execute(sa.select(t.leads.c.state)).scalar_one())
 
@@ -104,6 +110,9 @@ class StageMaker:
         trunk = FakeTrunk(FakePool(self._nursery, 5, [script]))
         metrics = Metrics()
         metrics.know_campaign(campaign.name)
+        watch, clock = StoreWatch(store, metrics), SystemClock()
+        outcomes = Outcomes(store=watch, metrics=metrics, clock=clock, node="node")
+        self._nursery.start_soon(outcomes.write)
         dialing = Dialing(
             campaign=campaign,
             trunk=trunk,
@@ -111,9 +120,10 @@ class StageMaker:
             door=Door(DestinationSettings(), TRUNK),
             roster=roster,
             feed=FixedFeed(self._nursery),
-            store=store,
+            store=watch,
+            outcomes=outcomes,
             metrics=metrics,
-            clock=SystemClock(),
+            clock=clock,
             node="node",
         )
         return Stage(dialing, trunk, trio.Event())

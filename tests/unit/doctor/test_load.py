@@ -22,6 +22,7 @@ from acd.lines import (
     Answered,
     Destination,
     DestinationKind,
+    DialogId,
     Ended,
     Line,
     LineEvent,
@@ -153,6 +154,9 @@ class FakeTrunk:
             await trio.sleep_forever()
         self._health.pop(0)
         return self.health
+
+    async def hang_up_leftover(self, dialog: DialogId) -> bool:
+        raise AssertionError
 
 
 async def _climb(pbx: Pbx, calls: int, **more: Any) -> LoadResult:

@@ -1,0 +1,56 @@
+"""Dialogs that a dead engine left behind: kept with the attempt, ended at the next start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+import trio
+
+from acd.dialer.store_watch import StoreWatch
+from acd.lines import DialogId, Trunk
+from acd.store.attempts import Leftover, leftover_dialogs
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+BETWEEN_SECONDS = 0.005
+"""999 BYEs in one breath would be lost in a PBX's receive buffer."""
+
+
+def dialog_as_json(dialog: DialogId) -> Mapping[str, Any]:
+    """As the database keeps it."""
+    return asdict(dialog)
+
+
+def dialog_of_json(kept: Mapping[str, Any]) -> DialogId:
+    """`dialog_as_json` read back."""
+    return DialogId(**{**kept, "routes": tuple(kept["routes"])})
+
+
+async def hang_up_leftovers(store: StoreWatch, trunks: Mapping[str, Trunk], *, node: str) -> None:
+    """Send each dialog of this node's open attempts its BYE; call it before anybody is dialed.
+
+    The rows stay open until every BYE is answered or given up: a second crash meanwhile means
+    that some are sent again, which does no harm.
+    """
+    async with trio.open_nursery() as nursery:
+        for leftover in await store.read(leftover_dialogs, node=node):
+            nursery.start_soon(_hang_up, leftover, trunks)
+            await trio.sleep(BETWEEN_SECONDS)
+
+
+async def _hang_up(leftover: Leftover, trunks: Mapping[str, Trunk]) -> None:
+    trunk = trunks.get(leftover.trunk)
+    if trunk is None:
+        log.warning("a leftover call's trunk is gone", action="leftover.kept", **_named(leftover))
+        return
+    if await trunk.hang_up_leftover(dialog_of_json(leftover.dialog)):
+        log.info("a leftover call was hung up", action="leftover.ended", **_named(leftover))
+    else:
+        log.warning("a leftover call may still be up", action="leftover.kept", **_named(leftover))
+
+
+def _named(leftover: Leftover) -> dict[str, object]:
+    return {"attempt": leftover.attempt_id, "trunk": leftover.trunk}

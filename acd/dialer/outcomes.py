@@ -1,0 +1,158 @@
+"""Outcomes on their way to SQL, off the SIP path: `Outcomes`, `open_outcomes`.
+
+Attempts put what became of them here and go on at once. One task writes what has gathered, in
+its order and in one transaction: a batch is whatever came while the last one was written. While
+the database is away the queue grows, and the same task tries again, more and more slowly.
+Nothing leaves the queue before it is committed; an engine that dies with a queue leaves open
+attempts, which the next start marks unknown.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+import structlog
+import trio
+
+from acd.clock import WallClock
+from acd.dialer.store_watch import StoreWatch
+from acd.errors import StoreUnavailable
+from acd.metrics import Metrics
+from acd.rules.dispositions import Disposition
+from acd.store.attempts import AttemptClosed
+from acd.store.outcomes import Outcome, write_outcomes
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+MOST_AT_ONCE = 500
+FIRST_RETRY_SECONDS = 0.2
+LAST_RETRY_SECONDS = 3.0
+DRAIN_SECONDS = 30.0
+"""How long a stopping engine tries to write what it has; systemd's patience is 90 s."""
+
+Settled = Callable[[Disposition], None]
+"""Told the disposition once an attempt's end is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    outcome: Outcome
+    settled: Settled | None
+
+
+class Outcomes:
+    """What is to be written, oldest first."""
+
+    def __init__(self, *, store: StoreWatch, metrics: Metrics, clock: WallClock, node: str) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._node = node
+        self._queue: deque[_Queued] = deque()
+        self._news = trio.Event()
+        self._empty = trio.Event()
+        self._empty.set()
+
+    def put(self, outcome: Outcome, *, settled: Settled | None = None) -> None:
+        """Write this soon.
+
+        Args:
+            outcome: what happened.
+            settled: for the end of an attempt: told its disposition.
+        """
+        self._queue.append(_Queued(outcome, settled))
+        self._metrics.store_queue.set(len(self._queue))
+        self._empty = trio.Event()
+        self._news.set()
+
+    async def wait_written(self) -> None:
+        """Wait until nothing is left to write."""
+        while self._queue:
+            await self._empty.wait()
+
+    async def write(self) -> None:
+        """Write for ever."""
+        retry_seconds = FIRST_RETRY_SECONDS
+        while True:
+            await self._wait_work()
+            if await self._write_batch():
+                retry_seconds = FIRST_RETRY_SECONDS
+            else:
+                await trio.sleep(retry_seconds)
+                retry_seconds = min(2 * retry_seconds, LAST_RETRY_SECONDS)
+
+    async def _wait_work(self) -> None:
+        """Until there is something to write, or to find out whether the database is back."""
+        while not self._queue and self._store.up:
+            self._news = trio.Event()
+            async with trio.open_nursery() as nursery:
+                for wait in (self._news.wait, self._store.wait_change):
+                    nursery.start_soon(_end_with, wait, nursery.cancel_scope)
+
+    async def _write_batch(self) -> bool:
+        batch = list(islice(self._queue, MOST_AT_ONCE))
+        try:
+            dispositions = await self._store.run_first(
+                write_outcomes,
+                [queued.outcome for queued in batch],
+                node=self._node,
+                now=self._clock.now(),
+                down_seconds=self._store.down_seconds,
+            )
+        except StoreUnavailable:
+            return False
+        for queued, disposition in zip(batch, dispositions, strict=True):
+            self._queue.popleft()
+            if queued.settled is not None and disposition is not None:
+                queued.settled(disposition)
+        self._metrics.store_queue.set(len(self._queue))
+        if not self._queue:
+            self._empty.set()
+        return True
+
+    def tell_unwritten(self) -> None:
+        """Leave in the log what could not be written: SQL will call these attempts unknown."""
+        for queued in self._queue:
+            if isinstance(queued.outcome, AttemptClosed):
+                log.error(
+                    "an attempt's end was not written",
+                    action="outcome.unwritten",
+                    attempt=queued.outcome.attempt_id,
+                    cause=queued.outcome.cause,
+                    transfer_result=queued.outcome.transfer_result,
+                    abandoned=queued.outcome.abandoned,
+                )
+
+
+async def _end_with(wait: Callable[[], object], scope: trio.CancelScope) -> None:
+    await wait()  # type: ignore[misc] # an async function
+    scope.cancel()
+
+
+@asynccontextmanager
+async def open_outcomes(
+    *, store: StoreWatch, metrics: Metrics, clock: WallClock, node: str
+) -> AsyncIterator[Outcomes]:
+    """Write outcomes while the block lasts, and what is left after it for `DRAIN_SECONDS`."""
+    outcomes = Outcomes(store=store, metrics=metrics, clock=clock, node=node)
+    # Shielded: an engine that is ended at once still writes.
+    writing = trio.CancelScope(shield=True)
+
+    async def write() -> None:
+        with writing:
+            await outcomes.write()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        try:
+            yield outcomes
+        finally:
+            with trio.move_on_after(DRAIN_SECONDS, shield=True):
+                store.give_up_at(trio.current_time() + DRAIN_SECONDS)
+                await outcomes.wait_written()
+            outcomes.tell_unwritten()
+            writing.cancel()
