@@ -17,6 +17,7 @@ from acd.rules.dispositions import Disposition
 
 
 class Lines:
+    expired_leases = 0
     size = free = 5
 
     def states(self) -> Mapping[CallState, int]:
