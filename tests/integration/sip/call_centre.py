@@ -58,9 +58,12 @@ class Addresses:
     def engine(self) -> str:
         return f"{self.network}.4"
 
-    def asterisk(self) -> AbstractAsyncContextManager[Asterisk]:
+    def asterisk(self, *, packet_ms: int = 20) -> AbstractAsyncContextManager[Asterisk]:
         return run_asterisk(
-            address=self.pbx, carrier=f"{self.carrier}:5060", agents={AGENT: f"{self.agent}:5060"}
+            address=self.pbx,
+            carrier=f"{self.carrier}:5060",
+            agents={AGENT: f"{self.agent}:5060"},
+            packet_ms=packet_ms,
         )
 
     def trunk(self, **settings: object) -> TrunkSettings:
