@@ -126,9 +126,11 @@ class SipThread:
         _quieten()
         endpoint.libCreate()
         endpoint.libInit(endpoint_config(self._plans, most_calls=self._limits.calls))
+        transports = {plan.name: _create_transport(endpoint, plan) for plan in self._plans}
+        # Last: a response outside any transaction, to a Via without rport, leaves through the
+        # first UDP transport there is, and from this one it would reach nobody but ourselves.
         wake_id = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, wake_transport_config())
         self._commands.wake_at(_address(endpoint, wake_id))
-        transports = {plan.name: _create_transport(endpoint, plan) for plan in self._plans}
         endpoint.libStart()
         endpoint.audDevManager().setNullDev()
         _set_codecs(endpoint, [codec for plan in self._plans for codec in plan.codecs])

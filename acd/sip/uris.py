@@ -13,6 +13,7 @@ from acd.settings import Transport
 _USER_UNRESERVED = "-_.!~*'()&=+$,;?/"
 _DEFAULT_PORTS = {Transport.UDP: 5060, Transport.TCP: 5060, Transport.TLS: 5061}
 _TOKEN = re.compile(r"^[A-Za-z0-9\-.!%*_+`'~]+$")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST_PORT = re.compile(r"^(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:@;<>]+)(?::(?P<port>\d{1,5}))?$")
 
 
@@ -95,6 +96,6 @@ def local_address_towards(host: str, port: int) -> str:
 
 
 def _checked(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if _CONTROL.search(text):
         raise BadInput(f"{text!r} has a control character, which no SIP header may carry")
     return text

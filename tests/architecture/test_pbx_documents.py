@@ -12,6 +12,7 @@ QUOTE = re.compile(r"<!-- (?P<path>tests/peers/\S+) -->\n```\w+\n(?P<text>.*?)``
 
 GUIDES = {
     "docs/pbx-asterisk.md": "tests/peers/asterisk/documented",
+    "docs/pbx-kamailio.md": "tests/peers/kamailio/documented",
 }
 
 

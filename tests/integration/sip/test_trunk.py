@@ -150,3 +150,28 @@ def _trunk(**settings: object) -> TrunkSettings:
         "bind_address": ENGINE_HOST,
     }
     return TrunkSettings.model_validate(values | settings)
+
+
+async def test_a_probe_without_rport_is_answered_from_the_trunks_own_socket(bench: Bench) -> None:
+    # pjsip answers it outside any transaction; no rport, so it looks for a socket itself.
+    pbx = bench.pbx(invite(), pause(1))
+    trunk = await bench.trunk(str(pbx.bind))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.bind((PBX_HOST, 0))
+        stranger.settimeout(5)
+        own = "{}:{}".format(*stranger.getsockname())
+        lines = (
+            f"OPTIONS sip:acd@{trunk.sip_address} SIP/2.0",
+            f"Via: SIP/2.0/UDP {own};branch=z9hG4bK1",
+            f"From: <sip:pbx@{own}>;tag=1",
+            f"To: <sip:acd@{trunk.sip_address}>",
+            "Call-ID: 1",
+            "CSeq: 1 OPTIONS",
+            "Max-Forwards: 70",
+            "Content-Length: 0",
+        )
+        host, _, port = trunk.sip_address.partition(":")
+        stranger.sendto("\r\n".join((*lines, "", "")).encode(), (host, int(port)))
+        answer_text, source = await trio.to_thread.run_sync(stranger.recvfrom, 65535)
+    assert answer_text.startswith(b"SIP/2.0 200")
+    assert source == (host, int(port))

@@ -26,6 +26,8 @@ class Layout:
     """host:port of what plays the telephone network."""
     agents: Mapping[str, str]
     """Extension → host:port of the agent's phone."""
+    packet_ms: int = 20
+    """How much sound one RTP packet carries."""
 
 
 def write_configuration(
@@ -51,6 +53,7 @@ def write_configuration(
         "port": str(layout.port),
         "manager_port": str(layout.manager_port),
         "carrier": layout.carrier,
+        "packet_ms": str(layout.packet_ms),
     }
     for name in sorted(path.name for path in PEER.iterdir()):
         if name != "agent.conf":

@@ -13,7 +13,6 @@ database, logs), so several run at once; nothing is mounted, and the folder goes
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -21,12 +20,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from uuid import uuid4
 
 import trio
 
 from tests.peers.addresses import taken
 from tests.peers.asterisk.configuration import Layout, write_configuration
+from tests.peers.options import wait_options_answered
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -89,6 +88,7 @@ async def run_asterisk(
     agents: Mapping[str, str] = MappingProxyType({}),
     port: int = 5060,
     manager_port: int = 5038,
+    packet_ms: int = 20,
 ) -> AsyncIterator[Asterisk]:
     """A real Asterisk with the documented account, dialplan and queue, on a loopback address.
 
@@ -98,6 +98,7 @@ async def run_asterisk(
         agents: extension → host:port of a phone that needs no REGISTER.
         port: SIP, over UDP and TCP.
         manager_port: AMI.
+        packet_ms: how much sound one RTP packet carries, both ways.
 
     Raises:
         AsteriskError: the address is taken, there is no Asterisk folder, no root, or it did not
@@ -109,7 +110,12 @@ async def run_asterisk(
     root = asterisk_folder()
     modules = _modules_in(root)
     layout = Layout(
-        address=address, port=port, manager_port=manager_port, carrier=carrier, agents=agents
+        address=address,
+        port=port,
+        manager_port=manager_port,
+        carrier=carrier,
+        agents=agents,
+        packet_ms=packet_ms,
     )
     with tempfile.TemporaryDirectory(prefix="acd-asterisk-", dir=root / "tmp") as folder:
         inside = Path("/") / Path(folder).relative_to(root)
@@ -179,41 +185,11 @@ async def _wait_ready(pbx: Asterisk, process: trio.Process) -> None:
             await trio.sleep(0.01)
         if process.poll() is None:
             await pbx.cli("core waitfullybooted")
-            await _wait_options_answered(pbx.address, pbx.port)
+            await wait_options_answered(pbx.address, pbx.port)
             return
     screen = (folder / "screen.log").read_text(errors="replace")
     end = screen[-2000:] + pbx.log()[-2000:]
     raise AsteriskError(f"Asterisk at {pbx.address} did not start; it ends with:\n{end}")
-
-
-async def _wait_options_answered(address: str, port: int) -> None:
-    """Any answer will do: it shows that the SIP side reads its socket."""
-    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        await probe.bind((address, 0))
-        own_host, own_port = probe.getsockname()
-        while True:
-            await probe.sendto(_options(address, port, f"{own_host}:{own_port}"), (address, port))
-            with trio.move_on_after(0.2):
-                await probe.recvfrom(4096)
-                return
-
-
-def _options(address: str, port: int, own: str) -> bytes:
-    identifier = uuid4().hex
-    lines = (
-        f"OPTIONS sip:{address}:{port} SIP/2.0",
-        f"Via: SIP/2.0/UDP {own};branch=z9hG4bK{identifier};rport",
-        "Max-Forwards: 70",
-        f"From: <sip:probe@{own}>;tag={identifier[:8]}",
-        f"To: <sip:{address}:{port}>",
-        f"Call-ID: {identifier}",
-        "CSeq: 1 OPTIONS",
-        f"Contact: <sip:probe@{own}>",
-        "Content-Length: 0",
-        "",
-        "",
-    )
-    return "\r\n".join(lines).encode()
 
 
 async def _stop(process: trio.Process) -> None:

@@ -20,9 +20,17 @@ UNKNOWN = "+493023125004"
 """Numbers, and what the carrier does with them."""
 
 
-def carrier(address: str, *, answer_ms: int = 300) -> Sipp:
-    """The telephone network behind the PBX's trunk, at port 5060 of `address`."""
-    return Sipp.uas(HERE / "carrier.xml", Bind(address, 5060), keys={"answer_ms": str(answer_ms)})
+def carrier(address: str, *, answer_ms: int = 300, echoes: bool = False) -> Sipp:
+    """The telephone network behind the PBX's trunk, at port 5060 of `address`.
+
+    Where it `echoes`, every person says what they hear: each RTP packet goes back at once.
+    """
+    return Sipp.uas(
+        HERE / "carrier.xml",
+        Bind(address, 5060),
+        keys={"answer_ms": str(answer_ms)},
+        extra=("-rtp_echo",) if echoes else (),
+    )
 
 
 def agent_answers(address: str, *, ring_ms: int = 300, talk_ms: int = 1000) -> Sipp:

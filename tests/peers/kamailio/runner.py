@@ -1,0 +1,148 @@
+"""Start a real Kamailio, know when it answers, end it by pid.
+
+with pbx_behind("127.64.1.2") as pbx:
+    async with run_kamailio(
+        address="127.64.1.1", pbx=str(pbx.bind), certificate=certificate, key=key
+    ) as proxy:
+        ...                               # dial proxy.address by UDP or TCP 5060, TLS 5061
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+import trio
+
+from tests.peers.options import wait_options_answered
+from tests.peers.sipp.runner import Bind, Sipp
+
+HERE = Path(__file__).parent
+
+DIALER = "dialer"
+DIALER_PASSWORD = "change-me"
+"""As in `peer/kamailio.cfg`; any user has it."""
+PORT = 5060
+TLS_PORT = 5061
+
+_START_SECONDS = 20
+_STOP_SECONDS = 5
+
+
+class KamailioError(Exception):
+    """Kamailio is missing or did not start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kamailio:
+    """A running Kamailio."""
+
+    address: str
+    pid: int
+    log_path: Path
+
+    def log(self) -> str:
+        """All that it has written so far."""
+        return self.log_path.read_text(errors="replace")
+
+
+def pbx_behind(address: str) -> Sipp:
+    """The PBX that the proxy sends acd's calls to: it answers and takes a REFER."""
+    return Sipp.uas(HERE / "peer" / "pbx.xml", Bind(address, PORT))
+
+
+@asynccontextmanager
+async def run_kamailio(
+    *, address: str, pbx: str, certificate: Path, key: Path, realm: str = ""
+) -> AsyncIterator[Kamailio]:
+    """A real Kamailio with the documented routing: registrar and proxy over UDP, TCP and TLS.
+
+    Args:
+        address: 127.x.y.z that nobody else uses.
+        pbx: host:port behind it.
+        certificate: for TLS.
+        key: of the certificate.
+        realm: of the digest challenge; the address by default.
+
+    Raises:
+        KamailioError: it is not installed, or did not start; with its last words.
+    """
+    program = shutil.which("kamailio", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    if program is None:
+        raise KamailioError("There is no kamailio: run make test-servers.")
+    with tempfile.TemporaryDirectory(prefix="acd-kamailio-") as name:
+        folder = Path(name)
+        shutil.copy(HERE / "documented" / "acd.cfg", folder)
+        template = Template((HERE / "peer" / "kamailio.cfg").read_text())
+        (folder / "kamailio.cfg").write_text(
+            template.substitute(
+                address=address,
+                pbx=pbx,
+                pbx_host=pbx.partition(":")[0],
+                realm=realm or address,
+                certificate=certificate,
+                key=key,
+                modules=_modules(),
+            )
+        )
+        with (folder / "kamailio.log").open("wb") as log:
+            process = await trio.lowlevel.open_process(
+                [
+                    *(program, "-f", str(folder / "kamailio.cfg"), "-DD", "-E"),
+                    *("-m", "32", "-M", "4", "-Y", str(folder)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+            )
+        kamailio = Kamailio(address=address, pid=process.pid, log_path=folder / "kamailio.log")
+        try:
+            await _wait_ready(kamailio, process)
+            yield kamailio
+        finally:
+            await _stop(process)
+
+
+def _modules() -> str:
+    """Debian keeps the modules in a folder named by the machine's architecture."""
+    found = sorted(Path("/usr/lib").glob("*/kamailio/modules"))
+    if not found:
+        raise KamailioError("Kamailio has no modules in /usr/lib: run make test-servers.")
+    return f"{found[0]}/"
+
+
+async def _wait_ready(kamailio: Kamailio, process: trio.Process) -> None:
+    with trio.move_on_after(_START_SECONDS):
+        async with trio.open_nursery() as nursery:
+
+            async def ended() -> None:
+                await process.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(ended)
+            await wait_options_answered(kamailio.address, PORT)
+            nursery.cancel_scope.cancel()
+        if process.poll() is None:
+            return
+    raise KamailioError(
+        f"Kamailio at {kamailio.address} did not start; it ends with:\n{kamailio.log()[-2000:]}"
+    )
+
+
+async def _stop(process: trio.Process) -> None:
+    """SIGTERM ends it with all its children; one that hangs is killed."""
+    with trio.CancelScope(shield=True):
+        if process.poll() is None:
+            process.terminate()
+        with trio.move_on_after(_STOP_SECONDS):
+            await process.wait()
+            return
+        process.kill()
+        await process.wait()
