@@ -1,20 +1,75 @@
-"""Writing imported leads; one import is one transaction."""
+"""Writing imported leads: staged where nobody sees them, then published in one transaction.
+
+How it works: rows go into temporary tables of one connection, which belong to nobody else and
+vanish with it, so that reading and judging a file of any size holds no lock. What SQL knows
+better (the same number in another row or lead, a do-not-call list) is sifted there too.
+`publish` then copies what is left in one short transaction: all of it or nothing.
+
+A lead's row names its import and its line: that is its first event. One event row of the
+campaign tells of the whole import, instead of a million that would say the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from acd.numbers import PhoneNumber
+from acd.numbers import PhoneNumber, masked
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
-from acd.store.dnc import CHUNK
+from acd.store.engine import Store
 from acd.store.events import Subject, record
 from acd.store.lanes import lane_for, zones_text
+
+staging = sa.MetaData()
+
+_leads = sa.Table(
+    "staged_leads",
+    staging,
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("zones", sa.Text),
+    sa.Column("columns", sa.Text),
+    # As they stood in the file: for the reject file, should the row be refused later.
+    sa.Column("number_cells", sa.Text),
+    prefixes=["TEMPORARY"],
+)
+
+_numbers = sa.Table(
+    "staged_numbers",
+    staging,
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("e164", sa.String(16)),
+    sa.Column("kind", sa.String(16)),
+    sa.Column("region", sa.String(2)),
+    sa.Column("zones", sa.Text),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+_rejects = sa.Table(
+    "staged_rejects",
+    staging,
+    sa.Column("line", sa.Integer),
+    sa.Column("lead", sa.String(8)),
+    sa.Column("rule", sa.String(32)),
+    sa.Column("reason", sa.Text),
+    sa.Column("columns", sa.Text),
+    sa.Column("number_cells", sa.Text),
+    prefixes=["TEMPORARY"],
+)
+
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+"""Made once: `json.dumps` with an argument makes a new encoder for every row."""
+
+DUPLICATE = "duplicate"
+DNC = "dnc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,47 +79,200 @@ class NewLead:
     line: int
     numbers: Sequence[PhoneNumber]
     columns: Mapping[str, str]
+    number_cells: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownNumber:
-    """A number that a lead of the campaign has already."""
+class Reject:
+    """A row, or one number of a row, that is not taken."""
 
-    lead_id: int
-    import_id: int | None
-    line: int | None
+    line: int
+    lead: str
+    """`refused`, or `added` where the lead came in with another number."""
+    rule: str
+    reason: str
+    columns: Mapping[str, str]
+    number_cells: Sequence[str]
 
 
-def begin_import(
-    conn: sa.Connection, *, campaign_id: int, file_name: str, sha256: str, now: datetime
-) -> int:
-    """The id of a new import; a second import into the campaign waits for this one."""
+@dataclass(slots=True)
+class StagedRows:
+    """Rows for the staging tables, as tuples in the tables' order: cheap to send and to insert."""
+
+    leads: list[tuple[int, str, str, str]] = field(default_factory=list)
+    numbers: list[tuple[int, int, str, str, str, str]] = field(default_factory=list)
+    rejects: list[tuple[int, str, str, str, str, str]] = field(default_factory=list)
+
+    def add(self, lead: NewLead) -> None:
+        """Take in a lead."""
+        self.leads.append(
+            (
+                lead.line,
+                zones_text(lead.numbers[0].zones),
+                _as_json(lead.columns),
+                _as_json(lead.number_cells),
+            )
+        )
+        for position, number in enumerate(lead.numbers):
+            zones = zones_text(number.zones)
+            self.numbers.append(
+                (lead.line, position, number.e164, number.kind.value, number.region, zones)
+            )
+
+    def reject(self, reject: Reject) -> None:
+        """Take in a refusal."""
+        self.rejects.append(
+            (
+                reject.line,
+                reject.lead,
+                reject.rule,
+                reject.reason,
+                _as_json(reject.columns),
+                _as_json(reject.number_cells),
+            )
+        )
+
+
+class Staging:
+    """The temporary tables of one import."""
+
+    def __init__(self, conn: sa.Connection) -> None:
+        self._conn = conn
+        conn.execution_options(acd_reads_only=True)
+        with conn.begin():
+            staging.create_all(conn, checkfirst=False)
+        self._seen_import = 0
+
+    def stage(self, rows: StagedRows) -> None:
+        """Put judged rows in; nothing outside of this connection is written or locked."""
+        with self._conn.begin():
+            for table, tuples in (
+                (_leads, rows.leads),
+                (_numbers, rows.numbers),
+                (_rejects, rows.rejects),
+            ):
+                _insert(self._conn, table, tuples)
+
+    def sift(self, campaign_id: int | None) -> dict[str, int]:
+        """Refuse what leads and lists refuse: rule → rows. None: the campaign is still to come."""
+        with self._conn.begin():
+            self._seen_import = self._newest_import(campaign_id)
+            return {
+                DUPLICATE: self._refuse(DUPLICATE, _known(self._conn, campaign_id)),
+                DNC: self._refuse(DNC, _listed(self._conn, campaign_id)),
+            }
+
+    def sift_twins(self) -> int:
+        """Refuse rows that repeat a number of an earlier row that is taken; how many."""
+        with self._conn.begin():
+            return self._refuse(DUPLICATE, _twins(self._conn))
+
+    def count(self) -> int:
+        """Leads that are still to be added."""
+        with self._conn.begin():
+            return int(self._conn.scalar(sa.select(sa.func.count()).select_from(_leads)) or 0)
+
+    def rejects(self) -> Iterator[Reject]:
+        """Everything refused or left out, in the file's order."""
+        with self._conn.begin():
+            query = sa.select(_rejects).order_by(_rejects.c.line)
+            for row in self._conn.execute(query.execution_options(yield_per=1000)):
+                yield Reject(
+                    line=row.line,
+                    lead=row.lead,
+                    rule=row.rule,
+                    reason=row.reason,
+                    columns=json.loads(row.columns),
+                    number_cells=json.loads(row.number_cells),
+                )
+
+    @contextmanager
+    def publishing(self) -> Iterator[sa.Connection]:
+        """The one transaction in which everything is written, at its end or not at all."""
+        self._conn.execution_options(acd_reads_only=False)
+        with self._conn.begin():
+            yield self._conn
+        self._conn.execution_options(acd_reads_only=True)
+
+    def sift_late(self, campaign_id: int) -> int:
+        """Inside `publishing`: refuse what an import beside this one added first; how many."""
+        lock_campaign(self._conn, campaign_id)
+        if self._newest_import(campaign_id) == self._seen_import:
+            return 0
+        return self._refuse(DUPLICATE, _known(self._conn, campaign_id))
+
+    def _newest_import(self, campaign_id: int | None) -> int:
+        newest = sa.select(sa.func.max(t.imports.c.import_id)).where(
+            t.imports.c.campaign_id == campaign_id
+        )
+        return self._conn.scalar(newest) or 0
+
+    def _refuse(self, rule: str, reasons: Mapping[int, str]) -> int:
+        """Move leads to the rejects: line → reason."""
+        lines = [{"b_line": line, "b_reason": reason} for line, reason in reasons.items()]
+        if not lines:
+            return 0
+        line, reason = sa.bindparam("b_line", type_=sa.Integer), sa.bindparam("b_reason", type_=sa.Text)
+        moved = sa.select(
+            _leads.c.line,
+            sa.literal("refused"),
+            sa.literal(rule),
+            reason,
+            _leads.c.columns,
+            _leads.c.number_cells,
+        ).where(_leads.c.line == line)
+        names = [column.name for column in _rejects.c]
+        self._conn.execute(sa.insert(_rejects).from_select(names, moved), lines)
+        self._conn.execute(sa.delete(_leads).where(_leads.c.line == line), lines)
+        self._conn.execute(sa.delete(_numbers).where(_numbers.c.line == line), lines)
+        return len(lines)
+
+
+@contextmanager
+def open_staging(store: Store) -> Iterator[Staging]:
+    """Staging tables for one import; gone at the end of the block, or with the process."""
+    with store.connection() as conn:
+        yield Staging(conn)
+
+
+def lock_campaign(conn: sa.Connection, campaign_id: int) -> None:
+    """Let a second import into the campaign wait; its calls go on (FOR NO KEY UPDATE)."""
     conn.execute(
         sa.select(t.campaigns.c.campaign_id)
         .where(t.campaigns.c.campaign_id == campaign_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
-    return int(
+
+
+def publish(
+    conn: sa.Connection,
+    *,
+    campaign_id: int,
+    file_name: str,
+    sha256: str,
+    summary: Mapping[str, Any],
+    now: datetime,
+) -> int:
+    """Copy what is staged on this connection into the tables; the new import's id."""
+    import_id = int(
         conn.execute(
             sa.insert(t.imports)
-            .values(campaign_id=campaign_id, file_name=file_name, sha256=sha256, summary={}, at=now)
+            .values(
+                campaign_id=campaign_id,
+                file_name=file_name,
+                sha256=sha256,
+                summary=dict(summary),
+                at=now,
+            )
             .returning(t.imports.c.import_id)
         ).scalar_one()
     )
-
-
-def finish_import(
-    conn: sa.Connection,
-    *,
-    import_id: int,
-    campaign_id: int,
-    summary: Mapping[str, Any],
-    now: datetime,
-) -> None:
-    """Keep the summary. The leads' own rows name their import: that is their first event."""
-    conn.execute(
-        sa.update(t.imports).where(t.imports.c.import_id == import_id).values(summary=dict(summary))
-    )
+    for zones in conn.scalars(sa.select(_leads.c.zones).distinct()).all():
+        lane_for(conn, campaign_id, zones)
+    if conn.dialect.name == "postgresql":
+        _publish_on_postgres(conn, campaign_id, import_id, now)
+    else:
+        _publish_on_sqlite(conn, campaign_id, import_id, now)
     record(
         conn,
         at=now,
@@ -73,75 +281,167 @@ def finish_import(
         what="leads_imported",
         detail={"import": import_id, **summary},
     )
+    return import_id
 
 
-def known_numbers(
-    conn: sa.Connection, campaign_id: int, numbers: Sequence[str]
-) -> dict[str, KnownNumber]:
-    """Which of the E.164 numbers leads of the campaign have."""
-    known: dict[str, KnownNumber] = {}
-    for start in range(0, len(numbers), CHUNK):
-        rows = conn.execute(
-            sa.select(
-                t.lead_numbers.c.e164, t.leads.c.lead_id, t.leads.c.import_id, t.leads.c.source_line
-            )
-            .join(t.leads, t.leads.c.lead_id == t.lead_numbers.c.lead_id)
-            .where(
-                t.lead_numbers.c.campaign_id == campaign_id,
-                t.lead_numbers.c.e164.in_(numbers[start : start + CHUNK]),
-            )
-        )
-        for row in rows:
-            known[row.e164] = KnownNumber(
-                lead_id=row.lead_id, import_id=row.import_id, line=row.source_line
-            )
-    return known
+_LEAD_COLUMNS = (
+    "campaign_id", "lane_id", "state", "next_attempt_at", "columns", "import_id", "source_line",
+    "changed_at",
+)  # fmt: skip
+_NUMBER_COLUMNS = ("lead_id", "campaign_id", "position", "e164", "kind", "region", "zones")
 
 
-def insert_leads(
-    conn: sa.Connection,
-    leads: Sequence[NewLead],
-    *,
-    campaign_id: int,
-    import_id: int,
-    now: datetime,
-) -> None:
-    """Insert leads whose numbers are new to the campaign."""
-    if not leads:
-        return
-    lanes = {
-        zones: lane_for(conn, campaign_id, zones)
-        for zones in {zones_text(lead.numbers[0].zones) for lead in leads}
-    }
-    rows = [
-        {
-            "campaign_id": campaign_id,
-            "lane_id": lanes[zones_text(lead.numbers[0].zones)],
-            "state": LeadState.WAITING.value,
-            "next_attempt_at": now,
-            "columns": dict(lead.columns),
-            "import_id": import_id,
-            "source_line": lead.line,
-            "changed_at": now,
-        }
-        for lead in leads
+def _lead_values(
+    campaign_id: int, import_id: int, now: datetime, columns: sa.ColumnElement[Any]
+) -> list[sa.ColumnElement[Any]]:
+    """In the order of `_LEAD_COLUMNS`."""
+    moment = sa.literal(now, t.UtcDateTime)
+    return [
+        sa.literal(campaign_id),
+        t.lanes.c.lane_id,
+        sa.literal(LeadState.WAITING.value),
+        moment,
+        columns,
+        sa.literal(import_id),
+        _leads.c.line,
+        moment,
     ]
-    lead_ids = conn.scalars(
-        sa.insert(t.leads).returning(t.leads.c.lead_id, sort_by_parameter_order=True), rows
-    ).all()
-    conn.execute(
-        sa.insert(t.lead_numbers),
-        [
-            {
-                "lead_id": lead_id,
-                "campaign_id": campaign_id,
-                "position": position,
-                "e164": number.e164,
-                "kind": number.kind.value,
-                "region": number.region,
-                "zones": zones_text(number.zones),
-            }
-            for lead_id, lead in zip(lead_ids, leads, strict=True)
-            for position, number in enumerate(lead.numbers)
-        ],
+
+
+def _in_its_lane(campaign_id: int) -> sa.FromClause:
+    return _leads.join(
+        t.lanes,
+        sa.and_(t.lanes.c.campaign_id == campaign_id, t.lanes.c.zones == _leads.c.zones),
     )
+
+
+def _number_values(lead_id: sa.ColumnElement[int], campaign_id: int) -> list[Any]:
+    """In the order of `_NUMBER_COLUMNS`."""
+    kept = (_numbers.c.position, _numbers.c.e164, _numbers.c.kind, _numbers.c.region)
+    return [lead_id, sa.literal(campaign_id), *kept, _numbers.c.zones]
+
+
+def _publish_on_sqlite(
+    conn: sa.Connection, campaign_id: int, import_id: int, now: datetime
+) -> None:
+    """The one writer may choose the ids: the largest so far plus the row's line."""
+    largest = sa.select(sa.func.coalesce(sa.func.max(t.leads.c.lead_id), 0))
+    base = int(conn.scalar(largest) or 0)
+    values = _lead_values(campaign_id, import_id, now, _leads.c.columns)
+    conn.execute(
+        sa.insert(t.leads).from_select(
+            ("lead_id", *_LEAD_COLUMNS),
+            sa.select(base + _leads.c.line, *values)
+            .select_from(_in_its_lane(campaign_id))
+            .order_by(_leads.c.line),
+        )
+    )
+    conn.execute(
+        sa.insert(t.lead_numbers).from_select(
+            _NUMBER_COLUMNS, sa.select(*_number_values(base + _numbers.c.line, campaign_id))
+        )
+    )
+
+
+def _publish_on_postgres(
+    conn: sa.Connection, campaign_id: int, import_id: int, now: datetime
+) -> None:
+    """The sequence gives the ids, since other campaigns import at the same time."""
+    values = _lead_values(campaign_id, import_id, now, sa.cast(_leads.c.columns, sa.JSON))
+    added = (
+        sa.insert(t.leads)
+        .from_select(
+            _LEAD_COLUMNS,
+            sa.select(*values).select_from(_in_its_lane(campaign_id)).order_by(_leads.c.line),
+        )
+        .returning(t.leads.c.lead_id, t.leads.c.source_line)
+        .cte("added")
+    )
+    numbers = sa.select(*_number_values(added.c.lead_id, campaign_id)).join_from(
+        _numbers, added, added.c.source_line == _numbers.c.line
+    )
+    conn.execute(sa.insert(t.lead_numbers).from_select(_NUMBER_COLUMNS, numbers))
+
+
+def _known(conn: sa.Connection, campaign_id: int | None) -> dict[int, str]:
+    """Line → reason, for rows with a number that a lead of the campaign has."""
+    if campaign_id is None:
+        return {}
+    rows = conn.execute(
+        sa.select(_numbers.c.line, _numbers.c.e164, t.lead_numbers.c.lead_id)
+        .join_from(_numbers, t.lead_numbers, t.lead_numbers.c.e164 == _numbers.c.e164)
+        .where(t.lead_numbers.c.campaign_id == campaign_id)
+        .order_by(_numbers.c.line, _numbers.c.position)
+    )
+    return _first_reasons(
+        (row.line, f"{masked(row.e164)} is the number of lead {row.lead_id} already")
+        for row in rows
+    )
+
+
+def _listed(conn: sa.Connection, campaign_id: int | None) -> dict[int, str]:
+    """Line → reason, for rows with a number on a list that holds for the campaign."""
+    rows = conn.execute(
+        sa.select(_numbers.c.line, _numbers.c.e164)
+        .join_from(_numbers, t.dnc_numbers, t.dnc_numbers.c.e164 == _numbers.c.e164)
+        .join(t.dnc_lists, t.dnc_lists.c.list_id == t.dnc_numbers.c.list_id)
+        .where(
+            sa.or_(t.dnc_lists.c.campaign_id.is_(None), t.dnc_lists.c.campaign_id == campaign_id)
+        )
+        .order_by(_numbers.c.line, _numbers.c.position)
+    )
+    return _first_reasons(
+        (row.line, f"{masked(row.e164)} is on a do-not-call list") for row in rows
+    )
+
+
+def _twins(conn: sa.Connection) -> dict[int, str]:
+    """Line → reason, for rows that repeat a number: the first row that holds it keeps it."""
+    repeated = sa.select(_numbers.c.e164).group_by(_numbers.c.e164).having(sa.func.count() > 1)
+    rows = conn.execute(
+        sa.select(_numbers.c.line, _numbers.c.e164)
+        .where(_numbers.c.e164.in_(repeated))
+        .order_by(_numbers.c.line, _numbers.c.position)
+    )
+    holders: dict[str, int] = {}
+    reasons: dict[int, str] = {}
+    for line, numbers in _by_line(rows):
+        taken = next((number for number in numbers if number in holders), None)
+        if taken is None:
+            holders.update(dict.fromkeys(numbers, line))
+        else:
+            reasons[line] = f"{masked(taken)} is the number of line {holders[taken]} already"
+    return reasons
+
+
+def _by_line(rows: Iterable[sa.Row[Any]]) -> Iterator[tuple[int, list[str]]]:
+    line, numbers = 0, list[str]()
+    for row in rows:
+        if row.line != line and numbers:
+            yield line, numbers
+            numbers = []
+        line = row.line
+        numbers.append(row.e164)
+    if numbers:
+        yield line, numbers
+
+
+def _first_reasons(pairs: Iterable[tuple[int, str]]) -> dict[int, str]:
+    reasons: dict[int, str] = {}
+    for line, reason in pairs:
+        reasons.setdefault(line, reason)
+    return reasons
+
+
+def _insert(conn: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert tuples the fastest way that the database has."""
+    if not rows:
+        return
+    if conn.dialect.name == "postgresql":
+        driver: Any = conn.connection.dbapi_connection
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+        return
+    marks = ", ".join("?" * len(table.c))
+    conn.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", list(rows))

@@ -17,7 +17,7 @@ from acd.store import Store
 from acd.store import schema as t
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt, close_attempt
 from acd.store.campaigns import CampaignState, create_campaign, set_campaign_state
-from acd.store.imports import NewLead, begin_import, insert_leads
+from acd.store.imports import NewLead, StagedRows, open_staging, publish
 from acd.store.leads import ClaimedLead, claim_leads
 
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
@@ -83,16 +83,18 @@ class World:
                 numbers=[self.number(zones) for _ in range(numbers)],
                 columns={"name": f"lead {line}"},
             )
-            for line in range(2, 2 + how_many)
+            for line in range(1, 1 + how_many)
         ]
 
-        def insert(conn: sa.Connection) -> None:
-            import_id = begin_import(
-                conn, campaign_id=campaign_id, file_name="x.csv", sha256="", now=now
-            )
-            insert_leads(conn, new, campaign_id=campaign_id, import_id=import_id, now=now)
-
-        self.store.run_sync(insert)
+        rows = StagedRows()
+        for lead in new:
+            rows.add(lead)
+        with open_staging(self.store) as staging:
+            staging.stage(rows)
+            with staging.publishing() as conn:
+                publish(
+                    conn, campaign_id=campaign_id, file_name="x", sha256="", summary={}, now=now
+                )
         return [lead.numbers[0].e164 for lead in new]
 
     def claim(
