@@ -1,6 +1,6 @@
 from typing import SupportsInt
 
-# Only what acd uses of pjsua2's generated Python module, from pjsua2.hpp of pjproject 2.15 and 2.17.
+# Only what acd uses of pjsua2's generated Python module (pjsua2.hpp of pjproject 2.15 and 2.17).
 
 PJSUA_INVALID_ID: int
 
@@ -17,6 +17,9 @@ PJSIP_EVENT_RX_MSG: int
 PJSIP_EVENT_TRANSPORT_ERROR: int
 PJSIP_EVENT_TSX_STATE: int
 PJSIP_EVENT_USER: int
+
+PJSIP_INV_STATE_CONFIRMED: int
+PJSIP_INV_STATE_DISCONNECTED: int
 
 PJSIP_TSX_STATE_TRYING: int
 PJSIP_TSX_STATE_PROCEEDING: int
@@ -88,6 +91,7 @@ class Endpoint:
     def libInit(self, config: EpConfig) -> None: ...
     def libStart(self) -> None: ...
     def libHandleEvents(self, msec_timeout: int) -> int: ...
+    def hangupAllCalls(self) -> None: ...
     def libDestroy(self, flags: int = 0) -> None: ...
     def transportCreate(self, kind: int, config: TransportConfig) -> int: ...
     def transportGetInfo(self, transport_id: int) -> TransportInfo: ...
@@ -195,8 +199,21 @@ class OnCallStateParam:
 class OnCallTsxStateParam:
     e: SipEvent
 
+class OnCallTransferStatusParam:
+    statusCode: int
+    finalNotify: bool
+
 class OnIncomingCallParam:
     callId: int
+    rdata: SipRxData
+
+class OnCallMediaStateParam: ...
+
+class OnCallTransferRequestParam:
+    dstUri: str
+    statusCode: int
+    opt: CallSetting
+    newCall: Call
 
 class OnRegStateParam:
     status: int
@@ -224,7 +241,24 @@ class Account:
     def onRegState(self, prm: OnRegStateParam) -> None: ...
     def onSendRequest(self, prm: OnSendRequestParam) -> None: ...
 
+class AudioMedia:
+    def startTransmit(self, sink: AudioMedia) -> None: ...
+
+class ToneDesc:
+    freq1: int
+    on_msec: int
+    off_msec: int
+
+class ToneDescVector:
+    def append(self, item: ToneDesc) -> None: ...
+
+class ToneGenerator(AudioMedia):
+    def createToneGenerator(self, clock_rate: int, channel_count: int) -> None: ...
+    def play(self, tones: ToneDescVector, loop: bool = False) -> None: ...
+
 class CallInfo:
+    callIdString: str
+    state: int
     lastStatusCode: int
     lastReason: str
 
@@ -242,3 +276,7 @@ class Call:
     def xfer(self, dest: str, prm: CallOpParam) -> None: ...
     def onCallState(self, prm: OnCallStateParam) -> None: ...
     def onCallTsxState(self, prm: OnCallTsxStateParam) -> None: ...
+    def getAudioMedia(self, index: int) -> AudioMedia: ...
+    def onCallMediaState(self, prm: OnCallMediaStateParam) -> None: ...
+    def onCallTransferRequest(self, prm: OnCallTransferRequestParam) -> None: ...
+    def onCallTransferStatus(self, prm: OnCallTransferStatusParam) -> None: ...

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import structlog
 import trio
 
-from acd.agents import AgentFeed
+from acd.agents import AgentFeed, AgentId
 from acd.clock import WallClock
 from acd.dialer.person import LegWatch
 from acd.dialer.routing import AgentPlace, Roster
@@ -32,6 +32,8 @@ from acd.lines import (
     OriginateRequest,
     PersonWith,
     Refused,
+    TransferRefused,
+    TransferResult,
     Trunk,
 )
 from acd.metrics import Metrics
@@ -52,6 +54,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
 """UNCONFIRMED is settled later by a feed; until then the agent is taken to be busy."""
+CALL_IS_GONE = 481
+"""RFC 3261 21.4.19: the dialog was over before the REFER; its end is on its way to us."""
 HANG_UP_SECONDS = 40.0
 """Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
 LEASE_SECONDS = 4 * 3600.0
@@ -97,6 +101,8 @@ class CallsInFlight:
     """Lead taken, call not yet answered or over."""
     waiting: set[int] = field(default_factory=set)
     """Answered, and no agent reserved."""
+    abandoned: set[int] = field(default_factory=set)
+    """Abandoned, and not in the ledger's counts yet."""
 
     def settled(self, lead_id: int) -> None:
         """Nobody needs an agent for this lead any more."""
@@ -196,6 +202,7 @@ class Attempt:
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
+        self._tried: set[AgentId] = set()
         self._abandoned = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -247,6 +254,7 @@ class Attempt:
             await self._reserve(until)
             if self._reserved is None:
                 return False
+            self._tried.add(self._reserved.agent)
             handed_over = await self._hand_over(self._reserved, answered_at)
         finally:
             if self._reserved is not None and not handed_over:
@@ -262,7 +270,7 @@ class Attempt:
             nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
             # Kept on self: a cancellation that comes now must not lose a reserved agent.
             self._reserved = await self._dialing.roster.reserve(
-                self._dialing.campaign.campaign_id, until_seconds=until
+                self._dialing.campaign.campaign_id, until_seconds=until, but_not=self._tried
             )
             nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)
@@ -282,11 +290,8 @@ class Attempt:
             max(0.0, trio.current_time() - answered_at)
         )
         log.info("transferring", action="transfer.start", agent=place.agent)
-        try:
-            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
-        except IllegalTransition:
-            # The person hung up while the agent was being found; the event is on its way.
-            await self._watch.ended.wait()
+        result = await self._refer(target)
+        if result is None:
             return False
         self._transfer = record_of(result, target=place.target)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc()
@@ -300,6 +305,19 @@ class Attempt:
             max(0.0, result.at_seconds - answered_at)
         )
         return True
+
+    async def _refer(self, target: Destination) -> TransferResult | None:
+        """The transfer's result; None when the person hung up while an agent was being found."""
+        try:
+            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+        except IllegalTransition:
+            await self._watch.ended.wait()
+            return None
+        gone = isinstance(result, TransferRefused) and result.sip_status == CALL_IS_GONE
+        if gone:
+            await self._watch.ended.wait()
+            return None
+        return result
 
     @property
     def _person_is_ours(self) -> bool:
@@ -317,6 +335,7 @@ class Attempt:
             settled_at = end.at_seconds
         self._abandoned = settled_at is None or settled_at > until
         if self._abandoned:
+            self._in_flight.abandoned.add(self._lead_id)
             self._dialing.metrics.abandoned.labels(self._campaign).inc()
             log.warning("abandoned", action="call.abandoned")
 

@@ -15,6 +15,7 @@ from acd.lines import (
 )
 from acd.rules.dispositions import TransferOutcome
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRecord:
     """One transfer as it is written down."""

@@ -1,0 +1,18 @@
+"""Every bench there is, in the order of the table."""
+
+from __future__ import annotations
+
+from bench.cpu_a_call import CpuACall
+from bench.endurance import Endurance
+from bench.protocol import Bench
+from bench.through_asterisk import ThroughAsterisk, ThroughFarAsterisk
+from bench.wire_latency import WireLatency
+
+BENCHES: tuple[Bench, ...] = (
+    CpuACall(),
+    WireLatency(),
+    ThroughAsterisk(),
+    ThroughFarAsterisk(),
+)
+LONG_BENCHES: tuple[Bench, ...] = (Endurance(),)
+"""Run once, and only when asked for."""
