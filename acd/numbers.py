@@ -218,11 +218,12 @@ def _known_zones(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _zones(number: phonenumbers.PhoneNumber, kind: int) -> tuple[str, ...]:
     """As `timezone.time_zones_for_number`, which would ask for the type once more."""
-    if phonenumbers.is_number_type_geographical(kind, number.country_code):
+    country = number.country_code or 0
+    if phonenumbers.is_number_type_geographical(kind, country):
         return _known_zones(tuple(phone_zones.time_zones_for_geographical_number(number)))
-    if number.country_code not in _COUNTRY_ZONES:
-        _COUNTRY_ZONES[number.country_code] = tuple(phone_zones.time_zones_for_number(number))
-    return _known_zones(_COUNTRY_ZONES[number.country_code])
+    if country not in _COUNTRY_ZONES:
+        _COUNTRY_ZONES[country] = tuple(phone_zones.time_zones_for_number(number))
+    return _known_zones(_COUNTRY_ZONES[country])
 
 
 _COUNTRY_ZONES: dict[int, tuple[str, ...]] = {}

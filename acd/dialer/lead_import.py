@@ -19,19 +19,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from acd.dialer.campaigns import ensure_campaign, load_definition
 from acd.dialer.lead_files import LeadFile, inspect_file, read_rows
 from acd.dialer.lead_headers import ColumnPlan, plan_columns
 from acd.dialer.lead_rows import RowJudge, RowRule
 from acd.dialer.lead_workers import judge_chunks
 from acd.lines import Door
-from acd.rules.definition import CampaignDefinition
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.campaigns import CampaignRow, find_campaign
-from acd.store.imports import DUPLICATE, Reject, Staging, open_staging, publish
+from acd.store.imports import publish
+from acd.store.staging import DUPLICATE, Reject, Staging, open_staging
 
 Progress = Callable[[float], None]
 """Called with the share of the file that was read, 0 to 1."""
@@ -82,7 +80,9 @@ class _Tally:
     @property
     def has_rejects(self) -> bool:
         """Whether anybody would want to read a reject file."""
-        return bool(self.refused.total() - self.refused[RowRule.BLANK.value] or self.numbers_left_out)
+        return bool(
+            self.refused.total() - self.refused[RowRule.BLANK.value] or self.numbers_left_out
+        )
 
 
 def import_leads(

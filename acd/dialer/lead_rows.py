@@ -1,6 +1,6 @@
 """What becomes of each row of a lead file by itself: a lead to stage, or a refusal with its rule.
 
-Rows against one another and against the database are `acd.store.imports`' business: there SQL
+Rows against one another and against the database are `acd.store.staging`'s business: there SQL
 sees all of them at once.
 """
 
@@ -15,7 +15,8 @@ from acd.dialer.lead_files import Row
 from acd.dialer.lead_headers import ColumnPlan
 from acd.lines import Door
 from acd.numbers import NumberRefused, PhoneNumber, read_number, split_cell
-from acd.store.imports import NewLead, Reject, StagedRows
+from acd.rules.definition import MAX_PRIORITY
+from acd.store.staging import NewLead, Reject, StagedRows
 
 
 class RowRule(StrEnum):
@@ -25,6 +26,7 @@ class RowRule(StrEnum):
     TOO_MANY_CELLS = "too_many_cells"
     NO_NUMBER = "no_number"
     UNKNOWN_ZONE = "unknown_zone"
+    PRIORITY = "priority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,19 @@ class RowJudge:
                 self._read_numbers(judged, row)
         return judged
 
+    def _priority(self, row: Row) -> int | None:
+        """0 to 9, an empty cell is 0; None: something else stands there."""
+        place = self.plan.priority_place
+        text = "" if place is None else row.cells[place].strip()
+        if not text:
+            return 0
+        return int(text) if text.isdecimal() and int(text) <= MAX_PRIORITY else None
+
     def _read_numbers(self, judged: Judged, row: Row) -> None:
+        priority = self._priority(row)
+        if priority is None:
+            self._refuse(judged, row, Refusal(RowRule.PRIORITY, "the priority is not 0 to 9"))
+            return
         taken: dict[str, PhoneNumber] = {}
         refused: list[Refusal] = []
         for place in self.plan.number_places:
@@ -86,6 +100,7 @@ class RowJudge:
                 numbers=tuple(taken.values()),
                 columns=self._columns(row),
                 number_cells=self._number_cells(row),
+                priority=priority,
             )
         )
         judged.numbers_left_out += len(refused)

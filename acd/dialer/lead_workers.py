@@ -67,7 +67,7 @@ def _judge_in_pool(
 
 
 def _prepare(judge: RowJudge) -> None:
-    global _judge  # noqa: PLW0603 - the one place where a pool lets a worker keep something
+    global _judge
     _judge = judge
     # Ctrl-C reaches the whole group; the parent ends the pool.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -27,7 +27,7 @@ from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, judge
 from acd.store import schema as t
 from acd.store.campaigns import campaign_by_id
 from acd.store.events import Subject, record
-from acd.store.lanes import lane_for
+from acd.store.lanes import lane_of_lead
 from acd.store.leads import ClaimedLead, lead_snapshots, release_claims_of, unclaim_leads
 
 
@@ -224,6 +224,9 @@ def _free_lead(
         "next_position": decision.next_position,
         "claimed_by": None,
         "lease_until": None,
+        # The promise was kept or broken; a new one is a new callback.
+        "callback_at": None,
+        "callback_agent": None,
         "changed_at": now,
     }
     if decision.next_attempt_at is not None:
@@ -274,12 +277,7 @@ def _decide(
 
 
 def _lane_of_position(conn: sa.Connection, attempt: sa.Row[Any], position: int) -> int:
-    zones = conn.scalar(
-        sa.select(t.lead_numbers.c.zones).where(
-            t.lead_numbers.c.lead_id == attempt.lead_id, t.lead_numbers.c.position == position
-        )
-    )
-    return lane_for(conn, attempt.campaign_id, zones or "")
+    return lane_of_lead(conn, attempt.lead_id, position=position)
 
 
 def close_orphans(conn: sa.Connection, *, node: str, now: datetime) -> list[int]:

@@ -7,7 +7,7 @@ from alembic.migration import MigrationContext
 
 from acd.errors import SchemaMismatch
 from acd.store import Store, connected, open_store, open_store_sync
-from acd.store.schema import metadata
+from acd.store.schema import SCHEMA_REVISION, metadata
 from acd.store.versions import upgrade_schema
 
 
@@ -55,8 +55,8 @@ def test_another_programs_database_is_left_alone(store_url: str) -> None:
 
 def test_upgrading_twice_changes_nothing(store_url: str) -> None:
     with connected(store_url, create=True) as engine:
-        assert upgrade_schema(engine) == (None, "0001")
-        assert upgrade_schema(engine) == ("0001", "0001")
+        assert upgrade_schema(engine) == (None, SCHEMA_REVISION)
+        assert upgrade_schema(engine) == (SCHEMA_REVISION, SCHEMA_REVISION)
 
 
 def test_a_statement_that_raises_leaves_nothing(store: Store) -> None:

@@ -17,8 +17,9 @@ from acd.store import Store
 from acd.store import schema as t
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt, close_attempt
 from acd.store.campaigns import CampaignState, create_campaign, set_campaign_state
-from acd.store.imports import NewLead, StagedRows, open_staging, publish
+from acd.store.imports import publish
 from acd.store.leads import ClaimedLead, claim_leads
+from acd.store.staging import NewLead, StagedRows, open_staging
 
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 """A Monday, 12:00 in Vienna."""

@@ -63,5 +63,7 @@ def write_leads(path: Path, rows: int) -> Path:
     """Valid Austrian mobile numbers, one a row."""
     with path.open("w") as file:
         file.write("name;phone;zip\n")
-        file.writelines(f"Anna {row};0664/{1000000 + row};01{row % 1000:03}\n" for row in range(rows))
+        file.writelines(
+            f"Anna {row};0664/{1000000 + row};01{row % 1000:03}\n" for row in range(rows)
+        )
     return path
