@@ -9,17 +9,16 @@ rows are put beside the lead file after the commit.
 
 from __future__ import annotations
 
-import csv
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from acd.dialer.campaigns import ensure_campaign, load_definition
+from acd.dialer.csv_files import write_csv
 from acd.dialer.lead_files import LeadFile, inspect_file, read_rows
 from acd.dialer.lead_headers import ColumnPlan, plan_columns
 from acd.dialer.lead_rows import RowJudge, RowRule
@@ -170,30 +169,15 @@ def _write(
     return created
 
 
-def safe_cell(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; `read_number` strips the sign again.
-
-    OWASP, CSV Injection: cells that begin with = + - @ tab or carriage return.
-    """
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
 def _publish_rejects(rejects: Iterable[Reject], file: LeadFile, plan: ColumnPlan) -> Path:
-    """Put the refused rows beside the lead file, whole or not at all; readable by its owner."""
-    folder, stem = file.path.parent, file.path.stem
-    target = file.path.with_name(f"{stem}.rejected.csv")
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{stem}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as out:
-            writer = csv.writer(out)
-            writer.writerow(["line", "lead", "rule", "reason", *file.headers])
-            for reject in rejects:
-                cells = map(safe_cell, _cells(reject, plan, len(file.headers)))
-                writer.writerow([reject.line, reject.lead, reject.rule, reject.reason, *cells])
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    """Put the refused rows beside the lead file."""
+    target = file.path.with_name(f"{file.path.stem}.rejected.csv")
+    head: list[list[object]] = [["line", "lead", "rule", "reason", *file.headers]]
+    rows: Iterable[list[object]] = (
+        [each.line, each.lead, each.rule, each.reason, *_cells(each, plan, len(file.headers))]
+        for each in rejects
+    )
+    write_csv(target, chain(head, rows))
     return target
 
 

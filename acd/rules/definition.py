@@ -22,7 +22,13 @@ from pydantic import (
     model_validator,
 )
 
-from acd.rules.dispositions import DEFAULT_RULES, Disposition, RetryAction, RetryRule
+from acd.rules.dispositions import (
+    ABANDON_LOCK_OUT_SECONDS,
+    DEFAULT_RULES,
+    Disposition,
+    RetryAction,
+    RetryRule,
+)
 from acd.rules.hours import CallingHours, Window
 
 
@@ -241,6 +247,13 @@ class CampaignDefinition(_Table):
     def rule_for(self, disposition: Disposition) -> RetryRule:
         """The retry rule in force."""
         return self.retry.get(disposition, DEFAULT_RULES[disposition])
+
+    @property
+    def abandon_lock_out_seconds(self) -> int:
+        """No call to somebody who was abandoned for so long, whatever else happens to the lead."""
+        rule = self.rule_for(Disposition.ABANDONED)
+        retries = rule.action is RetryAction.RETRY
+        return rule.after_seconds if retries else ABANDON_LOCK_OUT_SECONDS
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for SQL; `CampaignDefinition.model_validate` reads them back."""

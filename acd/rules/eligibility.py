@@ -36,6 +36,7 @@ class Rule(StrEnum):
     FILTER = "filter"
     RETRY_WAIT = "retry_wait"
     CALLBACK = "callback"
+    ABANDON_LOCK_OUT = "abandon_lock_out"
     GAP = "gap"
     ATTEMPTS_PER_DAY = "attempts_per_day"
     CALLING_HOURS = "calling_hours"
@@ -59,6 +60,7 @@ class LeadSnapshot:
     columns: Mapping[str, str] = field(default_factory=dict)
     callback_at: datetime | None = None
     callback_agent: str | None = None
+    last_abandoned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,12 +152,19 @@ def _waiting_checks(
     lead: LeadSnapshot, definition: CampaignDefinition, now: datetime
 ) -> list[Check]:
     """Rules that pass once time has gone by."""
+    lock_out = timedelta(seconds=definition.abandon_lock_out_seconds)
     gap_over = None
     if lead.last_ended_at is not None:
         gap_over = lead.last_ended_at + timedelta(seconds=definition.gap_seconds)
     return [
         _wait(Rule.RETRY_WAIT, lead.next_attempt_at, now, "the retry rule's wait"),
         _wait(Rule.CALLBACK, lead.callback_at, now, _callback_detail(lead)),
+        _wait(
+            Rule.ABANDON_LOCK_OUT,
+            lead.last_abandoned_at and lead.last_abandoned_at + lock_out,
+            now,
+            f"{definition.abandon_lock_out_seconds} s after an abandoned call",
+        ),
         _wait(Rule.GAP, gap_over, now, f"{definition.gap_seconds} s between attempts"),
         _wait(
             Rule.ATTEMPTS_PER_DAY,

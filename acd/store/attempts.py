@@ -266,7 +266,7 @@ def _decide(
         definition.rule_for(disposition),
         disposition=disposition,
         history=RetryHistory(
-            attempts=attempt.attempt_no,
+            attempts=attempt.attempt_no - _forgiven(conn, attempt.lead_id),
             times_this_disposition=times or 0,
             position=tried[0] if tried else 0,
             usable_positions=sorted(row.position for row in numbers if not row.dead),
@@ -274,6 +274,11 @@ def _decide(
         max_attempts=definition.max_attempts,
         now=ended_at,
     )
+
+
+def _forgiven(conn: sa.Connection, lead_id: int) -> int:
+    query = sa.select(t.leads.c.attempts_before).where(t.leads.c.lead_id == lead_id)
+    return conn.scalar(query) or 0
 
 
 def _lane_of_position(conn: sa.Connection, attempt: sa.Row[Any], position: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -323,7 +323,7 @@ def lead_snapshots(
     """Everything that eligibility looks at, for leads of one campaign."""
     dnc = campaign.definition.dnc
     stale = stale_lists(conn, dnc, campaign_id=campaign.campaign_id, today=now.date())
-    recent, last_ended = _attempt_times(conn, lead_ids, now)
+    times = _attempt_times(conn, lead_ids, now)
     return {
         row.lead_id: LeadSnapshot(
             state=LeadState(row.state),
@@ -331,10 +331,11 @@ def lead_snapshots(
             has_usable_number=row.dead is False,
             on_dnc=bool(row.on_dnc),
             stale_dnc_lists=stale if dnc.when_stale == "block" else (),
-            attempts=row.attempts,
+            attempts=row.attempts - row.attempts_before,
             next_attempt_at=row.next_attempt_at,
-            last_ended_at=last_ended.get(row.lead_id),
-            recent_starts=recent[row.lead_id],
+            last_ended_at=times.ended.get(row.lead_id),
+            recent_starts=times.recent[row.lead_id],
+            last_abandoned_at=times.abandoned.get(row.lead_id),
             columns=row.columns,
             callback_at=row.callback_at,
             callback_agent=row.callback_agent,
@@ -344,11 +345,12 @@ def lead_snapshots(
 
 
 def _snapshot_rows(conn: sa.Connection, lead_ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
-    return conn.execute(
+    rows: Sequence[Any] = conn.execute(
         sa.select(
             t.leads.c.lead_id,
             t.leads.c.state,
             t.leads.c.attempts,
+            t.leads.c.attempts_before,
             t.leads.c.next_attempt_at,
             t.leads.c.columns,
             t.leads.c.callback_at,
@@ -366,22 +368,36 @@ def _snapshot_rows(conn: sa.Connection, lead_ids: Sequence[int]) -> Sequence[sa.
         )
         .where(t.leads.c.lead_id.in_(lead_ids))
     ).all()
+    return rows
 
 
-def _attempt_times(
-    conn: sa.Connection, lead_ids: Sequence[int], now: datetime
-) -> tuple[dict[int, list[datetime]], dict[int, datetime]]:
-    """Starts within the last 24 hours, and the end of the last attempt, by lead."""
-    recent: dict[int, list[datetime]] = defaultdict(list)
-    ended: dict[int, datetime] = {}
+@dataclass(slots=True)
+class _AttemptTimes:
+    """By lead."""
+
+    recent: dict[int, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    """Starts within the last 24 hours."""
+    ended: dict[int, datetime] = field(default_factory=dict)
+    abandoned: dict[int, datetime] = field(default_factory=dict)
+
+
+def _attempt_times(conn: sa.Connection, lead_ids: Sequence[int], now: datetime) -> _AttemptTimes:
+    times = _AttemptTimes()
     rows = conn.execute(
-        sa.select(t.attempts.c.lead_id, t.attempts.c.started_at, t.attempts.c.ended_at).where(
-            t.attempts.c.lead_id.in_(lead_ids)
+        sa.select(
+            t.attempts.c.lead_id,
+            t.attempts.c.started_at,
+            t.attempts.c.ended_at,
+            t.attempts.c.abandoned,
         )
+        .where(t.attempts.c.lead_id.in_(lead_ids))
+        .order_by(t.attempts.c.attempt_id)
     )
     for row in rows:
         if row.started_at > now - DAY:
-            recent[row.lead_id].append(row.started_at)
+            times.recent[row.lead_id].append(row.started_at)
         over_at = row.ended_at or row.started_at
-        ended[row.lead_id] = max(over_at, ended.get(row.lead_id, over_at))
-    return recent, ended
+        times.ended[row.lead_id] = max(over_at, times.ended.get(row.lead_id, over_at))
+        if row.abandoned:
+            times.abandoned[row.lead_id] = over_at
+    return times

@@ -1,7 +1,6 @@
 """The tables, one schema for SQLite and PostgreSQL.
 
-Statements live in `leads`, `attempts`, `campaigns`, `dnc`, `imports`, `counts` and `events`;
-nothing else in the program runs SQL. `migrations` builds these tables; a test compares.
+Statements live in the modules beside this one; nothing else in the program runs SQL. `migrations` builds these tables; a test compares.
 """
 
 from __future__ import annotations
@@ -107,6 +106,8 @@ leads = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.String(32), nullable=False, server_default=""),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    # Of those, how many a reset has forgiven.
+    sa.Column("attempts_before", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_position", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt_at", UtcDateTime, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
@@ -174,6 +175,8 @@ attempts = sa.Table(
     sa.Column("q850_cause", sa.Integer),
     sa.Column("ring_seconds", sa.Float),
     sa.Column("wait_seconds", sa.Float),
+    # Told by an agent feed later: our leg ends with the transfer.
+    sa.Column("talk_seconds", sa.Float),
     sa.Column("transfer_result", sa.String(16)),
     sa.Column("transfer_target", sa.Text),
     sa.Column("transfer_sip_status", sa.Integer),

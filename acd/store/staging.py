@@ -9,6 +9,7 @@ better (the same number in another row or lead, a do-not-call list) is sifted th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from acd.numbers import PhoneNumber, masked
 from acd.store import schema as t
 from acd.store.engine import Store
 from acd.store.lanes import zones_text
+from acd.store.suppressions import erased_hashes, number_hash
 
 staging = sa.MetaData()
 
@@ -65,6 +67,7 @@ _as_json = json.JSONEncoder(ensure_ascii=False).encode
 
 DUPLICATE = "duplicate"
 DNC = "dnc"
+ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,14 +153,17 @@ class Staging:
             ):
                 _insert(self._conn, table, tuples)
 
-    def sift(self, campaign_id: int | None) -> dict[str, int]:
+    def sift(self, campaign_id: int | None) -> Counter[str]:
         """Refuse what leads and lists refuse: rule → rows. None: the campaign is still to come."""
         with self._conn.begin():
             self._seen_import = self._newest_import(campaign_id)
-            return {
-                DUPLICATE: self._refuse(DUPLICATE, _known(self._conn, campaign_id)),
-                DNC: self._refuse(DNC, _listed(self._conn, campaign_id)),
-            }
+            return Counter(
+                {
+                    DUPLICATE: self._refuse(DUPLICATE, _known(self._conn, campaign_id)),
+                    DNC: self._refuse(DNC, _listed(self._conn, campaign_id)),
+                    ERASED: self._refuse(ERASED, _erased(self._conn)),
+                }
+            )
 
     def sift_twins(self) -> int:
         """Refuse rows that repeat a number of an earlier row that is taken; how many."""
@@ -274,6 +280,19 @@ def _listed(conn: sa.Connection, campaign_id: int | None) -> dict[int, str]:
     return _first_reasons(
         (row.line, f"{masked(row.e164)} is on a do-not-call list") for row in rows
     )
+
+
+def _erased(conn: sa.Connection) -> dict[int, str]:
+    """Line → reason, for people who had themselves erased."""
+    hashes = erased_hashes(conn)
+    if not hashes:
+        return {}
+    rows = conn.execute(sa.select(staged_numbers.c.line, staged_numbers.c.e164))
+    return {
+        row.line: f"{masked(row.e164)} belongs to somebody who was erased: not to be called"
+        for row in rows
+        if number_hash(row.e164) in hashes
+    }
 
 
 def _twins(conn: sa.Connection) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""Priorities, callbacks, suppressed numbers, and engines that can be taken for dead."""
+"""Priorities, callbacks, resets, talk times, suppressed numbers, and engines that can be taken for dead."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ def upgrade() -> None:
             op.f("uq_lanes_campaign_id_zones_priority"), ["campaign_id", "zones", "priority"]
         )
     op.add_column("leads", sa.Column("priority", sa.Integer(), server_default="0", nullable=False))
+    op.add_column(
+        "leads", sa.Column("attempts_before", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.add_column("attempts", sa.Column("talk_seconds", sa.Float(), nullable=True))
     op.add_column("leads", sa.Column("callback_at", MOMENT, nullable=True))
     op.add_column("leads", sa.Column("callback_agent", sa.String(length=32), nullable=True))
     op.create_table(
