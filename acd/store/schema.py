@@ -1,6 +1,7 @@
 """The tables, one schema for SQLite and PostgreSQL.
 
-Statements live in the modules beside this one; nothing else in the program runs SQL. `migrations` builds these tables; a test compares.
+Statements live in the modules beside this one; nothing else in the program runs SQL.
+`migrations` builds these tables; a test compares.
 """
 
 from __future__ import annotations

@@ -76,6 +76,7 @@ class World:
         numbers: int = 1,
         zones: tuple[str, ...] = ("Europe/Vienna",),
         now: datetime = NOON,
+        priority: int = 0,
     ) -> list[str]:
         """Insert leads; the first number of each."""
         new = [
@@ -83,6 +84,7 @@ class World:
                 line=line,
                 numbers=[self.number(zones) for _ in range(numbers)],
                 columns={"name": f"lead {line}"},
+                priority=priority,
             )
             for line in range(1, 1 + how_many)
         ]
@@ -97,6 +99,16 @@ class World:
                     conn, campaign_id=campaign_id, file_name="x", sha256="", summary={}, now=now
                 )
         return [lead.numbers[0].e164 for lead in new]
+
+    def staged(self, *, numbers: list[str]) -> StagedRows:
+        """One lead with these numbers, as an import hands it over."""
+        rows = StagedRows()
+        known = [
+            PhoneNumber(e164=e164, region="AT", kind=NumberKind.FIXED, zones=("Europe/Vienna",))
+            for e164 in numbers
+        ]
+        rows.add(NewLead(line=1, numbers=known, columns={"name": "again"}))
+        return rows
 
     def claim(
         self, campaign_id: int, *, limit: int = 10, node: str = "a", now: datetime = NOON

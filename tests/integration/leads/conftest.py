@@ -59,11 +59,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return found
 
 
-def write_leads(path: Path, rows: int) -> Path:
-    """Valid Austrian mobile numbers, one a row."""
+def write_leads(path: Path, rows: int, *, start: int = 0) -> Path:
+    """Valid Austrian mobile numbers, one a row; other numbers for another start."""
     with path.open("w") as file:
         file.write("name;phone;zip\n")
         file.writelines(
-            f"Anna {row};0664/{1000000 + row};01{row % 1000:03}\n" for row in range(rows)
+            f"Anna {row};0664/{1000000 + row};01{row % 1000:03}\n"
+            for row in range(start, start + rows)
         )
     return path

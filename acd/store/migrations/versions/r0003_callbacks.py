@@ -1,4 +1,4 @@
-"""Priorities, callbacks, resets, talk times, suppressed numbers, and engines that can be taken for dead."""
+"""Priorities, callbacks, resets, talk times, suppressed numbers, engines' leases."""
 
 from __future__ import annotations
 
