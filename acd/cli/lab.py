@@ -68,9 +68,30 @@ def _spans(_ctx: click.Context, _param: click.Parameter, value: str) -> Span:
 @click.option("--agents", default=40, show_default=True, type=click.IntRange(0, 999))
 @click.option("--first-extension", default=2001, show_default=True, type=click.IntRange(1))
 @click.option("--queue", default="support", show_default=True, help="Name of the agents' queue.")
-@click.option("--ring", default="1-4", show_default=True, callback=_spans, help="…8: seconds.")
-@click.option("--agent-answer", default="0.2-0.8", show_default=True, callback=_spans)
-@click.option("--talk", default="3-8", show_default=True, callback=_spans, help="Seconds.")
+@click.option(
+    "--ring",
+    default="1-4",
+    show_default=True,
+    callback=_spans,
+    metavar="SECONDS",
+    help="How long a number ending in 8 rings.",
+)
+@click.option(
+    "--agent-answer",
+    default="0.2-0.8",
+    show_default=True,
+    callback=_spans,
+    metavar="SECONDS",
+    help="How long an agent's phone rings.",
+)
+@click.option(
+    "--talk",
+    default="3-8",
+    show_default=True,
+    callback=_spans,
+    metavar="SECONDS",
+    help="How long an agent talks.",
+)
 @click.option(
     "--calls",
     default=300,

@@ -77,7 +77,7 @@ async def run_demo(
     with ExitStack() as files:
         signals = files.enter_context(trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM))
         engine_log = files.enter_context(folder.log.open("w"))
-        console.print(f"The PBX and the database of this demo live in {folder.path}")
+        console.print(f"settings, database and logs of this demo: {folder.path}", soft_wrap=True)
         async with open_lab(_lab_options(folder, plan), log=folder.lab_log) as domain:
             write_installation(folder, plan, domain=domain)
             settings = load_settings(folder.settings, {})
@@ -170,7 +170,7 @@ class Watch:
         if self._live is not None:
             self._live.start()
         else:
-            console.print(f"metrics: {engine.metrics_address}/metrics")
+            console.print(f"metrics: {engine.metrics_address}/metrics", soft_wrap=True)
 
     async def look(self) -> None:
         """Until cancelled."""
@@ -185,7 +185,7 @@ class Watch:
         if self._live is not None:
             self._live.stop()
         else:
-            self._console.print(as_line(moment))
+            self._console.print(as_line(moment), soft_wrap=True)
 
     def _moment(self) -> Moment:
         now = trio.current_time()
@@ -213,7 +213,7 @@ class Watch:
             self._live.update(render(moment), refresh=True)
         elif moment.figures.at_seconds - self._said_at >= SAY_SECONDS:
             self._said_at = moment.figures.at_seconds
-            self._console.print(as_line(moment))
+            self._console.print(as_line(moment), soft_wrap=True)
 
 
 def _draw(picture: RenderableType | None, file: Path) -> None:

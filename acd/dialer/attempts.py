@@ -17,6 +17,7 @@ import structlog
 import trio
 
 from acd.agents import AgentFeed, AgentId
+from acd.calls import DisconnectCause
 from acd.clock import WallClock
 from acd.dialer.person import LegWatch
 from acd.dialer.routing import AgentPlace, Roster
@@ -373,7 +374,8 @@ class Attempt:
         joined_at = self._joined_at
         return AttemptClosed(
             attempt_id=self._attempt_id,
-            cause=end.cause if end else None,
+            # A row whose INVITE never left has no doubt about it: nobody's phone rang.
+            cause=end.cause if end else None if self._dialed else DisconnectCause.HUNG_UP,
             sip_status=end.sip_status if end else None,
             q850_cause=end.q850_cause if end else None,
             ring_seconds=None if answered_at is None else answered_at - self._started_at,

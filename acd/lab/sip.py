@@ -8,7 +8,6 @@ pjsua wants the answer there.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import resource
 import secrets
 import time
@@ -16,6 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import pjsua2 as pj
@@ -307,7 +307,10 @@ def _audio_only(setting: pj.CallSetting) -> None:
 
 def _silence_pjlib() -> None:
     """Libraries log to stdout from their creation on, before any configuration reaches them."""
-    ctypes.CDLL(importlib.import_module("_pjsua2").__file__).pj_log_set_level(0)
+    for library in Path(pj.__file__).parent.glob("_pjsua2*.so"):
+        # A build that hides the symbol writes six lines, and that is all.
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(str(library)).pj_log_set_level(0)
 
 
 def _endpoint_config(settings: LabSettings) -> pj.EpConfig:

@@ -227,7 +227,7 @@ async def test_a_trunk_that_refuses_to_dial_leaves_a_closed_row_and_no_originate
 ) -> None:
     stage = await stages.make(Script(refuses_to_dial=True))
     row = await stage.run()
-    assert row["state"] == "closed"
+    assert (row["state"], row["disposition"]) == ("closed", "stopped")
     assert stage.count("acd_originates") == 0
 
 
