@@ -97,15 +97,25 @@ _DECIMAL = re.compile(r"^\d{6,}[.,]0+$")
 _EXTENSION = re.compile(
     r"(?:;?\s*(?:ext|extn|extension|dw|durchwahl|kl|klappe|x)[.:=]?\s*\d+)\s*$", re.IGNORECASE
 )
+_TEL = re.compile(r"^tel:", re.IGNORECASE)
+_PHONE_CONTEXT = re.compile(r";phone-context=\+\d+$", re.IGNORECASE)
+_LETTER = re.compile(r"[^\W\d_]")
 _STRONG_SPLIT = re.compile(
     r"[\r\n;|&]+|\s+(?=\+)|\s+(?:or|and|oder|und|ou|et|o|y|e|oppure)\s+", re.IGNORECASE
 )
 _WEAK_SPLIT = re.compile(r"[/,]|\s{2,}")
+_ONE_NUMBER = re.compile(r"^\s?\+?[0-9()\-.]+(?: [0-9()\-.]+)*\s?$", re.ASCII)
+"""Nothing in it could divide: nine cells of ten, for which the splitting would be wasted."""
 _MAX_CHARACTERS = 60
+_SHORTEST = 5
+"""Digits below which a slash or comma does not divide: 0664/1234567 is one number. Two numbers
+of four digits in one cell (Niue, Tokelau) are refused then, not dialed as one."""
 
 
 def plain(text: str) -> str:
     """The text with full-width and other decimal digits as ASCII, without invisible signs."""
+    if text.isascii():
+        return _without_text_sign(text)
     folded = unicodedata.normalize("NFKC", text)
     characters = []
     for character in folded:
@@ -115,13 +125,17 @@ def plain(text: str) -> str:
             characters.append(str(digit))
         elif unicodedata.category(character) not in ("Cf", "Cc"):
             characters.append(character)
-    # A leading apostrophe is a spreadsheet's sign for "this is text".
-    return "".join(characters).strip().removeprefix("'").strip()
+    return _without_text_sign("".join(characters))
+
+
+def _without_text_sign(text: str) -> str:
+    """Without the leading apostrophe that is a spreadsheet's sign for "this is text"."""
+    return text.strip().removeprefix("'").strip()
 
 
 def digits_of(text: str) -> str:
     """Its digits alone."""
-    return "".join(character for character in text if character.isdigit())
+    return "".join(filter(str.isdigit, text))
 
 
 def read_number(text: str, *, default_region: str) -> PhoneNumber | NumberRefused:
@@ -141,13 +155,15 @@ def read_number(text: str, *, default_region: str) -> PhoneNumber | NumberRefuse
         return NumberRefused(rule=NumberRule.INVALID, why="is not a phone number")
     if number.extension:
         return _HAS_EXTENSION
-    if not phonenumbers.is_valid_number(number):
+    # The library's own is_valid_number asks for the type and drops it: asked once, it serves both.
+    kind = phonenumbers.number_type(number)
+    if kind == PhoneNumberType.UNKNOWN:
         return _why_invalid(number, default_region)
     return PhoneNumber(
         e164=phonenumbers.format_number(number, PhoneNumberFormat.E164),
         region=_region(number),
-        kind=_KINDS.get(phonenumbers.number_type(number), NumberKind.UNKNOWN),
-        zones=_zones(number),
+        kind=_KINDS.get(kind, NumberKind.UNKNOWN),
+        zones=_zones(number, kind),
     )
 
 
@@ -170,9 +186,7 @@ def _refuse_by_look(cleaned: str, default_region: str) -> NumberRefused | None:
         return NumberRefused(rule=NumberRule.EMERGENCY, why="is an emergency number")
     if _EXTENSION.search(cleaned):
         return _HAS_EXTENSION
-    body = re.sub(r"^tel:", "", cleaned, flags=re.IGNORECASE)
-    body = re.sub(r";phone-context=\+\d+$", "", body, flags=re.IGNORECASE)
-    if any(character.isalpha() for character in body):
+    if _LETTER.search(_PHONE_CONTEXT.sub("", _TEL.sub("", cleaned))):
         return NumberRefused(rule=NumberRule.LETTERS, why="holds letters")
     return None
 
@@ -202,8 +216,18 @@ def _known_zones(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name != phone_zones.UNKNOWN_TIMEZONE))
 
 
-def _zones(number: phonenumbers.PhoneNumber) -> tuple[str, ...]:
-    return _known_zones(tuple(phone_zones.time_zones_for_number(number)))
+def _zones(number: phonenumbers.PhoneNumber, kind: int) -> tuple[str, ...]:
+    """As `timezone.time_zones_for_number`, which would ask for the type once more."""
+    country = number.country_code or 0
+    if phonenumbers.is_number_type_geographical(kind, country):
+        return _known_zones(tuple(phone_zones.time_zones_for_geographical_number(number)))
+    if country not in _COUNTRY_ZONES:
+        _COUNTRY_ZONES[country] = tuple(phone_zones.time_zones_for_number(number))
+    return _known_zones(_COUNTRY_ZONES[country])
+
+
+_COUNTRY_ZONES: dict[int, tuple[str, ...]] = {}
+"""Of numbers that belong to no place: all of the country's, whatever the number."""
 
 
 def is_emergency(digits: str, regions: Iterable[str]) -> bool:
@@ -228,19 +252,35 @@ def split_cell(text: str, *, default_region: str) -> list[str]:
     A slash or a comma also groups the digits of one number (01/505641), so it divides only
     where every part is a valid number of its own.
     """
+    if _ONE_NUMBER.match(text):
+        return [text.strip()]
     parts: list[str] = []
     for piece in _STRONG_SPLIT.split(
         text if text.lower().startswith("tel:") else plain_lines(text)
     ):
         weak = [part for part in _WEAK_SPLIT.split(piece) if part.strip()]
-        if len(weak) > 1 and all(
-            isinstance(read_number(part, default_region=default_region), PhoneNumber)
-            for part in weak
+        if (
+            len(weak) > 1
+            # An area code is no number of its own; reading it to find that out is slow.
+            and all(len(digits_of(part)) >= _SHORTEST for part in weak)
+            and all(_is_number(part, default_region) for part in weak)
         ):
             parts.extend(weak)
         elif piece.strip():
             parts.append(piece)
     return [part.strip() for part in parts]
+
+
+def _is_number(text: str, default_region: str) -> bool:
+    """Whether `read_number` would take it, without a reason if not."""
+    cleaned = plain(text)
+    if _refuse_by_look(cleaned, default_region) is not None:
+        return False
+    try:
+        number = phonenumbers.parse(cleaned, default_region)
+    except phonenumbers.NumberParseException:
+        return False
+    return not number.extension and phonenumbers.is_valid_number(number)
 
 
 def plain_lines(text: str) -> str:

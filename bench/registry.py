@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.cpu_a_call import CpuACall
 from bench.endurance import Endurance
+from bench.leads_import import LeadsImport
 from bench.protocol import Bench
 from bench.through_asterisk import ThroughAsterisk, ThroughFarAsterisk
 from bench.wire_latency import WireLatency
@@ -13,6 +14,7 @@ BENCHES: tuple[Bench, ...] = (
     WireLatency(),
     ThroughAsterisk(),
     ThroughFarAsterisk(),
+    LeadsImport(),
 )
 LONG_BENCHES: tuple[Bench, ...] = (Endurance(),)
 """Run once, and only when asked for."""

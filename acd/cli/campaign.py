@@ -9,6 +9,7 @@ import click
 from acd.cli.shared import say_json, settings_of, store_of
 from acd.control import ask_engine
 from acd.dialer.campaigns import create_from_file, reload_from_file
+from acd.store.blocking import leads_by_blocking_rule
 from acd.store.campaigns import (
     CampaignState,
     all_campaigns,
@@ -65,6 +66,23 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         return
     for row in rows:
         click.echo(f"{row.name:<24} {row.state:<10} trunk {row.trunk}, version {row.version}")
+
+
+@campaign.command(epilog="\b\nExample:\n  acd campaign status sample")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_context
+def status(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Count a campaign's leads by the rule that keeps them from being dialed now."""
+    with store_of(ctx) as store:
+        found = store.read_sync(campaign_by_name, name)
+        counted = store.read_sync(leads_by_blocking_rule, found, datetime.now(UTC))
+    if as_json:
+        say_json({"campaign": name, "state": found.state, "leads": counted})
+        return
+    click.echo(f"campaign {name} is {found.state}; its leads, by the first rule that blocks them:")
+    for rule, leads in counted.items():
+        click.echo(f"  {leads:>9} {rule.replace('_', ' ')}")
 
 
 def _move(ctx: click.Context, name: str, state: CampaignState) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from acd.cli.shared import settings_of
 from acd.store import connected
+from acd.store.backup import backup_database, check_database
 from acd.store.schema import SCHEMA_REVISION
-from acd.store.versions import check_schema, upgrade_schema
+from acd.store.versions import upgrade_schema
 
 
 @click.group()
@@ -27,10 +30,20 @@ def upgrade(ctx: click.Context) -> None:
         click.echo(f"the schema is {after} now; it was {before or 'not there'}")
 
 
+@db.command(epilog="\b\nExample:\n  acd db backup acd-before-upgrade.sqlite")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def backup(ctx: click.Context, file: Path) -> None:
+    """Copy the database to FILE while engines go on; PostgreSQL's is for pg_restore."""
+    with connected(settings_of(ctx).store.url) as engine:
+        backup_database(engine, file)
+    click.echo(f"the database was copied to {file}")
+
+
 @db.command(epilog="\b\nExample:\n  acd db check")
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Say whether the schema fits this program."""
+    """Say whether the schema fits this program and the data is sound."""
     with connected(settings_of(ctx).store.url) as engine:
-        check_schema(engine)
+        check_database(engine)
     click.echo(f"the schema is {SCHEMA_REVISION}, as this program needs it")

@@ -1,4 +1,4 @@
-"""`acd leads`: bring leads in."""
+"""`acd leads`: bring leads in, ask about them, change and erase them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from acd.cli.lead_words import local, say_explanation
 from acd.cli.shared import say_json, settings_of, store_of
+from acd.dialer.lead_export import export_leads
 from acd.dialer.lead_import import ImportSummary, import_leads
+from acd.dialer.lead_why import explain_lead, leads_named
+from acd.errors import BadInput, Problem
+from acd.store.campaigns import campaign_by_name
+from acd.store.lead_changes import FoundLead, erase_lead, promise_callback, reset_leads
 
 
 @click.group()
@@ -61,6 +67,114 @@ def import_(
         say_json(summary.as_json())
     else:
         _say(summary)
+
+
+@leads.command(epilog="\b\nExample:\n  acd leads why 4711\n  acd leads why '+43 1 505641' --json")
+@click.argument("lead")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.pass_context
+def why(ctx: click.Context, lead: str, as_json: bool) -> None:
+    """Say why LEAD (its id or a phone number) is not dialed now, and when it will be."""
+    region = settings_of(ctx).destinations.default_region
+    now = datetime.now(UTC)
+    with store_of(ctx) as store:
+        found = store.read_sync(leads_named, lead, region)
+        explained = [store.read_sync(explain_lead, each, now) for each in found]
+    if as_json:
+        say_json([each.as_json() for each in explained])
+        return
+    for each in explained:
+        say_explanation(each)
+
+
+@leads.command(epilog="\b\nExample:\n  acd leads export spring spring-leads.csv")
+@click.argument("campaign")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def export(ctx: click.Context, campaign: str, file: Path) -> None:
+    """Write every lead of CAMPAIGN to FILE (CSV)."""
+    with store_of(ctx) as store:
+        written = store.read_sync(export_leads, campaign, file)
+    click.echo(f"{written} leads of campaign {campaign} stand in {file}")
+
+
+@leads.command(
+    epilog="\b\nExample:\n  acd leads reset spring --reason attempts_exhausted"
+    "\n  acd leads reset spring --lead 4711"
+)
+@click.argument("campaign")
+@click.option("--reason", default="", help="Only leads that were closed for it; see acd report.")
+@click.option("--lead", "lead_ids", type=int, multiple=True, help="Only this lead, by its id.")
+@click.pass_context
+def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, ...]) -> None:
+    """Let closed leads of CAMPAIGN, and those under review, be dialed again."""
+    if not reason and not lead_ids:
+        raise BadInput("acd leads reset: say which leads, by --reason or by --lead")
+    with store_of(ctx) as store:
+        campaign_id = store.read_sync(campaign_by_name, campaign).campaign_id
+        done = store.run_sync(
+            reset_leads,
+            campaign_id=campaign_id,
+            lead_ids=lead_ids or None,
+            reason=reason,
+            now=datetime.now(UTC),
+        )
+    click.echo(f"{done} leads of campaign {campaign} wait again")
+
+
+@leads.command(epilog="\b\nExample:\n  acd leads callback 4711 --at '2026-12-01 10:30' --agent 201")
+@click.argument("lead")
+@click.option(
+    "--at",
+    type=click.DateTime(["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]),
+    required=True,
+    help="When, by this machine's clock.",
+)
+@click.option("--agent", help="Who promised it; left out: anybody may call.")
+@click.pass_context
+def callback(ctx: click.Context, lead: str, at: datetime, agent: str | None) -> None:
+    """Promise LEAD (its id or a phone number) a call at a time."""
+    found = _only(ctx, lead)
+    now, moment = datetime.now(UTC), at.astimezone(UTC)
+    if moment <= now:
+        raise BadInput(Problem("--at", f"{local(moment)} is over", "name a time to come"))
+    with store_of(ctx) as store:
+        store.run_sync(promise_callback, lead_id=found.lead_id, at=moment, agent=agent, now=now)
+    click.echo(f"lead {found.lead_id} of campaign {found.campaign} is called at {local(moment)}")
+
+
+@leads.command(epilog="\b\nExample:\n  acd leads erase '+43 1 505641' --yes")
+@click.argument("lead")
+@click.option("--yes", is_flag=True, help="Do not ask; there is no way back.")
+@click.pass_context
+def erase(ctx: click.Context, lead: str, yes: bool) -> None:
+    """Forget the person behind LEAD (its id or a phone number) in every campaign.
+
+    A hash of each number stays, so that no import brings the person back. Files on disk, such
+    as the lead file itself and its .rejected.csv, are yours to delete.
+    """
+    region = settings_of(ctx).destinations.default_region
+    with store_of(ctx) as store:
+        found = store.read_sync(leads_named, lead, region)
+        if not yes:
+            click.confirm(f"erase lead {found[0].lead_id} for good?", abort=True)
+        gone = store.run_sync(erase_lead, lead_id=found[0].lead_id, now=datetime.now(UTC))
+    click.echo(f"erased: {', '.join(f'lead {lead_id}' for lead_id in gone)}")
+
+
+def _only(ctx: click.Context, text: str) -> FoundLead:
+    """The one lead of that name.
+
+    Raises:
+        BadInput: several campaigns have it.
+    """
+    region = settings_of(ctx).destinations.default_region
+    with store_of(ctx) as store:
+        found = store.read_sync(leads_named, text, region)
+    if len(found) > 1:
+        listed = ", ".join(f"lead {each.lead_id} of {each.campaign}" for each in found)
+        raise BadInput(Problem(f"lead {text!r}", "several campaigns have it", f"there is {listed}"))
+    return found[0]
 
 
 def _mapping(text: str) -> tuple[str, str]:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
 from acd.cli.shared import say_json, store_of
+from acd.dialer.lead_export import export_report
 from acd.dialer.reports import CampaignReport, campaign_report
 
 
 @click.command(epilog="\b\nExample:\n  acd report sample\n  acd report sample --json")
 @click.argument("campaign")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="Write it to this file instead."
+)
 @click.pass_context
-def report(ctx: click.Context, campaign: str, as_json: bool) -> None:
+def report(ctx: click.Context, campaign: str, as_json: bool, csv_file: Path | None) -> None:
     """Count a campaign's leads and attempts."""
     with store_of(ctx) as store:
         found = store.read_sync(campaign_report, campaign)
-    if as_json:
+    if csv_file is not None:
+        export_report(found, csv_file)
+        click.echo(f"the report of campaign {campaign} stands in {csv_file}")
+    elif as_json:
         say_json(found.as_json())
     else:
         say_report(found)
@@ -34,6 +42,7 @@ def say_report(found: CampaignReport) -> None:
     _say_counts("transfers", found.transfers)
     _say_seconds("ring", found.ring_seconds)
     _say_seconds("wait", found.wait_seconds)
+    _say_seconds("talk", found.talk_seconds)
 
 
 def _rate(found: CampaignReport) -> str:

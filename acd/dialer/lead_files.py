@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
 from acd.errors import BadLeadFile, Problem
 
@@ -60,9 +60,11 @@ class LeadFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One record: where it starts, its cells, and whether it has more cells than headers."""
+class Row(NamedTuple):
+    """One record: where it starts, its cells, and whether it has more cells than headers.
+
+    A tuple, because a million of them are made and sent to other processes.
+    """
 
     line: int
     cells: tuple[str, ...]
@@ -118,8 +120,8 @@ def read_rows(file: LeadFile, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple
         try:
             for frame in _frames(handle, file, chunk_rows):
                 rows = []
-                for cells in frame.itertuples(index=False, name=None):
-                    lines = 1 + sum(cell.count("\n") for cell in cells)
+                for cells in frame.to_numpy(dtype=object).tolist():
+                    lines = 1 + "".join(cells).count("\n")
                     if lines > MAX_LINES_A_ROW:
                         raise _never_closed(file, line)
                     rows.append(_row(line, cells, width))
@@ -149,7 +151,8 @@ def _frames(handle: TextIO, file: LeadFile, chunk_rows: int) -> Iterator[pd.Data
 
 
 def _row(line: int, cells: Sequence[str], width: int) -> Row:
-    surplus = sum(1 for cell in cells[width:] if cell.strip())
+    tail = cells[width:]
+    surplus = sum(1 for cell in tail if cell.strip()) if any(tail) else 0
     return Row(line=line, cells=tuple(cells[:width]), surplus=surplus)
 
 

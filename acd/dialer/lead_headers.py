@@ -75,6 +75,7 @@ class ColumnPlan:
     """In the order in which the numbers are tried."""
     kept: tuple[tuple[int, str], ...]
     """Place and name of every other column."""
+    priority_place: int | None = None
 
 
 def plan_columns(
@@ -103,7 +104,26 @@ def plan_columns(
     if not places:
         raise _no_numbers(file, default_region)
     kept = tuple((place, name) for place, name in enumerate(names) if place not in places)
-    return ColumnPlan(number_places=tuple(places), kept=kept)
+    return ColumnPlan(
+        number_places=tuple(places),
+        kept=kept,
+        priority_place=_priority_place(file, names, definition.priority_column),
+    )
+
+
+def _priority_place(file: LeadFile, names: Sequence[str], column: str) -> int | None:
+    if not column:
+        return None
+    for place, name in enumerate(names):
+        if _folded(name) == _folded(column):
+            return place
+    raise BadLeadFile(
+        Problem(
+            str(file.path),
+            f"the campaign's priority_column {column!r} is not in it",
+            f"its headers are {', '.join(file.headers)}; --map HEADER={column} maps one",
+        )
+    )
 
 
 def _folded(header: str) -> str:

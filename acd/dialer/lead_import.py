@@ -1,35 +1,34 @@
 """Importing a lead file: every row becomes a lead or is refused with a reason.
 
-How it works: the file is inspected before the database is touched. Then one transaction reads
-chunk by chunk, judges the rows (`lead_rows`), and writes the good ones; whatever breaks on the
-way rolls everything back. Refused rows wait in an unnamed temporary file and are put beside
-the lead file only after the commit.
+How it works: the file is inspected, read chunk by chunk and judged (`lead_rows`, on all cores)
+into staging tables that only this connection sees; SQL sifts out duplicates and do-not-call.
+One short transaction then writes what is left: an engine that dials meanwhile waits for that
+transaction only. Whatever breaks before, or kills the process, leaves nothing behind. Refused
+rows are put beside the lead file after the commit.
 """
 
 from __future__ import annotations
 
-import csv
-import os
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import sqlalchemy as sa
-
-from acd.dialer.campaigns import ensure_campaign
+from acd.dialer.campaigns import ensure_campaign, load_definition
+from acd.dialer.csv_files import write_csv
 from acd.dialer.lead_files import LeadFile, inspect_file, read_rows
 from acd.dialer.lead_headers import ColumnPlan, plan_columns
-from acd.dialer.lead_rows import Outcome, Refusal, RowJudge, RowRule
+from acd.dialer.lead_rows import RowJudge, RowRule
+from acd.dialer.lead_workers import judge_chunks
 from acd.lines import Door
 from acd.settings import Settings
 from acd.store import Store
-from acd.store.campaigns import CampaignRow
-from acd.store.imports import NewLead, begin_import, finish_import, insert_leads
+from acd.store.campaigns import CampaignRow, find_campaign
+from acd.store.imports import publish
+from acd.store.staging import DUPLICATE, Reject, Staging, open_staging
 
 Progress = Callable[[float], None]
 """Called with the share of the file that was read, 0 to 1."""
@@ -69,6 +68,21 @@ class _Tally:
     numbers_left_out: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "added": self.added,
+            "refused": dict(sorted(self.refused.items())),
+            "numbers_left_out": self.numbers_left_out,
+        }
+
+    @property
+    def has_rejects(self) -> bool:
+        """Whether anybody would want to read a reject file."""
+        return bool(
+            self.refused.total() - self.refused[RowRule.BLANK.value] or self.numbers_left_out
+        )
+
 
 def import_leads(
     store: Store,
@@ -88,15 +102,18 @@ def import_leads(
         UnknownName: there is neither a campaign nor a definition of that name.
     """
     file = inspect_file(path)
-    with tempfile.TemporaryFile("w+", encoding="utf-8-sig", newline="") as rejects:
-        with store.transaction() as conn:
-            campaign, created = ensure_campaign(conn, settings, campaign_name, now)
-            importing = _Import(conn, settings, campaign, file, now, header_map or {}, rejects)
-            tally = importing.run(progress)
-        refused_any = bool(tally.refused.total() - tally.refused[RowRule.BLANK])
+    campaign = store.read_sync(find_campaign, campaign_name)
+    definition = campaign.definition if campaign else load_definition(settings, campaign_name)
+    region = definition.default_region or settings.destinations.default_region
+    plan = plan_columns(file, definition, header_map=header_map or {}, default_region=region)
+    judge = RowJudge(plan=plan, door=Door(settings.destinations), region=region)
+    with open_staging(store) as staging:
+        tally = _stage(staging, judge, file, progress)
+        _sift(staging, tally, campaign)
+        created = _write(staging, tally, settings, file, campaign_name, now)
         reject_file = ""
-        if refused_any or tally.numbers_left_out:
-            reject_file = str(_publish(rejects, path))
+        if tally.has_rejects:
+            reject_file = str(_publish_rejects(staging.rejects(), file, plan))
     return ImportSummary(
         campaign=campaign_name,
         campaign_created=created,
@@ -111,112 +128,64 @@ def import_leads(
     )
 
 
-class _Import:
-    """One file on its way into one campaign, inside one transaction."""
+def _stage(staging: Staging, judge: RowJudge, file: LeadFile, progress: Progress) -> _Tally:
+    tally = _Tally()
+    for judged, bytes_read in judge_chunks(judge, read_rows(file)):
+        tally.rows += judged.rows
+        tally.numbers_left_out += judged.numbers_left_out
+        tally.refused.update(judged.refused)
+        staging.stage(judged.staged)
+        progress(min(1.0, bytes_read / file.bytes_total))
+    return tally
 
-    def __init__(
-        self,
-        conn: sa.Connection,
-        settings: Settings,
-        campaign: CampaignRow,
-        file: LeadFile,
-        now: datetime,
-        header_map: Mapping[str, str],
-        rejects: IO[str],
-    ) -> None:
-        self._conn = conn
-        self._campaign_id = campaign.campaign_id
-        self._file = file
-        self._now = now
-        self._tally = _Tally()
-        self._writer = csv.writer(rejects)
-        region = campaign.definition.default_region or settings.destinations.default_region
-        plan: ColumnPlan = plan_columns(
-            file, campaign.definition, header_map=header_map, default_region=region
-        )
-        self._import_id = begin_import(
+
+def _sift(staging: Staging, tally: _Tally, campaign: CampaignRow | None) -> None:
+    tally.refused.update(staging.sift(campaign.campaign_id if campaign else None))
+    tally.refused[DUPLICATE] += staging.sift_twins()
+
+
+def _write(
+    staging: Staging,
+    tally: _Tally,
+    settings: Settings,
+    file: LeadFile,
+    campaign_name: str,
+    now: datetime,
+) -> bool:
+    """The one transaction; whether the campaign was created in it."""
+    with staging.publishing() as conn:
+        campaign, created = ensure_campaign(conn, settings, campaign_name, now)
+        tally.refused[DUPLICATE] += staging.sift_late(campaign.campaign_id)
+        tally.refused = +tally.refused
+        tally.added = tally.rows - tally.refused.total()
+        publish(
             conn,
-            campaign_id=self._campaign_id,
+            campaign_id=campaign.campaign_id,
             file_name=file.path.name,
             sha256=file.sha256,
+            summary=tally.as_json(),
             now=now,
         )
-        self._judge = RowJudge(
-            conn,
-            plan=plan,
-            door=Door(settings.destinations),
-            region=region,
-            campaign_id=self._campaign_id,
-            import_id=self._import_id,
-        )
-        self._writer.writerow(["line", "lead", "rule", "reason", *file.headers])
-
-    def run(self, progress: Progress) -> _Tally:
-        for rows, bytes_read in read_rows(self._file):
-            outcomes = self._judge.judge(rows)
-            leads = [lead for outcome in outcomes if (lead := self._note(outcome)) is not None]
-            insert_leads(
-                self._conn,
-                leads,
-                campaign_id=self._campaign_id,
-                import_id=self._import_id,
-                now=self._now,
-            )
-            progress(min(1.0, bytes_read / self._file.bytes_total))
-        finish_import(
-            self._conn,
-            import_id=self._import_id,
-            campaign_id=self._campaign_id,
-            summary=self._summary(),
-            now=self._now,
-        )
-        return self._tally
-
-    def _summary(self) -> dict[str, Any]:
-        return {
-            "rows": self._tally.rows,
-            "added": self._tally.added,
-            "refused": dict(self._tally.refused),
-            "numbers_left_out": self._tally.numbers_left_out,
-        }
-
-    def _note(self, outcome: Outcome) -> NewLead | None:
-        self._tally.rows += 1
-        for dropped in outcome.dropped:
-            self._tally.numbers_left_out += 1
-            self._reject(outcome, dropped, "added")
-        if outcome.refusal is not None:
-            self._tally.refused[outcome.refusal.rule] += 1
-            if outcome.refusal.rule != RowRule.BLANK:
-                self._reject(outcome, outcome.refusal, "refused")
-            return None
-        self._tally.added += 1
-        return outcome.lead
-
-    def _reject(self, outcome: Outcome, why: Refusal, fate: str) -> None:
-        cells = [safe_cell(cell) for cell in outcome.cells]
-        self._writer.writerow([outcome.line, fate, why.rule, why.reason, *cells])
+    return created
 
 
-def safe_cell(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; `read_number` strips the sign again.
-
-    OWASP, CSV Injection: cells that begin with = + - @ tab or carriage return.
-    """
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
-
-
-def _publish(rejects: IO[str], path: Path) -> Path:
-    """Put the refused rows beside the lead file, whole or not at all; readable by its owner."""
-    target = path.with_name(f"{path.stem}.rejected.csv")
-    rejects.flush()
-    rejects.seek(0)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as out:
-            shutil.copyfileobj(rejects, out)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _publish_rejects(rejects: Iterable[Reject], file: LeadFile, plan: ColumnPlan) -> Path:
+    """Put the refused rows beside the lead file."""
+    target = file.path.with_name(f"{file.path.stem}.rejected.csv")
+    head: list[list[object]] = [["line", "lead", "rule", "reason", *file.headers]]
+    rows: Iterable[list[object]] = (
+        [each.line, each.lead, each.rule, each.reason, *_cells(each, plan, len(file.headers))]
+        for each in rejects
+    )
+    write_csv(target, chain(head, rows))
     return target
+
+
+def _cells(reject: Reject, plan: ColumnPlan, width: int) -> list[str]:
+    """The row's cells in the file's order."""
+    cells = [""] * width
+    for place, cell in zip(plan.number_places, reject.number_cells, strict=True):
+        cells[place] = cell
+    for place, name in plan.kept:
+        cells[place] = reject.columns[name]
+    return cells

@@ -1,30 +1,32 @@
-"""What becomes of each row of a lead file: a new lead, or a refusal with its rule."""
+"""What becomes of each row of a lead file by itself: a lead to stage, or a refusal with its rule.
+
+Rows against one another and against the database are `acd.store.staging`'s business: there SQL
+sees all of them at once.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-
-import sqlalchemy as sa
 
 from acd.dialer.lead_files import Row
 from acd.dialer.lead_headers import ColumnPlan
 from acd.lines import Door
-from acd.numbers import NumberRefused, PhoneNumber, masked, read_number, split_cell
-from acd.store.dnc import listed_numbers
-from acd.store.imports import KnownNumber, NewLead, known_numbers
+from acd.numbers import NumberRefused, PhoneNumber, read_number, split_cell
+from acd.rules.definition import MAX_PRIORITY
+from acd.store.staging import NewLead, Reject, StagedRows
 
 
 class RowRule(StrEnum):
-    """Why a row is refused, besides the rules of its numbers."""
+    """Why a row is refused, besides the rules of its numbers and those of the database."""
 
     BLANK = "blank"
     TOO_MANY_CELLS = "too_many_cells"
     NO_NUMBER = "no_number"
     UNKNOWN_ZONE = "unknown_zone"
-    DUPLICATE = "duplicate"
-    DNC = "dnc"
+    PRIORITY = "priority"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,126 +38,107 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """One row's fate; exactly one of `lead` and `refusal` is set in the end."""
+class Judged:
+    """What became of some rows."""
 
-    line: int
-    cells: tuple[str, ...]
-    lead: NewLead | None = None
-    refusal: Refusal | None = None
-    dropped: tuple[Refusal, ...] = ()
+    rows: int = 0
+    numbers_left_out: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    staged: StagedRows = field(default_factory=StagedRows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowJudge:
-    """Judges rows for one import; asks the database once a chunk."""
+    """Judges rows for one import; knows neither clock nor database, so any process may."""
 
-    def __init__(
-        self,
-        conn: sa.Connection,
-        *,
-        plan: ColumnPlan,
-        door: Door,
-        region: str,
-        campaign_id: int,
-        import_id: int,
-    ) -> None:
-        self._conn = conn
-        self._plan = plan
-        self._door = door
-        self._region = region
-        self._campaign_id = campaign_id
-        self._import_id = import_id
+    plan: ColumnPlan
+    door: Door
+    region: str
 
-    def judge(self, rows: Sequence[Row]) -> list[Outcome]:
-        """One outcome a row, in order."""
-        outcomes = [self._by_itself(row) for row in rows]
-        numbers = [
-            number.e164 for outcome in outcomes if outcome.lead for number in outcome.lead.numbers
-        ]
-        listed = listed_numbers(self._conn, numbers, self._campaign_id)
-        known = known_numbers(self._conn, self._campaign_id, numbers)
-        for outcome in outcomes:
-            if outcome.lead is not None:
-                self._among_others(outcome, outcome.lead, listed, known)
-        return outcomes
+    def judge(self, rows: Sequence[Row]) -> Judged:
+        """Every row either staged or refused."""
+        judged = Judged(rows=len(rows))
+        for row in rows:
+            if row.blank:
+                judged.refused[RowRule.BLANK.value] += 1
+            elif row.surplus:
+                why = f"{row.surplus} more cells than headers: an unquoted delimiter?"
+                self._refuse(judged, row, Refusal(RowRule.TOO_MANY_CELLS, why))
+            else:
+                self._read_numbers(judged, row)
+        return judged
 
-    def _by_itself(self, row: Row) -> Outcome:
-        outcome = Outcome(line=row.line, cells=row.cells)
-        if row.blank:
-            outcome.refusal = Refusal(RowRule.BLANK.value, "nothing stands in the row")
-        elif row.surplus:
-            outcome.refusal = Refusal(
-                RowRule.TOO_MANY_CELLS.value,
-                f"{row.surplus} more cells than headers: an unquoted delimiter?",
-            )
-        else:
-            self._read_numbers(row, outcome)
-        return outcome
+    def _priority(self, row: Row) -> int | None:
+        """0 to 9, an empty cell is 0; None: something else stands there."""
+        place = self.plan.priority_place
+        text = "" if place is None else row.cells[place].strip()
+        if not text:
+            return 0
+        return int(text) if text.isdecimal() and int(text) <= MAX_PRIORITY else None
 
-    def _read_numbers(self, row: Row, outcome: Outcome) -> None:
+    def _read_numbers(self, judged: Judged, row: Row) -> None:
+        priority = self._priority(row)
+        if priority is None:
+            self._refuse(judged, row, Refusal(RowRule.PRIORITY, "the priority is not 0 to 9"))
+            return
         taken: dict[str, PhoneNumber] = {}
         refused: list[Refusal] = []
-        for text in self._texts(row):
-            answer = self._read(text)
-            if isinstance(answer, Refusal):
-                refused.append(answer)
-            else:
-                taken.setdefault(answer.e164, answer)
-        if taken:
-            columns = {name: row.cells[place].strip() for place, name in self._plan.kept}
-            outcome.lead = NewLead(line=row.line, numbers=tuple(taken.values()), columns=columns)
-            outcome.dropped = tuple(refused)
-        elif refused:
-            outcome.refusal = refused[0]
-        else:
-            outcome.refusal = Refusal(RowRule.NO_NUMBER.value, "no number stands in the row")
-
-    def _texts(self, row: Row) -> list[str]:
-        return [
-            text
-            for place in self._plan.number_places
-            for text in split_cell(row.cells[place], default_region=self._region)
-        ]
+        for place in self.plan.number_places:
+            for text in split_cell(row.cells[place], default_region=self.region):
+                answer = self._read(text)
+                if isinstance(answer, Refusal):
+                    refused.append(answer)
+                else:
+                    taken.setdefault(answer.e164, answer)
+        if not taken:
+            nothing = Refusal(RowRule.NO_NUMBER, "no number stands in the row")
+            self._refuse(judged, row, refused[0] if refused else nothing)
+            return
+        judged.staged.add(
+            NewLead(
+                line=row.line,
+                numbers=tuple(taken.values()),
+                columns=self._columns(row),
+                number_cells=self._number_cells(row),
+                priority=priority,
+            )
+        )
+        judged.numbers_left_out += len(refused)
+        for refusal in refused:
+            self._reject(judged, row, refusal, "added")
 
     def _read(self, text: str) -> PhoneNumber | Refusal:
-        number = read_number(text, default_region=self._region)
+        number = read_number(text, default_region=self.region)
         if isinstance(number, NumberRefused):
-            return Refusal(number.rule.value, f"the number {number.why}")
-        refused = self._door.refusal(number)
+            return Refusal(number.rule, f"the number {number.why}")
+        refused = self.door.refusal(number)
         if refused is not None:
-            return Refusal(refused.rule.value, refused.sentence)
+            return Refusal(refused.rule, refused.sentence)
         if not number.zones:
             return Refusal(
-                RowRule.UNKNOWN_ZONE.value,
+                RowRule.UNKNOWN_ZONE,
                 "nobody knows in which time zone the number is, so no calling hours can be kept",
             )
         return number
 
-    def _among_others(
-        self, outcome: Outcome, lead: NewLead, listed: set[str], known: dict[str, KnownNumber]
-    ) -> None:
-        """Duplicates and do-not-call: one number is enough, for a lead is one person."""
-        for number in lead.numbers:
-            twin = known.get(number.e164)
-            if twin is not None:
-                self._refuse(outcome, RowRule.DUPLICATE, self._twin_reason(number, twin))
-                return
-        for number in lead.numbers:
-            if number.e164 in listed:
-                self._refuse(
-                    outcome, RowRule.DNC, f"{masked(number.e164)} is on a do-not-call list"
-                )
-                return
-        for number in lead.numbers:
-            known[number.e164] = KnownNumber(lead_id=0, import_id=self._import_id, line=lead.line)
+    def _refuse(self, judged: Judged, row: Row, why: Refusal) -> None:
+        judged.refused[str(why.rule)] += 1
+        self._reject(judged, row, why, "refused")
 
-    def _twin_reason(self, number: PhoneNumber, twin: KnownNumber) -> str:
-        if twin.import_id == self._import_id:
-            return f"{masked(number.e164)} is the number of line {twin.line} already"
-        return f"{masked(number.e164)} is the number of lead {twin.lead_id} already"
+    def _reject(self, judged: Judged, row: Row, why: Refusal, fate: str) -> None:
+        judged.staged.reject(
+            Reject(
+                line=row.line,
+                lead=fate,
+                rule=str(why.rule),
+                reason=why.reason,
+                columns=self._columns(row),
+                number_cells=self._number_cells(row),
+            )
+        )
 
-    @staticmethod
-    def _refuse(outcome: Outcome, rule: RowRule, reason: str) -> None:
-        outcome.lead = None
-        outcome.dropped = ()
-        outcome.refusal = Refusal(rule.value, reason)
+    def _columns(self, row: Row) -> dict[str, str]:
+        return {name: row.cells[place].strip() for place, name in self.plan.kept}
+
+    def _number_cells(self, row: Row) -> list[str]:
+        return [row.cells[place] for place in self.plan.number_places]

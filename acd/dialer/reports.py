@@ -32,6 +32,8 @@ class CampaignReport:
     transfers: Mapping[str, int]
     ring_seconds: Mapping[str, float | None]
     wait_seconds: Mapping[str, float | None]
+    talk_seconds: Mapping[str, float | None]
+    """As far as an agent feed has told it."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -61,6 +63,7 @@ def campaign_report(conn: sa.Connection, name: str) -> CampaignReport:
         transfers=counts.transfers_by_result(conn, campaign_id),
         ring_seconds=_percentiles(counts.ring_seconds(conn, campaign_id)),
         wait_seconds=_percentiles(counts.wait_seconds(conn, campaign_id)),
+        talk_seconds=_percentiles(counts.talk_seconds(conn, campaign_id)),
     )
 
 

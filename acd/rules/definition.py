@@ -22,7 +22,13 @@ from pydantic import (
     model_validator,
 )
 
-from acd.rules.dispositions import DEFAULT_RULES, Disposition, RetryAction, RetryRule
+from acd.rules.dispositions import (
+    ABANDON_LOCK_OUT_SECONDS,
+    DEFAULT_RULES,
+    Disposition,
+    RetryAction,
+    RetryRule,
+)
 from acd.rules.hours import CallingHours, Window
 
 
@@ -132,6 +138,43 @@ class DncTable(_Table):
     when_stale: Literal["block", "alarm"] = "block"
 
 
+class LeadOrder(StrEnum):
+    """Which of the leads of one priority goes first."""
+
+    LONGEST_WAITING = "longest_waiting"
+    NEWEST = "newest"
+
+
+MAX_PRIORITY = 9
+CALLBACK_PRIORITY = 10
+"""A callback that is due goes before everybody else: somebody gave their word."""
+
+
+class FilterTable(_Table):
+    """`[[filter]]`: what a column of the lead must be. Capitals and outer spaces don't count."""
+
+    column: Annotated[str, Field(min_length=1, pattern=r'^[^"]+$')]
+    one_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> FilterTable:
+        if bool(self.one_of) == bool(self.none_of):
+            raise ValueError('give either one_of = ["AT", …] or none_of = ["sold", …]')
+        return self
+
+    def passes(self, columns: Mapping[str, str]) -> bool:
+        """Whether a lead with these columns may be dialed; a missing column is empty."""
+        value = columns.get(self.column, "").strip().casefold()
+        if self.one_of:
+            return value in {wanted.casefold() for wanted in self.one_of}
+        return value not in {unwanted.casefold() for unwanted in self.none_of}
+
+    def __str__(self) -> str:
+        kind, values = ("one of", self.one_of) if self.one_of else ("none of", self.none_of)
+        return f"{self.column} must be {kind} {', '.join(values)}"
+
+
 class CampaignDefinition(_Table):
     """The whole `campaign.toml`."""
 
@@ -165,7 +208,17 @@ class CampaignDefinition(_Table):
     """Headers (after `header_map`) that hold numbers, in the order in which they are tried."""
     header_map: Mapping[str, str] = Field(default_factory=dict)
     """Header in the file → name of the column here."""
+    priority_column: str = ""
+    """Header (after `header_map`) of a priority 0 to 9 a lead; the highest go first."""
+    order: LeadOrder = LeadOrder.LONGEST_WAITING
+    """Among leads of one priority."""
+    filter: tuple[FilterTable, ...] = ()
+    """Only leads that pass every one are dialed."""
     dnc: DncTable = DncTable()
+    weight: Annotated[int, Field(ge=1, le=100)] = 1
+    """Share of the trunk's lines beside the other campaigns' weights."""
+    line_limit: Annotated[int, Field(ge=1, le=999)] | None = None
+    """Most calls of this campaign at once; None: as many as the trunk has lines."""
 
     @field_validator("dial_mode", mode="before")
     @classmethod
@@ -194,6 +247,13 @@ class CampaignDefinition(_Table):
     def rule_for(self, disposition: Disposition) -> RetryRule:
         """The retry rule in force."""
         return self.retry.get(disposition, DEFAULT_RULES[disposition])
+
+    @property
+    def abandon_lock_out_seconds(self) -> int:
+        """No call to somebody who was abandoned for so long, whatever else happens to the lead."""
+        rule = self.rule_for(Disposition.ABANDONED)
+        retries = rule.action is RetryAction.RETRY
+        return rule.after_seconds if retries else ABANDON_LOCK_OUT_SECONDS
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for SQL; `CampaignDefinition.model_validate` reads them back."""

@@ -5,8 +5,8 @@ The store narrows candidates down in SQL, for speed; what it finds still passes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -33,7 +33,10 @@ class Rule(StrEnum):
     DNC = "dnc"
     DNC_LIST_STALE = "dnc_list_stale"
     ATTEMPTS = "attempts"
+    FILTER = "filter"
     RETRY_WAIT = "retry_wait"
+    CALLBACK = "callback"
+    ABANDON_LOCK_OUT = "abandon_lock_out"
     GAP = "gap"
     ATTEMPTS_PER_DAY = "attempts_per_day"
     CALLING_HOURS = "calling_hours"
@@ -54,6 +57,10 @@ class LeadSnapshot:
     next_attempt_at: datetime
     last_ended_at: datetime | None
     recent_starts: Sequence[datetime]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    callback_at: datetime | None = None
+    callback_agent: str | None = None
+    last_abandoned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +132,14 @@ def _lasting_checks(lead: LeadSnapshot, definition: CampaignDefinition) -> list[
             passed=lead.attempts < definition.max_attempts,
             detail=f"{lead.attempts} of {definition.max_attempts} attempts used",
         ),
+        _filter_check(lead, definition),
     ]
+
+
+def _filter_check(lead: LeadSnapshot, definition: CampaignDefinition) -> Check:
+    failed = [str(rule) for rule in definition.filter if not rule.passes(lead.columns)]
+    detail = "; ".join(failed) if failed else "passes every filter of the campaign"
+    return Check(rule=Rule.FILTER, passed=not failed, detail=detail)
 
 
 def _stale_detail(names: Sequence[str]) -> str:
@@ -138,11 +152,19 @@ def _waiting_checks(
     lead: LeadSnapshot, definition: CampaignDefinition, now: datetime
 ) -> list[Check]:
     """Rules that pass once time has gone by."""
+    lock_out = timedelta(seconds=definition.abandon_lock_out_seconds)
     gap_over = None
     if lead.last_ended_at is not None:
         gap_over = lead.last_ended_at + timedelta(seconds=definition.gap_seconds)
     return [
         _wait(Rule.RETRY_WAIT, lead.next_attempt_at, now, "the retry rule's wait"),
+        _wait(Rule.CALLBACK, lead.callback_at, now, _callback_detail(lead)),
+        _wait(
+            Rule.ABANDON_LOCK_OUT,
+            lead.last_abandoned_at and lead.last_abandoned_at + lock_out,
+            now,
+            f"{definition.abandon_lock_out_seconds} s after an abandoned call",
+        ),
         _wait(Rule.GAP, gap_over, now, f"{definition.gap_seconds} s between attempts"),
         _wait(
             Rule.ATTEMPTS_PER_DAY,
@@ -151,6 +173,12 @@ def _waiting_checks(
             f"{definition.max_attempts_per_day} attempts in 24 hours",
         ),
     ]
+
+
+def _callback_detail(lead: LeadSnapshot) -> str:
+    if lead.callback_at is None:
+        return "no callback was promised"
+    return f"a callback was promised{f' by {lead.callback_agent}' if lead.callback_agent else ''}"
 
 
 def _day_frees_at(starts: Sequence[datetime], limit: int) -> datetime | None:

@@ -28,7 +28,7 @@ from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, judge
 from acd.store import schema as t
 from acd.store.campaigns import campaign_by_id
 from acd.store.events import Subject, record
-from acd.store.lanes import lane_for
+from acd.store.lanes import lane_of_lead
 from acd.store.leads import ClaimedLead, lead_snapshots, release_claims_of, unclaim_leads
 
 
@@ -275,6 +275,9 @@ def _free_lead(
         "next_position": decision.next_position,
         "claimed_by": None,
         "lease_until": None,
+        # The promise was kept or broken; a new one is a new callback.
+        "callback_at": None,
+        "callback_agent": None,
         "changed_at": now,
     }
     if decision.next_attempt_at is not None:
@@ -314,7 +317,7 @@ def _decide(
         definition.rule_for(disposition),
         disposition=disposition,
         history=RetryHistory(
-            attempts=attempt.attempt_no,
+            attempts=attempt.attempt_no - _forgiven(conn, attempt.lead_id),
             times_this_disposition=times or 0,
             position=tried[0] if tried else 0,
             usable_positions=sorted(row.position for row in numbers if not row.dead),
@@ -324,13 +327,13 @@ def _decide(
     )
 
 
+def _forgiven(conn: sa.Connection, lead_id: int) -> int:
+    query = sa.select(t.leads.c.attempts_before).where(t.leads.c.lead_id == lead_id)
+    return conn.scalar(query) or 0
+
+
 def _lane_of_position(conn: sa.Connection, attempt: sa.Row[Any], position: int) -> int:
-    zones = conn.scalar(
-        sa.select(t.lead_numbers.c.zones).where(
-            t.lead_numbers.c.lead_id == attempt.lead_id, t.lead_numbers.c.position == position
-        )
-    )
-    return lane_for(conn, attempt.campaign_id, zones or "")
+    return lane_of_lead(conn, attempt.lead_id, position=position)
 
 
 def close_orphans(conn: sa.Connection, *, node: str, now: datetime) -> list[int]:

@@ -73,6 +73,11 @@ def wait_seconds(conn: sa.Connection, campaign_id: int) -> Sequence[float]:
     return _ascending(conn, t.attempts.c.wait_seconds, campaign_id)
 
 
+def talk_seconds(conn: sa.Connection, campaign_id: int) -> Sequence[float]:
+    """Talk times that a feed has told, ascending."""
+    return _ascending(conn, t.attempts.c.talk_seconds, campaign_id)
+
+
 def _ascending(conn: sa.Connection, column: sa.Column[float], campaign_id: int) -> Sequence[float]:
     return conn.scalars(
         sa.select(column)

@@ -125,8 +125,15 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
-        """One transaction for work that is more than a statement (an import)."""
+        """One transaction for work that is more than a statement."""
         with _translated(self._engine), self._engine.begin() as conn:
+            yield conn
+
+    @contextmanager
+    def connection(self) -> Iterator[sa.Connection]:
+        """A connection of one's own for several transactions; its temporary tables go with it."""
+        with _translated(self._engine), self._engine.connect() as conn:
+            conn.detach()
             yield conn
 
 

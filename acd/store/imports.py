@@ -1,70 +1,54 @@
-"""Writing imported leads; one import is one transaction."""
+"""Publishing an import: what is staged becomes leads, in one short transaction.
+
+A lead's row names its import and its line: that is its first event. One event row of the
+campaign tells of the whole import, instead of a million that would say the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from acd.numbers import PhoneNumber
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
-from acd.store.dnc import CHUNK
 from acd.store.events import Subject, record
-from acd.store.lanes import lane_for, zones_text
+from acd.store.lanes import lane_for
+from acd.store.staging import staged_leads, staged_numbers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewLead:
-    """A lead as the importer hands it over; at least one number, the first is tried first."""
-
-    line: int
-    numbers: Sequence[PhoneNumber]
-    columns: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownNumber:
-    """A number that a lead of the campaign has already."""
-
-    lead_id: int
-    import_id: int | None
-    line: int | None
-
-
-def begin_import(
-    conn: sa.Connection, *, campaign_id: int, file_name: str, sha256: str, now: datetime
+def publish(
+    conn: sa.Connection,
+    *,
+    campaign_id: int,
+    file_name: str,
+    sha256: str,
+    summary: Mapping[str, Any],
+    now: datetime,
 ) -> int:
-    """The id of a new import; a second import into the campaign waits for this one."""
-    conn.execute(
-        sa.select(t.campaigns.c.campaign_id)
-        .where(t.campaigns.c.campaign_id == campaign_id)
-        .with_for_update()
-    )
-    return int(
+    """Copy what is staged on this connection into the tables; the new import's id."""
+    import_id = int(
         conn.execute(
             sa.insert(t.imports)
-            .values(campaign_id=campaign_id, file_name=file_name, sha256=sha256, summary={}, at=now)
+            .values(
+                campaign_id=campaign_id,
+                file_name=file_name,
+                sha256=sha256,
+                summary=dict(summary),
+                at=now,
+            )
             .returning(t.imports.c.import_id)
         ).scalar_one()
     )
-
-
-def finish_import(
-    conn: sa.Connection,
-    *,
-    import_id: int,
-    campaign_id: int,
-    summary: Mapping[str, Any],
-    now: datetime,
-) -> None:
-    """Keep the summary. The leads' own rows name their import: that is their first event."""
-    conn.execute(
-        sa.update(t.imports).where(t.imports.c.import_id == import_id).values(summary=dict(summary))
-    )
+    lanes = sa.select(staged_leads.c.zones, staged_leads.c.priority).distinct()
+    for zones, priority in conn.execute(lanes).all():
+        lane_for(conn, campaign_id, zones, priority)
+    if conn.dialect.name == "postgresql":
+        _publish_on_postgres(conn, campaign_id, import_id, now)
+    else:
+        _publish_on_sqlite(conn, campaign_id, import_id, now)
     record(
         conn,
         at=now,
@@ -73,75 +57,93 @@ def finish_import(
         what="leads_imported",
         detail={"import": import_id, **summary},
     )
+    return import_id
 
 
-def known_numbers(
-    conn: sa.Connection, campaign_id: int, numbers: Sequence[str]
-) -> dict[str, KnownNumber]:
-    """Which of the E.164 numbers leads of the campaign have."""
-    known: dict[str, KnownNumber] = {}
-    for start in range(0, len(numbers), CHUNK):
-        rows = conn.execute(
-            sa.select(
-                t.lead_numbers.c.e164, t.leads.c.lead_id, t.leads.c.import_id, t.leads.c.source_line
-            )
-            .join(t.leads, t.leads.c.lead_id == t.lead_numbers.c.lead_id)
-            .where(
-                t.lead_numbers.c.campaign_id == campaign_id,
-                t.lead_numbers.c.e164.in_(numbers[start : start + CHUNK]),
-            )
-        )
-        for row in rows:
-            known[row.e164] = KnownNumber(
-                lead_id=row.lead_id, import_id=row.import_id, line=row.source_line
-            )
-    return known
+_LEAD_COLUMNS = (
+    "campaign_id", "lane_id", "priority", "state", "next_attempt_at", "columns", "import_id",
+    "source_line", "changed_at",
+)  # fmt: skip
+_NUMBER_COLUMNS = ("lead_id", "campaign_id", "position", "e164", "kind", "region", "zones")
 
 
-def insert_leads(
-    conn: sa.Connection,
-    leads: Sequence[NewLead],
-    *,
-    campaign_id: int,
-    import_id: int,
-    now: datetime,
-) -> None:
-    """Insert leads whose numbers are new to the campaign."""
-    if not leads:
-        return
-    lanes = {
-        zones: lane_for(conn, campaign_id, zones)
-        for zones in {zones_text(lead.numbers[0].zones) for lead in leads}
-    }
-    rows = [
-        {
-            "campaign_id": campaign_id,
-            "lane_id": lanes[zones_text(lead.numbers[0].zones)],
-            "state": LeadState.WAITING.value,
-            "next_attempt_at": now,
-            "columns": dict(lead.columns),
-            "import_id": import_id,
-            "source_line": lead.line,
-            "changed_at": now,
-        }
-        for lead in leads
+def _lead_values(
+    campaign_id: int, import_id: int, now: datetime, columns: sa.ColumnElement[Any]
+) -> list[sa.ColumnElement[Any]]:
+    """In the order of `_LEAD_COLUMNS`."""
+    moment = sa.literal(now, t.UtcDateTime)
+    return [
+        sa.literal(campaign_id),
+        t.lanes.c.lane_id,
+        staged_leads.c.priority,
+        sa.literal(LeadState.WAITING.value),
+        moment,
+        columns,
+        sa.literal(import_id),
+        staged_leads.c.line,
+        moment,
     ]
-    lead_ids = conn.scalars(
-        sa.insert(t.leads).returning(t.leads.c.lead_id, sort_by_parameter_order=True), rows
-    ).all()
-    conn.execute(
-        sa.insert(t.lead_numbers),
-        [
-            {
-                "lead_id": lead_id,
-                "campaign_id": campaign_id,
-                "position": position,
-                "e164": number.e164,
-                "kind": number.kind.value,
-                "region": number.region,
-                "zones": zones_text(number.zones),
-            }
-            for lead_id, lead in zip(lead_ids, leads, strict=True)
-            for position, number in enumerate(lead.numbers)
-        ],
+
+
+def _in_its_lane(campaign_id: int) -> sa.FromClause:
+    return staged_leads.join(
+        t.lanes,
+        sa.and_(
+            t.lanes.c.campaign_id == campaign_id,
+            t.lanes.c.zones == staged_leads.c.zones,
+            t.lanes.c.priority == staged_leads.c.priority,
+        ),
     )
+
+
+def _number_values(lead_id: sa.ColumnElement[int], campaign_id: int) -> list[Any]:
+    """In the order of `_NUMBER_COLUMNS`."""
+    kept = (
+        staged_numbers.c.position,
+        staged_numbers.c.e164,
+        staged_numbers.c.kind,
+        staged_numbers.c.region,
+    )
+    return [lead_id, sa.literal(campaign_id), *kept, staged_numbers.c.zones]
+
+
+def _publish_on_sqlite(
+    conn: sa.Connection, campaign_id: int, import_id: int, now: datetime
+) -> None:
+    """The one writer may choose the ids: the largest so far plus the row's line."""
+    largest = sa.select(sa.func.coalesce(sa.func.max(t.leads.c.lead_id), 0))
+    base = int(conn.scalar(largest) or 0)
+    values = _lead_values(campaign_id, import_id, now, staged_leads.c.columns)
+    conn.execute(
+        sa.insert(t.leads).from_select(
+            ("lead_id", *_LEAD_COLUMNS),
+            sa.select(base + staged_leads.c.line, *values)
+            .select_from(_in_its_lane(campaign_id))
+            .order_by(staged_leads.c.line),
+        )
+    )
+    conn.execute(
+        sa.insert(t.lead_numbers).from_select(
+            _NUMBER_COLUMNS, sa.select(*_number_values(base + staged_numbers.c.line, campaign_id))
+        )
+    )
+
+
+def _publish_on_postgres(
+    conn: sa.Connection, campaign_id: int, import_id: int, now: datetime
+) -> None:
+    """The sequence gives the ids, since other campaigns import at the same time."""
+    values = _lead_values(campaign_id, import_id, now, sa.cast(staged_leads.c.columns, sa.JSON))
+    added = (
+        sa.insert(t.leads)
+        .from_select(
+            _LEAD_COLUMNS,
+            sa.select(*values).select_from(_in_its_lane(campaign_id)).order_by(staged_leads.c.line),
+        )
+        .returning(t.leads.c.lead_id, t.leads.c.source_line)
+        .cte("added")
+    )
+    numbers = sa.select(*_number_values(added.c.lead_id, campaign_id)).join_from(
+        staged_numbers, added, added.c.source_line == staged_numbers.c.line
+    )
+    conn.execute(sa.insert(t.lead_numbers).from_select(_NUMBER_COLUMNS, numbers))

@@ -1,14 +1,24 @@
-"""Lanes: the leads of a campaign whose next number has the same time zones."""
+"""Lanes: the leads of a campaign with one priority whose next number has the same time zones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from acd.store import schema as t
 
 SEPARATOR = "|"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One lane."""
+
+    lane_id: int
+    zones: tuple[str, ...]
+    priority: int
 
 
 def zones_text(zones: Sequence[str]) -> str:
@@ -21,14 +31,16 @@ def zones_of(text: str) -> tuple[str, ...]:
     return tuple(text.split(SEPARATOR)) if text else ()
 
 
-def lane_for(conn: sa.Connection, campaign_id: int, zones: str) -> int:
+def lane_for(conn: sa.Connection, campaign_id: int, zones: str, priority: int = 0) -> int:
     """The id of a lane, made where it is new."""
     query: sa.Select[int] = sa.select(t.lanes.c.lane_id).where(
-        t.lanes.c.campaign_id == campaign_id, t.lanes.c.zones == zones
+        t.lanes.c.campaign_id == campaign_id,
+        t.lanes.c.zones == zones,
+        t.lanes.c.priority == priority,
     )
     lane_id = conn.scalar(query)
     if lane_id is None:
-        values = {"campaign_id": campaign_id, "zones": zones}
+        values = {"campaign_id": campaign_id, "zones": zones, "priority": priority}
         if conn.dialect.name == "postgresql":
             # Another node may make the same lane at this moment.
             conn.execute(
@@ -42,9 +54,36 @@ def lane_for(conn: sa.Connection, campaign_id: int, zones: str) -> int:
     return lane_id
 
 
-def lanes_of(conn: sa.Connection, campaign_id: int) -> dict[int, tuple[str, ...]]:
-    """Lane id → zones."""
-    rows = conn.execute(
-        sa.select(t.lanes.c.lane_id, t.lanes.c.zones).where(t.lanes.c.campaign_id == campaign_id)
+def lane_of_lead(
+    conn: sa.Connection, lead_id: int, *, position: int, priority: int | None = None
+) -> int:
+    """The lane of a lead whose number at `position` is tried next; None: its own priority."""
+    row = conn.execute(
+        sa.select(t.leads.c.campaign_id, t.leads.c.priority, t.lead_numbers.c.zones)
+        .outerjoin(
+            t.lead_numbers,
+            sa.and_(
+                t.lead_numbers.c.lead_id == t.leads.c.lead_id,
+                t.lead_numbers.c.position == position,
+            ),
+        )
+        .where(t.leads.c.lead_id == lead_id)
+    ).one()
+    return lane_for(
+        conn,
+        row.campaign_id,
+        row.zones or "",
+        row.priority if priority is None else priority,
     )
-    return {row.lane_id: zones_of(row.zones) for row in rows}
+
+
+def lanes_of(conn: sa.Connection, campaign_id: int) -> list[Lane]:
+    """Every lane of a campaign, the highest priority first."""
+    rows = conn.execute(
+        sa.select(t.lanes.c.lane_id, t.lanes.c.zones, t.lanes.c.priority)
+        .where(t.lanes.c.campaign_id == campaign_id)
+        .order_by(t.lanes.c.priority.desc(), t.lanes.c.lane_id)
+    )
+    return [
+        Lane(lane_id=row.lane_id, zones=zones_of(row.zones), priority=row.priority) for row in rows
+    ]

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 
+from acd.rules.definition import FilterTable, LeadOrder
 from acd.rules.dispositions import DAY
 from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, Verdict, judge
 from acd.rules.hours import is_open
@@ -24,7 +26,7 @@ from acd.store import schema as t
 from acd.store.campaigns import CampaignRow, CampaignState, campaign_by_id, dnc_listed
 from acd.store.dnc import stale_lists
 from acd.store.events import Subject, record_all
-from acd.store.lanes import lanes_of, zones_of
+from acd.store.lanes import Lane, lanes_of, zones_of
 
 LEASE = timedelta(minutes=5)
 """How long a claim holds without being dialed or renewed."""
@@ -42,6 +44,8 @@ class ClaimedLead:
     attempt_no: int
     """1 for the first attempt."""
     columns: Mapping[str, str]
+    callback_agent: str | None = None
+    """The agent who promised to call back; None: anybody may."""
 
 
 def claim_leads(
@@ -49,39 +53,72 @@ def claim_leads(
 ) -> list[ClaimedLead]:
     """Claim up to `limit` (at most `MAX_CLAIM`) leads that may be dialed at `now`.
 
-    Only a running campaign has any. Those that wait longest come first.
+    Only a running campaign has any. The highest priority comes first, callbacks before all;
+    then the campaign's `order`.
     """
     campaign = campaign_by_id(conn, campaign_id)
     if campaign.state is not CampaignState.RUNNING or limit <= 0:
         return []
     release_expired_claims(conn, campaign_id=campaign_id, now=now)
     hours = campaign.definition.calling_hours.hours()
-    open_lanes = [
-        lane for lane, zones in lanes_of(conn, campaign_id).items() if is_open(hours, zones, now)
-    ]
-    lead_ids = _candidates(conn, open_lanes, min(limit, MAX_CLAIM), now)
+    open_lanes = [lane for lane in lanes_of(conn, campaign_id) if is_open(hours, lane.zones, now)]
+    lead_ids = _candidates(conn, campaign, open_lanes, min(limit, MAX_CLAIM), now)
     eligible = _sift(conn, campaign, lead_ids, now)
     return _take(conn, eligible, node, now)
 
 
-def _candidates(conn: sa.Connection, lanes: Sequence[int], limit: int, now: datetime) -> list[int]:
-    """Waiting leads whose time has come, longest waiting first, locked where that exists."""
-    due: list[tuple[datetime, int]] = []
-    for lane in lanes:
-        rows = conn.execute(
-            sa.select(t.leads.c.next_attempt_at, t.leads.c.lead_id)
-            .where(
-                t.leads.c.lane_id == lane,
-                t.leads.c.state == sa.literal_column(f"'{LeadState.WAITING.value}'"),
-                t.leads.c.next_attempt_at <= now,
-                ~dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id),
-            )
-            .order_by(t.leads.c.next_attempt_at, t.leads.c.lead_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=t.leads)
+def _candidates(
+    conn: sa.Connection, campaign: CampaignRow, lanes: Sequence[Lane], limit: int, now: datetime
+) -> list[int]:
+    """Waiting leads whose time has come, in the order in which they are to be dialed."""
+    newest = campaign.definition.order is LeadOrder.NEWEST
+    found: list[int] = []
+    for _, alike in groupby(lanes, key=lambda lane: lane.priority):
+        due = [
+            pair
+            for lane in alike
+            for pair in _due_in(conn, campaign, lane, limit - len(found), now)
+        ]
+        due.sort(reverse=newest)
+        found.extend(lead_id for _, lead_id in due[: limit - len(found)])
+        if len(found) == limit:
+            break
+    return found
+
+
+def _due_in(
+    conn: sa.Connection, campaign: CampaignRow, lane: Lane, limit: int, now: datetime
+) -> list[tuple[datetime, int]]:
+    """(next attempt, lead) of one lane, locked where that exists."""
+    newest = campaign.definition.order is LeadOrder.NEWEST
+    columns = (t.leads.c.next_attempt_at, t.leads.c.lead_id)
+    rows = conn.execute(
+        sa.select(t.leads.c.next_attempt_at, t.leads.c.lead_id)
+        .where(
+            t.leads.c.lane_id == lane.lane_id,
+            t.leads.c.state == sa.literal_column(f"'{LeadState.WAITING.value}'"),
+            t.leads.c.next_attempt_at <= now,
+            ~dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id),
+            *map(_passes, campaign.definition.filter),
         )
-        due.extend((row.next_attempt_at, row.lead_id) for row in rows)
-    return [lead_id for _, lead_id in sorted(due)[:limit]]
+        .order_by(*(column.desc() if newest else column.asc() for column in columns))
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=t.leads)
+    )
+    return [(row.next_attempt_at, row.lead_id) for row in rows]
+
+
+def _passes(rule: FilterTable) -> sa.ColumnElement[bool]:
+    """A filter in SQL, a little more lenient: the judge has the last word.
+
+    SQL folds only ASCII capitals, so a value with others passes here.
+    """
+    value = sa.func.lower(sa.func.trim(t.leads.c.columns[rule.column].as_string()))
+    wanted = [text.strip().lower() for text in (rule.one_of or rule.none_of)]
+    if not all(text.isascii() for text in wanted):
+        return sa.true()
+    known = sa.func.coalesce(value, "")
+    return known.in_(wanted) if rule.one_of else known.not_in(wanted)
 
 
 def _sift(
@@ -182,6 +219,7 @@ def _claimed(conn: sa.Connection, lead_ids: Sequence[int]) -> list[ClaimedLead]:
             t.lead_numbers.c.e164,
             (t.leads.c.attempts + 1).label("attempt_no"),
             t.leads.c.columns,
+            t.leads.c.callback_agent,
         )
         .join(
             t.lead_numbers,
@@ -285,7 +323,7 @@ def lead_snapshots(
     """Everything that eligibility looks at, for leads of one campaign."""
     dnc = campaign.definition.dnc
     stale = stale_lists(conn, dnc, campaign_id=campaign.campaign_id, today=now.date())
-    recent, last_ended = _attempt_times(conn, lead_ids, now)
+    times = _attempt_times(conn, lead_ids, now)
     return {
         row.lead_id: LeadSnapshot(
             state=LeadState(row.state),
@@ -293,22 +331,30 @@ def lead_snapshots(
             has_usable_number=row.dead is False,
             on_dnc=bool(row.on_dnc),
             stale_dnc_lists=stale if dnc.when_stale == "block" else (),
-            attempts=row.attempts,
+            attempts=row.attempts - row.attempts_before,
             next_attempt_at=row.next_attempt_at,
-            last_ended_at=last_ended.get(row.lead_id),
-            recent_starts=recent[row.lead_id],
+            last_ended_at=times.ended.get(row.lead_id),
+            recent_starts=times.recent[row.lead_id],
+            last_abandoned_at=times.abandoned.get(row.lead_id),
+            columns=row.columns,
+            callback_at=row.callback_at,
+            callback_agent=row.callback_agent,
         )
         for row in _snapshot_rows(conn, lead_ids)
     }
 
 
 def _snapshot_rows(conn: sa.Connection, lead_ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
-    return conn.execute(
+    rows: Sequence[Any] = conn.execute(
         sa.select(
             t.leads.c.lead_id,
             t.leads.c.state,
             t.leads.c.attempts,
+            t.leads.c.attempts_before,
             t.leads.c.next_attempt_at,
+            t.leads.c.columns,
+            t.leads.c.callback_at,
+            t.leads.c.callback_agent,
             t.lead_numbers.c.zones,
             t.lead_numbers.c.dead,
             dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id).label("on_dnc"),
@@ -322,22 +368,36 @@ def _snapshot_rows(conn: sa.Connection, lead_ids: Sequence[int]) -> Sequence[sa.
         )
         .where(t.leads.c.lead_id.in_(lead_ids))
     ).all()
+    return rows
 
 
-def _attempt_times(
-    conn: sa.Connection, lead_ids: Sequence[int], now: datetime
-) -> tuple[dict[int, list[datetime]], dict[int, datetime]]:
-    """Starts within the last 24 hours, and the end of the last attempt, by lead."""
-    recent: dict[int, list[datetime]] = defaultdict(list)
-    ended: dict[int, datetime] = {}
+@dataclass(slots=True)
+class _AttemptTimes:
+    """By lead."""
+
+    recent: dict[int, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    """Starts within the last 24 hours."""
+    ended: dict[int, datetime] = field(default_factory=dict)
+    abandoned: dict[int, datetime] = field(default_factory=dict)
+
+
+def _attempt_times(conn: sa.Connection, lead_ids: Sequence[int], now: datetime) -> _AttemptTimes:
+    times = _AttemptTimes()
     rows = conn.execute(
-        sa.select(t.attempts.c.lead_id, t.attempts.c.started_at, t.attempts.c.ended_at).where(
-            t.attempts.c.lead_id.in_(lead_ids)
+        sa.select(
+            t.attempts.c.lead_id,
+            t.attempts.c.started_at,
+            t.attempts.c.ended_at,
+            t.attempts.c.abandoned,
         )
+        .where(t.attempts.c.lead_id.in_(lead_ids))
+        .order_by(t.attempts.c.attempt_id)
     )
     for row in rows:
         if row.started_at > now - DAY:
-            recent[row.lead_id].append(row.started_at)
+            times.recent[row.lead_id].append(row.started_at)
         over_at = row.ended_at or row.started_at
-        ended[row.lead_id] = max(over_at, ended.get(row.lead_id, over_at))
-    return recent, ended
+        times.ended[row.lead_id] = max(over_at, times.ended.get(row.lead_id, over_at))
+        if row.abandoned:
+            times.abandoned[row.lead_id] = over_at
+    return times

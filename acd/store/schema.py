@@ -1,7 +1,7 @@
 """The tables, one schema for SQLite and PostgreSQL.
 
-Statements live in `leads`, `attempts`, `campaigns`, `dnc`, `imports`, `counts` and `events`;
-nothing else in the program runs SQL. `migrations` builds these tables; a test compares.
+Statements live in the modules beside this one; nothing else in the program runs SQL.
+`migrations` builds these tables; a test compares.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration that this program's statements are written for."""
 
 
@@ -75,15 +75,16 @@ campaign_versions = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
 )
 
-# Leads of one campaign whose next number has the same zones: what the calling hours say about
-# one of them they say about all, so a claim asks once a lane and not once a lead.
+# Leads of one campaign with one priority whose next number has the same zones: what the calling
+# hours say about one of them they say about all, so a claim asks once a lane and not once a lead.
 lanes = sa.Table(
     "lanes",
     metadata,
     sa.Column("lane_id", sa.Integer, primary_key=True),
     sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), nullable=False),
     sa.Column("zones", sa.Text, nullable=False),
-    sa.UniqueConstraint("campaign_id", "zones"),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    sa.UniqueConstraint("campaign_id", "zones", "priority"),
 )
 
 imports = sa.Table(
@@ -106,8 +107,14 @@ leads = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.String(32), nullable=False, server_default=""),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    # Of those, how many a reset has forgiven.
+    sa.Column("attempts_before", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_position", sa.Integer, nullable=False, server_default="0"),
     sa.Column("next_attempt_at", UtcDateTime, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
+    # A promise to call at a time, and the agent who gave it; NULL: none, or anybody's.
+    sa.Column("callback_at", UtcDateTime),
+    sa.Column("callback_agent", sa.String(32)),
     sa.Column("claimed_by", sa.String(64)),
     sa.Column("lease_until", UtcDateTime),
     sa.Column("columns", sa.JSON, nullable=False),
@@ -169,6 +176,8 @@ attempts = sa.Table(
     sa.Column("q850_cause", sa.Integer),
     sa.Column("ring_seconds", sa.Float),
     sa.Column("wait_seconds", sa.Float),
+    # Told by an agent feed later: our leg ends with the transfer.
+    sa.Column("talk_seconds", sa.Float),
     sa.Column("transfer_result", sa.String(16)),
     sa.Column("transfer_target", sa.Text),
     sa.Column("transfer_sip_status", sa.Integer),
@@ -213,6 +222,22 @@ dnc_numbers = sa.Table(
     sa.Column("e164", sa.String(16), primary_key=True),
     sa.Column("list_id", sa.ForeignKey("dnc_lists.list_id"), primary_key=True),
     sa.Column("added_at", UtcDateTime, nullable=False),
+)
+
+# People who asked to be forgotten: what is left of them is enough to know the number again.
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    sa.Column("number_hash", sa.String(64), primary_key=True),
+    sa.Column("erased_at", UtcDateTime, nullable=False),
+)
+
+# Engines at work: one that stops renewing is taken for dead by the others.
+nodes = sa.Table(
+    "nodes",
+    metadata,
+    sa.Column("node", sa.String(64), primary_key=True),
+    sa.Column("lease_until", UtcDateTime, nullable=False),
 )
 
 events = sa.Table(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -67,9 +70,7 @@ def upgrade_schema(engine: sa.Engine, *, only_if_empty: bool = False) -> tuple[s
     Raises:
         SchemaMismatch: the schema is newer than this program.
     """
-    with engine.begin() as conn:
-        if conn.dialect.name == "postgresql":
-            conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+    with _schema_transaction(engine) as conn:
         before = schema_revision(conn)
         if before == SCHEMA_REVISION or (before is not None and only_if_empty):
             return before, before
@@ -78,6 +79,27 @@ def upgrade_schema(engine: sa.Engine, *, only_if_empty: bool = False) -> tuple[s
             return before, SCHEMA_REVISION
     check_schema(engine)
     raise AssertionError("a newer schema was not refused")
+
+
+@contextmanager
+def _schema_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction in which tables may be rebuilt, one process at a time."""
+    with engine.connect() as conn:
+        if conn.dialect.name == "postgresql":
+            with conn.begin():
+                conn.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+                yield conn
+            return
+        # SQLite changes a table by building another one and dropping the first; with foreign keys
+        # in force that would delete the rows that point there (sqlite.org/lang_altertable.html 7).
+        conn.detach()
+        driver: Any = conn.connection.dbapi_connection
+        driver.execute("PRAGMA foreign_keys=OFF")
+        with conn.begin():
+            yield conn
+            broken = conn.execute(sa.text("PRAGMA foreign_key_check")).first()
+            if broken is not None:
+                raise AssertionError(f"the migration left rows that point nowhere: {broken}")
 
 
 def _run_migrations(conn: sa.Connection) -> None:

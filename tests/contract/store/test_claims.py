@@ -24,7 +24,7 @@ def test_a_claimed_lead_carries_what_dialing_needs(world: World) -> None:
     campaign = world.campaign()
     [e164] = world.leads(campaign)
     [lead] = world.claim(campaign)
-    assert (lead.e164, lead.attempt_no, lead.columns) == (e164, 1, {"name": "lead 2"})
+    assert (lead.e164, lead.attempt_no, lead.columns) == (e164, 1, {"name": "lead 1"})
 
 
 def test_two_nodes_never_hold_the_same_lead(world: World) -> None:

@@ -17,8 +17,9 @@ from acd.store import Store
 from acd.store import schema as t
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt, close_attempt
 from acd.store.campaigns import CampaignState, create_campaign, set_campaign_state
-from acd.store.imports import NewLead, begin_import, insert_leads
+from acd.store.imports import publish
 from acd.store.leads import ClaimedLead, claim_leads
+from acd.store.staging import NewLead, StagedRows, open_staging
 
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 """A Monday, 12:00 in Vienna."""
@@ -75,6 +76,7 @@ class World:
         numbers: int = 1,
         zones: tuple[str, ...] = ("Europe/Vienna",),
         now: datetime = NOON,
+        priority: int = 0,
     ) -> list[str]:
         """Insert leads; the first number of each."""
         new = [
@@ -82,18 +84,31 @@ class World:
                 line=line,
                 numbers=[self.number(zones) for _ in range(numbers)],
                 columns={"name": f"lead {line}"},
+                priority=priority,
             )
-            for line in range(2, 2 + how_many)
+            for line in range(1, 1 + how_many)
         ]
 
-        def insert(conn: sa.Connection) -> None:
-            import_id = begin_import(
-                conn, campaign_id=campaign_id, file_name="x.csv", sha256="", now=now
-            )
-            insert_leads(conn, new, campaign_id=campaign_id, import_id=import_id, now=now)
-
-        self.store.run_sync(insert)
+        rows = StagedRows()
+        for lead in new:
+            rows.add(lead)
+        with open_staging(self.store) as staging:
+            staging.stage(rows)
+            with staging.publishing() as conn:
+                publish(
+                    conn, campaign_id=campaign_id, file_name="x", sha256="", summary={}, now=now
+                )
         return [lead.numbers[0].e164 for lead in new]
+
+    def staged(self, *, numbers: list[str]) -> StagedRows:
+        """One lead with these numbers, as an import hands it over."""
+        rows = StagedRows()
+        known = [
+            PhoneNumber(e164=e164, region="AT", kind=NumberKind.FIXED, zones=("Europe/Vienna",))
+            for e164 in numbers
+        ]
+        rows.add(NewLead(line=1, numbers=known, columns={"name": "again"}))
+        return rows
 
     def claim(
         self, campaign_id: int, *, limit: int = 10, node: str = "a", now: datetime = NOON

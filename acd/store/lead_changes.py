@@ -1,0 +1,224 @@
+"""What people do with leads: find, reset, promise a callback, erase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from acd.errors import BadInput, UnknownName
+from acd.rules.definition import CALLBACK_PRIORITY
+from acd.rules.eligibility import LeadState
+from acd.store import schema as t
+from acd.store.campaigns import dnc_listed
+from acd.store.events import Subject, record, record_all
+from acd.store.lanes import lane_of_lead
+from acd.store.suppressions import suppress
+
+ERASED = "erased"
+"""The reason of a lead that is closed because the person had themselves erased."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundLead:
+    """A lead as a person finds it."""
+
+    lead_id: int
+    campaign_id: int
+    campaign: str
+    state: LeadState
+
+
+def find_leads(
+    conn: sa.Connection, *, lead_id: int | None = None, e164: str | None = None
+) -> list[FoundLead]:
+    """The lead of an id, or those of every campaign with a number."""
+    query = (
+        sa.select(
+            t.leads.c.lead_id,
+            t.leads.c.campaign_id,
+            t.campaigns.c.name.label("campaign"),
+            t.leads.c.state,
+        )
+        .join(t.campaigns, t.campaigns.c.campaign_id == t.leads.c.campaign_id)
+        .order_by(t.leads.c.lead_id)
+    )
+    if e164 is not None:
+        having = sa.select(t.lead_numbers.c.lead_id).where(t.lead_numbers.c.e164 == e164)
+        query = query.where(t.leads.c.lead_id.in_(having))
+    else:
+        query = query.where(t.leads.c.lead_id == lead_id)
+    return [
+        FoundLead(
+            lead_id=row.lead_id,
+            campaign_id=row.campaign_id,
+            campaign=row.campaign,
+            state=LeadState(row.state),
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def reset_leads(
+    conn: sa.Connection,
+    *,
+    campaign_id: int,
+    lead_ids: Sequence[int] | None = None,
+    reason: str = "",
+    now: datetime,
+) -> int:
+    """Let closed leads and those under review wait again, their attempts forgiven; how many.
+
+    Leads without a usable number stay as they are, and so do erased ones. Gaps, the attempts of
+    the last 24 hours and the lock-out after an abandoned call hold all the same.
+    """
+    first_alive = (
+        sa.select(sa.func.min(t.lead_numbers.c.position))
+        .where(t.lead_numbers.c.lead_id == t.leads.c.lead_id, ~t.lead_numbers.c.dead)
+        .scalar_subquery()
+    )
+    which = [
+        t.leads.c.campaign_id == campaign_id,
+        t.leads.c.state.in_([LeadState.CLOSED.value, LeadState.REVIEW.value]),
+        t.leads.c.reason != ERASED,
+        first_alive.is_not(None),
+    ]
+    if lead_ids is not None:
+        which.append(t.leads.c.lead_id.in_(lead_ids))
+    if reason:
+        which.append(t.leads.c.reason == reason)
+    reset = sorted(
+        conn.scalars(
+            sa.update(t.leads)
+            .where(*which)
+            .values(
+                state=LeadState.WAITING.value,
+                reason="",
+                attempts_before=t.leads.c.attempts,
+                next_position=first_alive,
+                next_attempt_at=now,
+                changed_at=now,
+            )
+            .returning(t.leads.c.lead_id)
+        )
+    )
+    for lead_id in reset:
+        _put_in_lane(conn, lead_id)
+    record_all(conn, at=now, subject=Subject.LEAD, subject_ids=reset, what="reset")
+    return len(reset)
+
+
+def promise_callback(
+    conn: sa.Connection, *, lead_id: int, at: datetime, agent: str | None, now: datetime
+) -> None:
+    """Call a lead at a time, before others; a closed one too, for the person asked for it.
+
+    Raises:
+        BadInput: the lead is being dialed, was erased, or must not be called.
+    """
+    row = _changeable(conn, lead_id)
+    if row.listed:
+        raise BadInput(f"lead {lead_id}: it is on a do-not-call list; no callback can be promised")
+    conn.execute(
+        sa.update(t.leads)
+        .where(t.leads.c.lead_id == lead_id)
+        .values(
+            state=LeadState.WAITING.value,
+            reason="callback",
+            attempts_before=t.leads.c.attempts,
+            callback_at=at,
+            callback_agent=agent,
+            next_attempt_at=at,
+            changed_at=now,
+        )
+    )
+    _put_in_lane(conn, lead_id, priority=CALLBACK_PRIORITY)
+    record(
+        conn,
+        at=now,
+        subject=Subject.LEAD,
+        subject_id=lead_id,
+        what="callback_promised",
+        detail={"at": at.isoformat(), "agent": agent},
+    )
+
+
+def erase_lead(conn: sa.Connection, *, lead_id: int, now: datetime) -> list[int]:
+    """Forget a person in every campaign; the leads that were theirs.
+
+    What stays: a hash of each number, so that no import brings the person back, and attempts
+    and events, which name nobody.
+
+    Raises:
+        BadInput: one of their leads is being dialed, or they were erased before.
+    """
+    if conn.dialect.name == "sqlite":
+        # Deleted text would stay in the file's free pages.
+        conn.exec_driver_sql("PRAGMA secure_delete=ON")
+    _changeable(conn, lead_id)
+    numbers = conn.scalars(
+        sa.select(t.lead_numbers.c.e164).where(t.lead_numbers.c.lead_id == lead_id)
+    ).all()
+    theirs = {lead_id}
+    for e164 in numbers:
+        theirs |= {found.lead_id for found in find_leads(conn, e164=e164)}
+    for each in sorted(theirs):
+        _forget(conn, each, now)
+    return sorted(theirs)
+
+
+def _forget(conn: sa.Connection, lead_id: int, now: datetime) -> None:
+    _changeable(conn, lead_id)
+    of_lead = t.lead_numbers.c.lead_id == lead_id
+    suppress(conn, conn.scalars(sa.select(t.lead_numbers.c.e164).where(of_lead)).all(), now)
+    conn.execute(
+        sa.update(t.attempts).where(t.attempts.c.lead_id == lead_id).values(number_id=None)
+    )
+    conn.execute(sa.delete(t.lead_numbers).where(of_lead))
+    conn.execute(
+        sa.update(t.leads)
+        .where(t.leads.c.lead_id == lead_id)
+        .values(
+            state=LeadState.CLOSED.value,
+            reason=ERASED,
+            columns={},
+            callback_at=None,
+            callback_agent=None,
+            changed_at=now,
+        )
+    )
+    record(conn, at=now, subject=Subject.LEAD, subject_id=lead_id, what=ERASED)
+
+
+def _changeable(conn: sa.Connection, lead_id: int) -> sa.Row[Any]:
+    """The lead, locked; nobody changes one that is in an engine's hands.
+
+    Raises:
+        UnknownName: there is none.
+        BadInput: it is claimed, or erased.
+    """
+    row = conn.execute(
+        sa.select(
+            t.leads.c.state,
+            t.leads.c.reason,
+            dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id).label("listed"),
+        )
+        .where(t.leads.c.lead_id == lead_id)
+        .with_for_update(of=t.leads)
+    ).first()
+    if row is None:
+        raise UnknownName(f"lead {lead_id}: there is none")
+    if row.state == LeadState.CLAIMED.value:
+        raise BadInput(f"lead {lead_id}: an engine is about to dial it or is; try again later")
+    if row.reason == ERASED:
+        raise BadInput(f"lead {lead_id}: it was erased")
+    return row
+
+
+def _put_in_lane(conn: sa.Connection, lead_id: int, *, priority: int | None = None) -> None:
+    position = sa.select(t.leads.c.next_position).where(t.leads.c.lead_id == lead_id)
+    lane_id = lane_of_lead(conn, lead_id, position=conn.scalar(position) or 0, priority=priority)
+    conn.execute(sa.update(t.leads).where(t.leads.c.lead_id == lead_id).values(lane_id=lane_id))

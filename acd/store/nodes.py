@@ -1,0 +1,41 @@
+"""Engines at work on one database: each renews its lease, and takes over from those that died.
+
+What a dead engine had open ends as `unknown`, and its leads wait for a person: nobody knows
+whether a phone rang.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from acd.store import schema as t
+from acd.store.attempts import close_orphans
+
+NODE_LEASE = timedelta(seconds=60)
+"""Longer than SQLite's one writer is ever waited for (30 s): a slow engine is not a dead one."""
+
+
+def renew_node(conn: sa.Connection, *, node: str, now: datetime) -> list[int]:
+    """Say that this engine lives, every few seconds; the attempts taken over from dead ones."""
+    renewed = conn.execute(
+        sa.update(t.nodes).where(t.nodes.c.node == node).values(lease_until=now + NODE_LEASE)
+    )
+    if not renewed.rowcount:
+        conn.execute(sa.insert(t.nodes).values(node=node, lease_until=now + NODE_LEASE))
+    dead = conn.scalars(
+        sa.select(t.nodes.c.node)
+        .where(t.nodes.c.lease_until < now, t.nodes.c.node != node)
+        .with_for_update(skip_locked=True)
+    ).all()
+    taken_over: list[int] = []
+    for name in dead:
+        taken_over += close_orphans(conn, node=name, now=now)
+        leave_node(conn, node=name)
+    return taken_over
+
+
+def leave_node(conn: sa.Connection, *, node: str) -> None:
+    """An engine that ends by itself has nothing to be taken over."""
+    conn.execute(sa.delete(t.nodes).where(t.nodes.c.node == node))

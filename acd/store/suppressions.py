@@ -1,0 +1,39 @@
+"""Numbers of people who had themselves erased: hashed, so that an import can know them again.
+
+A hash of a phone number hides it from a reader, not from somebody who tries all numbers: what is
+kept is as little as the duty never to call again allows (GDPR article 17(3)(b)), not nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from acd.store import schema as t
+
+
+def number_hash(e164: str) -> str:
+    """What stands for a number in `suppressions`."""
+    return hashlib.sha256(f"acd suppression {e164}".encode()).hexdigest()
+
+
+def erased_hashes(conn: sa.Connection) -> set[str]:
+    """Every hash."""
+    return set(conn.scalars(sa.select(t.suppressions.c.number_hash)))
+
+
+def is_erased(conn: sa.Connection, e164: str) -> bool:
+    """Whether the number belongs to somebody who was erased."""
+    query = sa.select(t.suppressions.c.erased_at)
+    return conn.scalar(query.where(t.suppressions.c.number_hash == number_hash(e164))) is not None
+
+
+def suppress(conn: sa.Connection, numbers: Iterable[str], now: datetime) -> None:
+    """Keep the hashes of numbers."""
+    new = {number_hash(e164) for e164 in numbers} - erased_hashes(conn)
+    if new:
+        rows = [{"number_hash": value, "erased_at": now} for value in sorted(new)]
+        conn.execute(sa.insert(t.suppressions), rows)

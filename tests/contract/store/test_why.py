@@ -1,0 +1,195 @@
+"""What the rules say about a lead, and that the time they name is the time at which it goes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import count
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from acd.calls import DisconnectCause
+from acd.dialer.lead_why import Explanation, explain_lead, leads_named
+from acd.errors import BadInput, UnknownName
+from acd.rules.eligibility import Rule
+from acd.store import Store
+from acd.store import schema as t
+from acd.store.blocking import leads_by_blocking_rule
+from acd.store.campaigns import CampaignState, campaign_by_id, set_campaign_state
+from acd.store.dnc import add_numbers, open_list
+from acd.store.leads import claim_leads
+from tests.contract.store.world import NOON, World, later
+
+HOURS = {"monday": ["09:00-20:00"], "wednesday": ["10:00-13:00", "14:00-20:00"]}
+WORKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
+ZONES = ("Europe/Vienna", "America/New_York")
+
+
+def why(store: Store, lead: str, now: datetime = NOON) -> Explanation:
+    [found] = store.read_sync(leads_named, lead, "AT")
+    return store.read_sync(explain_lead, found, now)
+
+
+def blocking(found: Explanation) -> list[Rule]:
+    return [check.rule for check in found.checks if not check.passed]
+
+
+def test_a_lead_that_may_go_is_told_so_by_id_and_by_number(world: World, store: Store) -> None:
+    [e164] = world.leads(world.campaign())
+    for name in ("1", e164, e164.replace("+43", "0")):
+        found = why(store, name)
+        assert (found.lead_id, found.eligible, found.dialable_at) == (1, True, NOON)
+
+
+def test_a_paused_campaigns_lead_is_not_eligible(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    store.run_sync(set_campaign_state, campaign_id=campaign, state=CampaignState.PAUSED, now=NOON)
+    assert not why(store, "1").eligible
+    assert why(store, "1").campaign_state == "paused"
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("17", UnknownName), ("01505641", UnknownName), ("nobody", BadInput), ("112", UnknownName)],
+)
+def test_who_is_no_lead_is_answered_in_one_sentence(
+    store: Store, name: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=name):
+        store.read_sync(leads_named, name, "AT")
+
+
+def test_a_list_that_will_be_too_old_by_then_names_no_time(world: World, store: Store) -> None:
+    campaign = world.campaign(
+        calling_hours={**dict.fromkeys(WORKDAYS, ()), "sunday": ["10:00-12:00"]},
+        dnc={"required_lists": ["robinson"], "max_age_days": 5},
+    )
+    world.leads(campaign)
+    for age, known in ((1, None), (-2, later(days=6, hours=-2))):
+        store.run_sync(
+            open_list, name="robinson", campaign_id=None, made_on=later(days=-age).date(), now=NOON
+        )
+        assert why(store, "1").dialable_at == known
+
+
+def test_leads_are_counted_by_the_first_rule_that_blocks_them(world: World, store: Store) -> None:
+    campaign = world.campaign(calling_hours={"monday": ["09:00-20:00"]})
+    world.leads(campaign, 3)
+    [listed] = world.leads(campaign)
+    world.leads(campaign, 2, zones=("America/New_York",))
+    world.leads(campaign, 4, now=later(hours=1))
+    tried, _held = world.claim(campaign, limit=2)
+    world.close(world.dial(tried), DisconnectCause.BUSY)
+    list_id = store.run_sync(open_list, name="own", campaign_id=None, made_on=NOON.date(), now=NOON)
+    store.run_sync(add_numbers, list_id=list_id, numbers=[listed], now=NOON)
+    row = store.read_sync(campaign_by_id, campaign)
+    assert store.read_sync(leads_by_blocking_rule, row, NOON) == {
+        "dialable": 1,
+        "dnc": 1,
+        "calling_hours": 2,
+        "retry_wait": 5,
+        "claimed": 1,
+    }
+
+
+def test_leads_that_a_filter_keeps_back_are_neither_claimed_nor_unexplained(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(filter=[{"column": "name", "one_of": ["LEAD 2", "lead 3"]}])
+    world.leads(campaign, 3)
+    row = store.read_sync(campaign_by_id, campaign)
+    assert store.read_sync(leads_by_blocking_rule, row, NOON) == {"dialable": 2, "filter": 1}
+    assert blocking(why(store, "1")) == [Rule.FILTER]
+    assert [lead.lead_id for lead in world.claim(campaign)] == [2, 3]
+
+
+moments = st.integers(-3 * 24 * 60, 5 * 24 * 60).map(lambda minutes: later(minutes=minutes))
+past = st.integers(1, 2 * 24 * 60).map(lambda minutes: later(minutes=-minutes))
+
+
+@given(
+    next_attempt_at=moments,
+    callback_at=st.none() | moments,
+    ends=st.lists(past, max_size=3, unique=True),
+    abandoned=st.booleans(),
+    zone=st.sampled_from(ZONES),
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_time_that_is_named_is_the_time_at_which_a_claim_takes_the_lead(
+    store: Store,
+    next_attempt_at: datetime,
+    callback_at: datetime | None,
+    ends: list[datetime],
+    abandoned: bool,
+    zone: str,
+) -> None:
+    world = World(store)
+    world._names = count(store.read_sync(_count_campaigns) + 1)
+    campaign = world.campaign(
+        calling_hours=HOURS, max_attempts=9, max_attempts_per_day=2, gap_seconds=3600
+    )
+    world.leads(campaign, zones=(zone,))
+    lead_id = store.read_sync(_newest_lead)
+    store.run_sync(_set, lead_id, campaign, next_attempt_at, callback_at, sorted(ends), abandoned)
+    [found] = store.read_sync(leads_named, str(lead_id), "AT")
+    named = store.read_sync(explain_lead, found, NOON).dialable_at
+    assert named is not None
+    second = timedelta(seconds=1)
+    if named > NOON:
+        assert _claim_and_forget(store, campaign, named - second) == []
+    assert _claim_and_forget(store, campaign, named) == [lead_id]
+
+
+def _count_campaigns(conn: sa.Connection) -> int:
+    return conn.scalar(sa.select(sa.func.count()).select_from(t.campaigns)) or 0
+
+
+def _newest_lead(conn: sa.Connection) -> int:
+    return conn.scalar(sa.select(sa.func.max(t.leads.c.lead_id))) or 0
+
+
+def _set(
+    conn: sa.Connection,
+    lead_id: int,
+    campaign_id: int,
+    next_attempt_at: datetime,
+    callback_at: datetime | None,
+    ends: list[datetime],
+    abandoned: bool,
+) -> None:
+    conn.execute(
+        sa.update(t.leads)
+        .where(t.leads.c.lead_id == lead_id)
+        .values(next_attempt_at=next_attempt_at, callback_at=callback_at, attempts=len(ends))
+    )
+    for number, end in enumerate(ends, start=1):
+        conn.execute(
+            sa.insert(t.attempts).values(
+                lead_id=lead_id, campaign_id=campaign_id, attempt_no=number, state="closed",
+                node="a", trunk="main", line=1, started_at=end - timedelta(minutes=1),
+                ended_at=end, abandoned=abandoned and number == len(ends), disposition="busy",
+            )
+        )  # fmt: skip
+
+
+class _Forget(Exception):
+    pass
+
+
+def _claim_and_forget(store: Store, campaign_id: int, now: datetime) -> list[int]:
+    """Whom a claim at `now` takes; nothing of it stays."""
+    taken: list[int] = []
+
+    def claim(conn: sa.Connection) -> None:
+        leads = claim_leads(conn, campaign_id=campaign_id, node="x", limit=10, now=now)
+        taken.extend(lead.lead_id for lead in leads)
+        raise _Forget
+
+    with pytest.raises(_Forget):
+        store.run_sync(claim)
+    return taken

@@ -1,0 +1,117 @@
+"""The program itself: exit codes, one sentence for a person, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.leads.conftest import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    folder = tmp_path / "campaigns" / "spring"
+    folder.mkdir(parents=True)
+    (folder / "campaign.toml").write_text('[agents]\nextensions = ["201"]\n')
+    (tmp_path / "leads.csv").write_text("name;phone\n=1+1;01505641\nB;112\n")
+    made = Place(folder=tmp_path, url=f"sqlite:///{tmp_path / 'acd.sqlite'}")
+    made.config.write_text(
+        f'campaigns_folder = "{folder.parent}"\n'
+        '[[trunk]]\ndomain = "pbx.example"\nuser = "1"\nregister = false\n'
+        f'[store]\nurl = "{made.url}"\n'
+    )
+    return made
+
+
+def acd(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "acd", "--config", str(place.config), *words],
+        cwd=place.folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[3]), "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def well(place: Place, *words: str) -> str:
+    done = acd(place, *words)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def test_a_leads_whole_life_by_command(place: Place) -> None:
+    said = well(place, "leads", "import", "spring", "leads.csv")
+    assert "2 rows, 1 leads added" in said
+    assert "1 emergency" in said
+    [why] = json.loads(well(place, "leads", "why", "01 505641", "--json"))
+    assert (why["campaign_state"], why["eligible"]) == ("created", False)
+    lead = str(why["lead_id"])
+    assert "campaign spring, which is created" in well(place, "leads", "why", lead)
+    status = json.loads(well(place, "campaign", "status", "spring", "--json"))
+    assert sum(status["leads"].values()) == 1
+    assert "is called at" in well(place, "leads", "callback", lead, "--at", "2099-01-05 10:30")
+    assert "callback" in well(place, "leads", "why", lead)
+    assert "1 leads" in well(place, "leads", "export", "spring", "out.csv")
+    exported = (place.folder / "out.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert exported[1].endswith("'+431505641,'=1+1")
+    well(place, "report", "spring", "--csv", "report.csv")
+    assert "leads,waiting,1" in (place.folder / "report.csv").read_text(encoding="utf-8-sig")
+    assert "talk_seconds" in json.loads(well(place, "report", "spring", "--json"))
+    assert f"erased: lead {lead}" in well(place, "leads", "erase", "+43 1 505641", "--yes")
+    again = json.loads(well(place, "leads", "import", "spring", "leads.csv", "--json"))
+    assert again["refused"] == {"emergency": 1, "erased": 1}
+    assert "copied" in well(place, "db", "backup", "copy.sqlite")
+    assert "as this program needs it" in well(place, "db", "check")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["leads", "import", "spring", "nothing.csv"], "nothing.csv: it cannot be read"),
+        (["leads", "import", "autumn", "leads.csv"], "campaign autumn: there is no file"),
+        (["leads", "import", "../x", "leads.csv"], "this cannot be a campaign's name"),
+        (["leads", "import", "spring", "leads.csv", "--map", "x"], "write HEADER=NAME"),
+        (["leads", "import", "spring", "leads.csv", "--map", "X=phone"], "no such header"),
+        (["leads", "why", "99"], "no campaign has it"),
+        (["leads", "why", "nobody"], "holds letters"),
+        (["leads", "reset", "spring"], "say which leads"),
+        (["leads", "callback", "99", "--at", "2099-01-05 10:30"], "no campaign has it"),
+        (["leads", "erase", "99", "--yes"], "no campaign has it"),
+        (["leads", "export", "autumn", "x.csv"], "campaign autumn: it is not in the database"),
+        (["leads", "export", "spring", "nowhere/x.csv"], "it cannot be written"),
+        (["campaign", "status", "autumn"], "campaign autumn: it is not in the database"),
+        (["campaign", "start", "autumn"], "campaign autumn: it is not in the database"),
+        (["report", "autumn"], "campaign autumn: it is not in the database"),
+        (["dnc", "add", "12"], "the number"),
+        (["dnc", "remove", "01505641", "--list", "none"], "no do-not-call list of that name"),
+        (["dnc", "import", "R!", "leads.csv", "--made-on", "2026-11-01"], "a list's name"),
+        (["db", "backup", "leads.csv"], "it is there already"),
+        (["db", "backup", "nowhere/x"], "its folder does not exist"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    place: Place, words: list[str], says: str
+) -> None:
+    well(place, "campaign", "create", "spring")
+    before = well(place, "campaign", "status", "spring", "--json")
+    done = acd(place, *words)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert well(place, "campaign", "status", "spring", "--json") == before
+
+
+def test_a_damaged_database_is_told_and_not_shown_as_a_traceback(place: Place) -> None:
+    well(place, "db", "upgrade")
+    (place.folder / "acd.sqlite").write_bytes(b"not a database at all" * 1000)
+    for name in ("acd.sqlite-wal", "acd.sqlite-shm"):
+        (place.folder / name).unlink(missing_ok=True)
+    done = acd(place, "db", "check")
+    assert done.returncode == 1
+    assert "is not an SQLite database" in done.stderr
+    assert "Traceback" not in done.stderr
