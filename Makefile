@@ -5,13 +5,16 @@ FAST_TESTS = $(wildcard tests/unit tests/architecture)
 # The contract suites run a fake beside the real server that it stands for.
 SLOW_TESTS = $(wildcard tests/contract tests/integration tests/acceptance)
 
-.PHONY: help setup test-servers check test bench clean
+.PHONY: help setup demo test-servers check test bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## Debian and Python packages, and the pjsua2 that holds 1,000 calls, into .venv
 	@scripts/setup
+
+demo: setup ## 400 invented leads against a PBX on this machine, watched live for a minute
+	$(RUN) acd demo
 
 test-servers: setup ## SIPp, Kamailio, PostgreSQL, Prometheus, and Asterisk in a cached folder
 	@scripts/test-servers

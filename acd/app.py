@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import structlog
 import trio
@@ -18,6 +21,7 @@ import trio
 from acd.agents_feed.fixed import open_fixed_feed
 from acd.api.server import metrics_app, open_server
 from acd.clock import SystemClock
+from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.metrics import Metrics
 from acd.settings import Settings
@@ -27,8 +31,18 @@ from acd.store import open_store
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """What `open_engine` has put together."""
+
+    scheduler: Scheduler
+    metrics: Metrics
+    metrics_address: str
+    """`http://host:port` of `/metrics`; empty where it is not served."""
+
+
 @asynccontextmanager
-async def open_engine(settings: Settings) -> AsyncIterator[Scheduler]:
+async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     """Everything that a campaign needs, up and connected, while the block lasts.
 
     Raises:
@@ -36,17 +50,18 @@ async def open_engine(settings: Settings) -> AsyncIterator[Scheduler]:
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.store.url))
+        store = await stack.enter_async_context(open_store(settings.store.url, create=True))
         sip = await stack.enter_async_context(open_sip(settings.trunk))
         feed = await stack.enter_async_context(open_fixed_feed())
+        address = ""
         if settings.metrics.enabled:
             address = await stack.enter_async_context(
                 open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
             )
             log.info("metrics served", action="metrics.serving", address=address)
         for trunk in settings.trunk:
-            metrics.know_trunk(trunk.name)
-        yield Scheduler(
+            metrics.know_trunk(trunk.name, sip.trunk(trunk.name).lines)
+        scheduler = Scheduler(
             Surroundings(
                 settings=settings,
                 trunks={trunk.name: sip.trunk(trunk.name) for trunk in settings.trunk},
@@ -57,6 +72,15 @@ async def open_engine(settings: Settings) -> AsyncIterator[Scheduler]:
                 node=socket.gethostname(),
             )
         )
+        await stack.enter_async_context(
+            open_control(settings.control_socket, {"look": partial(_look, scheduler)})
+        )
+        yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
+
+
+def _look(scheduler: Scheduler) -> Mapping[str, Any]:
+    scheduler.look()
+    return {}
 
 
 async def run_engine(settings: Settings, *, until_finished: bool = False) -> None:
@@ -66,9 +90,9 @@ async def run_engine(settings: Settings, *, until_finished: bool = False) -> Non
     every attempt's row is closed.
     """
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with open_engine(settings) as scheduler, trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, signals, scheduler, nursery.cancel_scope)
-            await scheduler.run(until_finished=until_finished)
+        async with open_engine(settings) as engine, trio.open_nursery() as nursery:
+            nursery.start_soon(_obey, signals, engine.scheduler, nursery.cancel_scope)
+            await engine.scheduler.run(until_finished=until_finished)
             nursery.cancel_scope.cancel()
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 from acd.settings import LogSettings
 
 
-def configure_logs(settings: LogSettings) -> None:
-    """Send every log line to stderr in the form that suits who reads it."""
+def configure_logs(settings: LogSettings, file: TextIO | None = None) -> None:
+    """Send every log line to `file`, or to stderr, in the form that suits who reads it."""
+    file = file or sys.stderr
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=True)
-        if sys.stderr.isatty()
+        if file.isatty()
         else structlog.processors.JSONRenderer()
     )
     structlog.configure(
@@ -32,6 +34,6 @@ def configure_logs(settings: LogSettings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=file),
         cache_logger_on_first_use=False,
     )

@@ -7,13 +7,14 @@ No phone number, name or token is ever a label.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from acd import __version__
 from acd.agents import AgentState
 from acd.calls import CallState, DisconnectCause
-from acd.lines import TrunkStatus
+from acd.lines import LinePool, TrunkStatus
 from acd.rules.dispositions import Disposition, TransferOutcome
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
@@ -71,11 +72,11 @@ class Metrics:
     def _histogram(self, name: str, text: str, buckets: Iterable[float]) -> Histogram:
         return Histogram(name, text, ("campaign",), buckets=tuple(buckets), registry=self.registry)
 
-    def know_trunk(self, trunk: str) -> None:
-        """Create every series of a trunk."""
+    def know_trunk(self, trunk: str, lines: LinePool) -> None:
+        """Create every series of a trunk; its lines are counted when somebody looks."""
         self.trunk_up.labels(trunk)
         for state in CallState:
-            self.lines.labels(trunk, state)
+            self.lines.labels(trunk, state).set_function(partial(_lines_in, lines, state))
         for status in TrunkStatus:
             self.trunk_status.labels(trunk, status)
 
@@ -96,3 +97,7 @@ class Metrics:
             self.answer_to_agent_seconds,
         ):
             histogram.labels(campaign)
+
+
+def _lines_in(lines: LinePool, state: CallState) -> float:
+    return lines.states().get(state, 0)

@@ -25,8 +25,10 @@ from acd.settings import Settings, load_settings
 COMMANDS = {
     "campaign": "Create, start, pause and stop campaigns.",
     "db": "Upgrade, back up and check the database.",
+    "demo": "Dial 400 invented leads on loopback and watch.",
     "dnc": "The do-not-call lists.",
     "doctor": "Check this machine, the settings and the PBX.",
+    "lab": "A small PBX on loopback to dial against.",
     "leads": "Load leads and ask about them.",
     "report": "What became of a campaign's leads.",
     "run": "Run the engine: dial the campaigns that are started.",

@@ -21,10 +21,11 @@ def report(ctx: click.Context, campaign: str, as_json: bool) -> None:
     if as_json:
         say_json(found.as_json())
     else:
-        _say(found)
+        say_report(found)
 
 
-def _say(found: CampaignReport) -> None:
+def say_report(found: CampaignReport) -> None:
+    """A report for a person."""
     click.echo(f"campaign {found.campaign} is {found.state}")
     _say_counts("leads", found.leads)
     _say_counts("closed because", found.closed_because)

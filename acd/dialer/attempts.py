@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 import structlog
 import trio
 
-from acd.agents import AgentFeed
+from acd.agents import AgentFeed, AgentId
+from acd.calls import DisconnectCause
 from acd.clock import WallClock
 from acd.dialer.person import LegWatch
 from acd.dialer.routing import AgentPlace, Roster
@@ -101,6 +102,8 @@ class CallsInFlight:
     """Lead taken, call not yet answered or over."""
     waiting: set[int] = field(default_factory=set)
     """Answered, and no agent reserved."""
+    abandoned: set[int] = field(default_factory=set)
+    """Abandoned, and not in the ledger's counts yet."""
 
     def settled(self, lead_id: int) -> None:
         """Nobody needs an agent for this lead any more."""
@@ -200,6 +203,7 @@ class Attempt:
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
+        self._tried: set[AgentId] = set()
         self._abandoned = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -251,6 +255,7 @@ class Attempt:
             await self._reserve(until)
             if self._reserved is None:
                 return False
+            self._tried.add(self._reserved.agent)
             handed_over = await self._hand_over(self._reserved, answered_at)
         finally:
             if self._reserved is not None and not handed_over:
@@ -266,7 +271,7 @@ class Attempt:
             nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
             # Kept on self: a cancellation that comes now must not lose a reserved agent.
             self._reserved = await self._dialing.roster.reserve(
-                self._dialing.campaign.campaign_id, until_seconds=until
+                self._dialing.campaign.campaign_id, until_seconds=until, but_not=self._tried
             )
             nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)
@@ -331,6 +336,7 @@ class Attempt:
             settled_at = end.at_seconds
         self._abandoned = settled_at is None or settled_at > until
         if self._abandoned:
+            self._in_flight.abandoned.add(self._lead_id)
             self._dialing.metrics.abandoned.labels(self._campaign).inc()
             log.warning("abandoned", action="call.abandoned")
 
@@ -368,7 +374,8 @@ class Attempt:
         joined_at = self._joined_at
         return AttemptClosed(
             attempt_id=self._attempt_id,
-            cause=end.cause if end else None,
+            # A row whose INVITE never left has no doubt about it: nobody's phone rang.
+            cause=end.cause if end else None if self._dialed else DisconnectCause.HUNG_UP,
             sip_status=end.sip_status if end else None,
             q850_cause=end.q850_cause if end else None,
             ring_seconds=None if answered_at is None else answered_at - self._started_at,

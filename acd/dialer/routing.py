@@ -9,7 +9,7 @@ takes one person at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import trio
@@ -29,6 +29,9 @@ class AgentPlace:
     """Stated talk and wrap-up time, for feeds that cannot see the phone."""
 
 
+_WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
+
+
 @dataclass(slots=True)
 class _Seat:
     place: AgentPlace
@@ -40,8 +43,13 @@ class _Seat:
 @dataclass(slots=True)
 class _Waiting:
     campaign_id: int
+    but_not: Collection[AgentId]
     place: AgentPlace | None = None
     given: trio.Event = field(default_factory=trio.Event)
+
+    def may_have(self, seat: _Seat) -> bool:
+        """Whether this person could be given to that agent."""
+        return self.campaign_id in seat.campaigns and seat.place.agent not in self.but_not
 
 
 class Roster:
@@ -53,25 +61,28 @@ class Roster:
         self._changed = trio.Event()
 
     def seat(self, campaign_id: int, places: Iterable[AgentPlace]) -> None:
-        """Let these agents, ready from now on if they are new, serve a campaign."""
-        for place in places:
-            seat = self._seats.get(place.agent)
-            if seat is None:
-                seat = _Seat(place, AgentState.READY, trio.current_time())
-                self._seats[place.agent] = seat
-            seat.campaigns.add(campaign_id)
-        self._notice()
+        """Let these agents, and no others, serve a campaign; new ones are ready from now on.
 
-    def unseat(self, campaign_id: int) -> None:
-        """The campaign is over; agents without any campaign left are forgotten."""
+        Agents without any campaign left are forgotten, those with a person once they are done.
+        """
         for seat in self._seats.values():
             seat.campaigns.discard(campaign_id)
-        busy = {AgentState.RESERVED, AgentState.ON_CALL}
+        for place in places:
+            seat = self._seats.setdefault(
+                place.agent, _Seat(place, AgentState.READY, trio.current_time())
+            )
+            seat.place = place
+            seat.campaigns.add(campaign_id)
         self._seats = {
             agent: seat
             for agent, seat in self._seats.items()
-            if seat.campaigns or seat.state in busy
+            if seat.campaigns or seat.state in _WITH_A_PERSON
         }
+        self._notice()
+
+    def unseat(self, campaign_id: int) -> None:
+        """The campaign is over."""
+        self.seat(campaign_id, ())
 
     def ready(self, campaign_id: int) -> int:
         """How many agents could take a person of this campaign now."""
@@ -93,24 +104,32 @@ class Roster:
         if update.state not in AGENT_TRANSITIONS[seat.state]:
             raise CallError(f"agent {update.agent} cannot go from {seat.state} to {update.state}")
         seat.state, seat.since_seconds = update.state, trio.current_time()
-        if update.state is AgentState.READY:
+        if not seat.campaigns and seat.state not in _WITH_A_PERSON:
+            del self._seats[update.agent]
+        elif update.state is AgentState.READY:
             self._hand_out(seat)
         self._notice()
 
-    async def reserve(self, campaign_id: int, *, until_seconds: float) -> AgentPlace | None:
+    async def reserve(
+        self,
+        campaign_id: int,
+        *,
+        until_seconds: float,
+        but_not: Collection[AgentId] = frozenset(),
+    ) -> AgentPlace | None:
         """The agent who has been ready longest, reserved; None when nobody came in time.
 
         Args:
             campaign_id: whose person it is.
             until_seconds: moment on trio's clock at which the person is given up.
+            but_not: agents whom this person could not be given to.
         """
-        seat = min(
-            self._ready_seats(campaign_id), key=lambda seat: seat.since_seconds, default=None
-        )
+        waiting = _Waiting(campaign_id, but_not)
+        ready = (seat for seat in self._ready_seats(campaign_id) if waiting.may_have(seat))
+        seat = min(ready, key=lambda seat: seat.since_seconds, default=None)
         if seat is not None:
             self._reserve(seat)
             return seat.place
-        waiting = _Waiting(campaign_id)
         self._waiting.append(waiting)
         try:
             with trio.move_on_at(until_seconds):
@@ -149,7 +168,7 @@ class Roster:
 
     def _hand_out(self, seat: _Seat) -> None:
         for waiting in self._waiting:
-            if waiting.campaign_id in seat.campaigns:
+            if waiting.may_have(seat):
                 self._waiting.remove(waiting)
                 waiting.place = seat.place
                 self._reserve(seat)

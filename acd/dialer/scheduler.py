@@ -10,7 +10,7 @@ until an agent's state, one of its calls or a second has passed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,6 +26,8 @@ from acd.dialer.places import agent_places
 from acd.dialer.routing import Roster
 from acd.lines import Door, Trunk, TrunkHealth
 from acd.metrics import Metrics
+from acd.rules.definition import DialMode
+from acd.rules.ledger import LedgerCounts, headroom
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.attempts import close_orphans
@@ -35,10 +37,13 @@ from acd.store.campaigns import (
     finish_if_exhausted,
     running_campaigns,
 )
+from acd.store.counts import ledger_counts
 from acd.store.leads import ClaimedLead
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+LEDGER_SECONDS = 1.0
+"""How old the abandon ledger's counts may be when calls beyond the ready agents are started."""
 LOOK_SECONDS = 0.5
 """How often SQL is asked which campaigns run, and a campaign looks at its leads unprompted."""
 
@@ -63,14 +68,19 @@ class Scheduler:
         self._around = around
         self._roster = Roster()
         self._stopping = trio.Event()
-        self._running: dict[int, trio.Event] = {}
-        self._was_busy = False
+        self._look = trio.Event()
+        self._runs: dict[int, CampaignRun] = {}
+
+    def look(self) -> None:
+        """Ask SQL now which campaigns run, instead of at the next look."""
+        self._look.set()
 
     def stop(self) -> None:
         """Start no more calls; `run` returns when the present ones are over."""
         self._stopping.set()
-        for stop in self._running.values():
-            stop.set()
+        self._look.set()
+        for run in self._runs.values():
+            run.stop()
 
     async def run(self, *, until_finished: bool = False) -> None:
         """Run until `stop`, or, with `until_finished`, until no campaign runs any more."""
@@ -80,6 +90,7 @@ class Scheduler:
             log.warning("attempts left open", action="attempt.orphaned", count=len(orphans))
         async with trio.open_nursery() as side:
             side.start_soon(self._follow_feed)
+            side.start_soon(self._show_agents)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
             async with trio.open_nursery() as campaigns:
@@ -89,33 +100,36 @@ class Scheduler:
     async def _follow_campaigns(self, nursery: trio.Nursery, *, until_finished: bool) -> None:
         while not self._stopping.is_set():
             rows = await self._around.store.read(running_campaigns)
-            wanted = {row.campaign_id: row for row in rows}
-            for campaign_id, stop in self._running.items():
-                if campaign_id not in wanted:
-                    stop.set()
-            for campaign_id, row in wanted.items():
-                if campaign_id not in self._running:
-                    self._start(nursery, row)
-            if until_finished and not self._running:
+            self._take_up(nursery, {row.campaign_id: row for row in rows})
+            if until_finished and not self._runs:
                 return
+            self._look = trio.Event()
             with trio.move_on_after(LOOK_SECONDS):
-                await self._stopping.wait()
+                await self._look.wait()
 
-    def _start(self, nursery: trio.Nursery, row: CampaignRow) -> None:
-        stop = self._running[row.campaign_id] = trio.Event()
-        nursery.start_soon(self._run_campaign, row, stop)
+    def _take_up(self, nursery: trio.Nursery, rows: Mapping[int, CampaignRow]) -> None:
+        """Start, renew and stop campaigns as SQL says."""
+        for campaign_id, run in self._runs.items():
+            if campaign_id not in rows:
+                run.stop()
+        for campaign_id, row in rows.items():
+            present = self._runs.get(campaign_id)
+            if present is None:
+                self._runs[campaign_id] = started = CampaignRun(self._dialing(row), self._roster)
+                nursery.start_soon(self._run_campaign, started)
+            elif present.campaign.version != row.version:
+                present.renew(self._dialing(row))
+                log.info("campaign reloaded", action="campaign.reloaded", campaign=row.name)
 
-    async def _run_campaign(self, row: CampaignRow, stop: trio.Event) -> None:
-        dialing = self._dialing(row)
-        self._around.metrics.know_campaign(row.name)
-        self._roster.seat(row.campaign_id, agent_places(row.definition))
-        log.info("campaign started", action="campaign.started", campaign=row.name)
+    async def _run_campaign(self, run: CampaignRun) -> None:
+        name = run.campaign.name
+        self._around.metrics.know_campaign(name)
+        log.info("campaign started", action="campaign.started", campaign=name)
         try:
-            await CampaignRun(dialing, self._roster, stop).run()
+            await run.run()
         finally:
-            self._roster.unseat(row.campaign_id)
-            del self._running[row.campaign_id]
-            log.info("campaign left", action="campaign.left", campaign=row.name)
+            del self._runs[run.campaign.campaign_id]
+            log.info("campaign left", action="campaign.left", campaign=name)
 
     def _dialing(self, row: CampaignRow) -> Dialing:
         around = self._around
@@ -137,16 +151,19 @@ class Scheduler:
     async def _follow_feed(self) -> None:
         async for update in self._around.feed.updates:
             self._roster.apply(update)
+
+    async def _show_agents(self) -> None:
+        while True:
             states = self._roster.states()
             for state in AgentState:
                 self._around.metrics.agents.labels(state).set(states[state])
+            await self._roster.wait_change()
 
     async def _follow_trunk(self, trunk: Trunk) -> None:
         seen: TrunkHealth = trunk.health
         while True:
             self._show_health(trunk, seen)
             seen = await trunk.wait_health_change(seen)
-            log.warning("trunk health", action="trunk.health", trunk=trunk.name, **_said(seen))
 
     def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:
         metrics = self._around.metrics
@@ -155,20 +172,18 @@ class Scheduler:
             metrics.trunk_status.labels(trunk.name, status).set(status is health.status)
 
 
-def _said(health: TrunkHealth) -> dict[str, str]:
-    return {"status": health.status, "detail": health.detail}
-
-
 class CampaignRun:
     """One campaign while it runs on this node."""
 
-    def __init__(self, dialing: Dialing, roster: Roster, stop: trio.Event) -> None:
+    def __init__(self, dialing: Dialing, roster: Roster) -> None:
         self._dialing = dialing
         self._roster = roster
-        self._stop = stop
+        self._stop = trio.Event()
         self._in_flight = CallsInFlight()
         self._attempts = 0
         self._attempt_over = trio.Event()
+        self._ledger: LedgerCounts | None = None
+        self._ledger_read_at = 0.0
         self._hopper = Hopper(
             store=dialing.store,
             clock=dialing.clock,
@@ -176,8 +191,26 @@ class CampaignRun:
             node=dialing.node,
         )
 
+    @property
+    def campaign(self) -> CampaignRow:
+        """The version that is dialed."""
+        return self._dialing.campaign
+
+    def renew(self, dialing: Dialing) -> None:
+        """Dial by another version of the campaign; calls under way keep to theirs."""
+        self._dialing = dialing
+        self._seat_agents()
+
+    def stop(self) -> None:
+        """Start no more calls."""
+        self._stop.set()
+
+    def _seat_agents(self) -> None:
+        self._roster.seat(self.campaign.campaign_id, agent_places(self.campaign.definition))
+
     async def run(self) -> None:
         """Dial until told to stop or nothing can become dialable; then let calls finish."""
+        self._seat_agents()
         try:
             async with trio.open_nursery() as nursery:
                 while not self._stop.is_set():
@@ -186,6 +219,7 @@ class CampaignRun:
                         return
                     await self._wait()
         finally:
+            self._roster.unseat(self.campaign.campaign_id)
             with trio.CancelScope(shield=True):
                 await self._hopper.empty()
 
@@ -200,6 +234,8 @@ class CampaignRun:
             waiting_persons=len(self._in_flight.waiting),
             free_lines=self._dialing.trunk.lines.free,
             leads_at_hand=len(self._hopper),
+            calls_per_agent=self.campaign.definition.calls_per_agent,
+            ledger_headroom=await self._headroom(),
         )
         for lead in self._hopper.take(calls_to_start(snapshot)):
             self._in_flight.unanswered.add(lead.lead_id)
@@ -208,12 +244,35 @@ class CampaignRun:
         name = self._dialing.campaign.name
         self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
 
+    async def _headroom(self) -> int:
+        """What the abandon ledger still bears; SQL has the window, this node what is not there."""
+        definition = self.campaign.definition
+        if definition.dial_mode is DialMode.PROGRESSIVE:
+            return 0
+        now = trio.current_time()
+        if self._ledger is None or now - self._ledger_read_at >= LEDGER_SECONDS:
+            midnight = (
+                self._dialing.clock.now()
+                .astimezone()
+                .replace(hour=0, minute=0, second=0, microsecond=0)
+            )
+            self._ledger = await self._dialing.store.read(
+                ledger_counts, campaign_id=self.campaign.campaign_id, since=midnight
+            )
+            self._ledger_read_at = now
+        room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
+        return max(0, room - len(self._in_flight.abandoned))
+
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:
             await run_attempt(self._dialing, lead, self._in_flight, self._stop)
         finally:
             self._attempts -= 1
             self._attempt_over.set()
+            if lead.lead_id in self._in_flight.abandoned:
+                self._in_flight.abandoned.remove(lead.lead_id)
+                # In SQL by now: counts from before would forget it.
+                self._ledger = None
 
     async def _finished(self) -> bool:
         if self._attempts or len(self._hopper):

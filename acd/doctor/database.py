@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 import trio
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from acd.doctor.check import Check
 from acd.errors import BadSettings, SchemaMismatch, StoreUnavailable
@@ -12,13 +16,17 @@ from acd.settings import StoreSettings
 from acd.store import open_store_sync
 from acd.store.schema import SCHEMA_REVISION
 
-ANSWER_SECONDS = 6.0
+ANSWER_SECONDS = 5.0
 _NAME = "database"
 _REMEDY = "start the database, or correct [store] url"
 
 
 async def database_row(store: StoreSettings) -> Check:
-    """Connect, read the schema's revision, leave."""
+    """Connect, read the schema's revision, leave; nothing is made or changed."""
+    new = _file_to_be_made(store.url)
+    if new is not None:
+        detail = f"{new} does not exist yet; the first `acd leads import` makes it"
+        return Check(_NAME, True, detail)
     try:
         with trio.fail_after(ANSWER_SECONDS):
             milliseconds = await trio.to_thread.run_sync(
@@ -33,6 +41,19 @@ async def database_row(store: StoreSettings) -> Check:
         return Check(_NAME, False, detail, remedy or _REMEDY)
     detail = f"{store.shown_url} answered in {milliseconds:.0f} ms, schema {SCHEMA_REVISION}"
     return Check(_NAME, True, detail)
+
+
+def _file_to_be_made(url: str) -> Path | None:
+    """SQLite's file on a new installation, where its folder can take it."""
+    try:
+        parts = make_url(url)
+    except ArgumentError:
+        return None
+    if parts.get_backend_name() != "sqlite" or not parts.database:
+        return None
+    file = Path(parts.database)
+    writable = os.access(file.parent, os.W_OK)
+    return file if writable and not file.exists() else None
 
 
 def _open_and_close(url: str) -> float:

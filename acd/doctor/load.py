@@ -10,12 +10,8 @@ Knows only the Protocols of `acd.lines`; `dial_load` joins them to pjsua2 and to
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import trio
@@ -179,7 +175,8 @@ class _Climb:
                 self.result.dropped += 1
                 self._note(up=-1)
             elif isinstance(event, Ended):
-                if self.result.stopped_by is None:
+                # Several may end in the same moment; the first one dialed is the one to name.
+                if self.result.stopped_by is None or number < self.result.stopped_at:
                     self.result.stopped_by, self.result.stopped_at = event, number
                 self._note(unanswered=-1)
 
@@ -226,33 +223,18 @@ async def dial_load(
     result = LoadResult(calls)
     failed = ""
     try:
-        with _mute_stdout():
-            async with open_sip((trunk.model_copy(update={"lines": calls}),)) as sip:
-                result = await climb(
-                    sip.trunk(trunk.name),
-                    destination,
-                    calls=calls,
-                    calls_per_second=trunk.calls_per_second,
-                    ring_timeout_seconds=trunk.ring_timeout_seconds,
-                    watch=watch,
-                )
+        async with open_sip((trunk.model_copy(update={"lines": calls}),)) as sip:
+            result = await climb(
+                sip.trunk(trunk.name),
+                destination,
+                calls=calls,
+                calls_per_second=trunk.calls_per_second,
+                ring_timeout_seconds=trunk.ring_timeout_seconds,
+                watch=watch,
+            )
     except* AcdError as errors:
         failed = str(_first_leaf(errors))
     return result, _failed_row(trunk, failed) if failed else load_row(trunk, result)
-
-
-@contextmanager
-def _mute_stdout() -> Iterator[None]:
-    """Keep stdout for the report: pjlib greets there before its log can be told not to."""
-    sys.stdout.flush()
-    before = os.dup(1)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-    try:
-        yield
-    finally:
-        os.dup2(before, 1)
-        os.close(before)
 
 
 def _first_leaf(errors: BaseExceptionGroup[AcdError]) -> BaseException:

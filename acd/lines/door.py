@@ -90,6 +90,9 @@ class Door:
     def _is_emergency(self, text: str) -> bool:
         user = text.partition("@")[0]
         digits = digits_of(user)
+        if is_emergency(_without_scheme(user), self._regions):
+            # Also 112p, T112 and the like: signs of a dial string are no part of the number.
+            return True
         if _without_scheme(user).strip("0123456789+-./() "):
             # A queue's name such as sales-112 is no telephone number.
             return False

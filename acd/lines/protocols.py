@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -128,6 +129,10 @@ class LinePool(Protocol):
     @property
     def free(self) -> int:
         """Lines that can be leased now."""
+        ...
+
+    def states(self) -> Mapping[CallState, int]:
+        """Lines by the state of their call; those without one are IDLE."""
         ...
 
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:

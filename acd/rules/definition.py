@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +31,8 @@ class DialMode(StrEnum):
 
     PROGRESSIVE = "progressive"
     """One call for one ready agent."""
+    RATIO = "ratio"
+    """`calls_per_agent` calls for one ready agent, as far as the abandon ledger allows."""
 
 
 class _Table(BaseModel):
@@ -135,6 +138,10 @@ class CampaignDefinition(_Table):
     trunk: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,31})?$")] = ""
     """Name of a `[[trunk]]`; empty: the first one."""
     dial_mode: DialMode = DialMode.PROGRESSIVE
+    calls_per_agent: Annotated[Decimal, Field(ge=1, le=20)] = Decimal(1)
+    """For `ratio`: calls aimed for per ready agent."""
+    abandon_limit_percent: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(3)
+    """Of the live answers since midnight (16 CFR 310.4(b)(4)(i) has 3 % in 30 days)."""
     agents: AgentsTable
     caller_id: CallerIdTable | None = None
     wait_limit_seconds: Annotated[float, Field(gt=0, le=30)] = 2.0
@@ -164,8 +171,14 @@ class CampaignDefinition(_Table):
     @classmethod
     def _modes_so_far(cls, value: object) -> object:
         if value not in [str(mode) for mode in DialMode]:
-            raise ValueError('only "progressive" can be dialed so far')
+            raise ValueError('only "progressive" and "ratio" can be dialed so far')
         return value
+
+    @model_validator(mode="after")
+    def _a_ratio_says_how_many(self) -> CampaignDefinition:
+        if self.dial_mode is DialMode.PROGRESSIVE and self.calls_per_agent != 1:
+            raise ValueError('calls_per_agent is for dial_mode = "ratio"; progressive has one')
+        return self
 
     @field_validator("retry")
     @classmethod

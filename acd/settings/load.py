@@ -24,7 +24,9 @@ from acd.settings.wording import Finding, Loc, Places, find_key_lines, findings
 
 _Raw = MutableMapping[str, Any]
 _SECRETS = {"trunk": "password", "metrics": "token", "api": "token"}
-_PATHS = frozenset({"password_file", "token_file", "tls_ca_file", "campaigns_folder"})
+_PATHS = frozenset(
+    {"password_file", "token_file", "tls_ca_file", "campaigns_folder", "control_socket"}
+)
 _SQLITE = "sqlite:///"
 _STAND_IN = "x"
 """Lets the other checks run; settings that hold one are never returned."""
@@ -89,6 +91,7 @@ def _resolve_paths(raw: _Raw, folder: Path) -> None:
                 table[key] = str(folder / Path(table[key]).expanduser())
         if loc == ():
             table.setdefault("campaigns_folder", str(folder / "campaigns"))
+            table.setdefault("control_socket", str(folder / "acd.sock"))
             table.setdefault("store", {})
     store = raw["store"]
     if isinstance(store, dict):

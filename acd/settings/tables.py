@@ -295,3 +295,5 @@ class Settings(Table):
     destinations: DestinationSettings = DestinationSettings()
     log: LogSettings = LogSettings()
     campaigns_folder: Path = Path("campaigns")
+    control_socket: Path = Path("acd.sock")
+    """Where commands reach the running engine."""

@@ -147,7 +147,7 @@ class Sip:
         if waiting.cancelled_caught:
             _log.error(
                 "The SIP thread did not end in time and was left behind.",
-                action="sip_thread_stuck",
+                action="sip.thread_stuck",
             )
 
     def _deliver(self, report: Report) -> None:
@@ -161,7 +161,7 @@ class Sip:
             case Counted():
                 self.counts[report.name] += 1
             case Complaint():
-                _log.error(report.text, action="sip_callback_failed")
+                _log.error(report.text, action="sip.callback_failed")
             case Started():
                 self._addresses = dict(report.addresses)
                 self._started.set()

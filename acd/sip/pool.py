@@ -7,12 +7,14 @@ no campaign starves another.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
 import trio
 
+from acd.calls import CallState
 from acd.lines import Line
 from acd.lines.token_bucket import TokenBucket
 from acd.sip.line import LineHost, SipLine
@@ -35,6 +37,8 @@ class SipLinePool:
         self._returns, self._free = trio.open_memory_channel[int](size)
         for number in range(1, size + 1):
             self._returns.send_nowait(number)
+        self._leases: set[_Lease] = set()
+        """Leased lines, and those whose dialog outlives its lease."""
         self._turn = trio.Lock()
         burst = max(1.0, calls_per_second * _BURST_SECONDS)
         self._bucket = TokenBucket(calls_per_second, burst=burst)
@@ -50,6 +54,12 @@ class SipLinePool:
     def free(self) -> int:
         """Lines that can be leased now."""
         return self._free.statistics().current_buffer_used
+
+    def states(self) -> Counter[CallState]:
+        """Lines by the state of their call; those without one are IDLE."""
+        busy = Counter(lease.line.state for lease in self._leases)
+        busy[CallState.IDLE] += self._size - len(self._leases)
+        return busy
 
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
         """Borrow a line, waiting for one and for the trunk's calls per second.
@@ -68,7 +78,8 @@ class SipLinePool:
         except BaseException:
             self._returns.send_nowait(number)
             raise
-        lease = _Lease(number, self._host, self._returns)
+        lease = _Lease(number, self._host, self._take_back)
+        self._leases.add(lease)
         watch = trio.CancelScope()
         self._nursery.start_soon(self._expire, lease, holder, deadline_seconds, watch)
         try:
@@ -76,6 +87,10 @@ class SipLinePool:
         finally:
             watch.cancel()
             lease.end()
+
+    def _take_back(self, lease: _Lease) -> None:
+        self._leases.discard(lease)
+        self._returns.send_nowait(lease.line.number)
 
     async def _wait_for_token(self) -> None:
         async with self._turn:
@@ -93,7 +108,7 @@ class SipLinePool:
             self.expired_leases += 1
             _log.warning(
                 "A lease ran into its deadline and was hung up.",
-                action="lease_expired",
+                action="line.lease_expired",
                 trunk=self._host.plan.name,
                 line=lease.line.number,
                 holder=holder,
@@ -105,9 +120,9 @@ class SipLinePool:
 class _Lease:
     """Gives its line's number back exactly once: when both the lease and the dialog are over."""
 
-    def __init__(self, number: int, host: LineHost, returns: trio.MemorySendChannel[int]) -> None:
+    def __init__(self, number: int, host: LineHost, take_back: Callable[[_Lease], None]) -> None:
         self.line = SipLine(number, host, self._idle)
-        self._returns = returns
+        self._take_back = take_back
         self._over = False
         self._returned = False
 
@@ -121,4 +136,4 @@ class _Lease:
     def _idle(self) -> None:
         if self._over and not self._returned and not self.line.carries_call:
             self._returned = True
-            self._returns.send_nowait(self.line.number)
+            self._take_back(self)

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import importlib
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from time import perf_counter
 
 import pjsua2 as pj
@@ -257,13 +257,15 @@ class SipThread:
         self._legs.clear()
         self._closing.clear()
         self._displaced.clear()
-        for trunk in self._trunks.values():
-            with suppress(pj.Error):
-                trunk.account.shutdown()
-        self._trunks.clear()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint.libDestroy(_DESTROY_SILENTLY)
+        # Not before: an OPTIONS that is still open would ask for an account that is gone, and a
+        # build with assertions ends the process there. And not later: its destructor would shut
+        # down whatever account has its number in the next run.
+        for trunk in self._trunks.values():
+            trunk.drop_account()
+        self._trunks.clear()
 
 
 def _tell(leg: Leg, seen: Progressed | Answered | Over | ReferAnswered | Notified) -> None:
@@ -286,9 +288,13 @@ def _stopped_by(error: Exception) -> Stopped:
 
 
 def _quieten() -> None:
-    """Keep pjlib from writing to standard output before `libInit` has set its log level."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(importlib.import_module("_pjsua2").__file__).pj_log_set_level(0)
+    """Keep pjlib from writing to standard output before `libInit` has set its log level.
+
+    pjsua2 has no call for it; a build that hides the symbol writes six lines.
+    """
+    for library in Path(pj.__file__).parent.glob("_pjsua2*.so"):
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(str(library)).pj_log_set_level(0)
 
 
 def _nothing() -> None:

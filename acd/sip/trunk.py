@@ -67,7 +67,7 @@ class SipTrunk:
         write = _log.info if self._health.may_dial else _log.warning
         write(
             "A trunk's health changed.",
-            action="trunk_health_changed",
+            action="trunk.health",
             trunk=report.trunk,
             status=report.status.value,
             detail=report.detail,

@@ -53,6 +53,10 @@ class TrunkSide:
         self._publish()
         self._probe()
 
+    def drop_account(self) -> None:
+        """Let go of the pj object, in this thread and now; nothing else may be asked for after."""
+        del self.account
+
     def unregister(self) -> None:
         """Ask the PBX to forget us; `registered` turns False when it did."""
         self._stopping = True

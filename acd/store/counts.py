@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 
+from acd.rules.ledger import LedgerCounts
 from acd.store import schema as t
 
 
@@ -81,3 +83,18 @@ def _ascending(conn: sa.Connection, column: sa.Column[float], campaign_id: int) 
 
 def _counted(conn: sa.Connection, query: sa.Select[str, int]) -> dict[str, int]:
     return {str(row[0]): int(row[1]) for row in conn.execute(query)}
+
+
+def ledger_counts(conn: sa.Connection, *, campaign_id: int, since: datetime) -> LedgerCounts:
+    """Live answers and abandoned calls of attempts begun at `since` or later.
+
+    A live answer reached an agent or was abandoned; who hung up before that counts for neither.
+    """
+    abandoned = sa.func.count(sa.case((t.attempts.c.abandoned, 1)))
+    joined = sa.case((sa.or_(t.attempts.c.abandoned, t.attempts.c.transferred_at.is_not(None)), 1))
+    row = conn.execute(
+        sa.select(sa.func.count(joined), abandoned).where(
+            t.attempts.c.campaign_id == campaign_id, t.attempts.c.started_at >= since
+        )
+    ).one()
+    return LedgerCounts(live_answers=row[0], abandoned=row[1])

@@ -234,7 +234,7 @@ def release_expired_claims(conn: sa.Connection, *, campaign_id: int, now: dateti
     return _free(
         conn,
         sa.and_(t.leads.c.campaign_id == campaign_id, t.leads.c.lease_until < now),
-        what="lease_expired",
+        what="line.lease_expired",
         now=now,
     )
 

@@ -21,6 +21,7 @@ BINDING_USERS = frozenset({"acd.sip", "acd.lab"})
 RANKS: Mapping[str, int] = {
     "acd.__main__": 43,
     "acd.cli": 42,
+    "acd.demo": 41,
     "acd.doctor": 41,
     "acd.app": 40,
     "acd.dialer": 30,

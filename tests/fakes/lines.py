@@ -6,7 +6,7 @@ For the logic above `acd.lines` only; `tests/contract/lines` holds the promises 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Script:
     hangs_up_after: float | None = None
     """From the answer, unless transferred before."""
     transfers: deque[TransferResult | float] = field(default_factory=deque)
-    """Result of each REFER in turn; a number: answered after so many seconds; none left: at once."""
+    """Result of each REFER in turn; a number: answered after so many seconds; none: at once."""
     refuses_to_dial: bool = False
 
 
@@ -150,19 +150,31 @@ class FakePool:
     def __init__(self, nursery: trio.Nursery, size: int, scripts: Sequence[Script]) -> None:
         self.size = size
         self.used: list[FakeLine] = []
+        self.most_leased = 0
+        self.looks = 0
+        """How often somebody asked for free lines."""
         self._nursery = nursery
         self._scripts = deque(scripts)
         self._limit = trio.CapacityLimiter(size)
 
     @property
     def free(self) -> int:
+        self.looks += 1
         return int(self._limit.available_tokens)
+
+    def states(self) -> Counter[CallState]:
+        return Counter(line.state for line in self.used)
+
+    @property
+    def leased(self) -> int:
+        return self.size - int(self._limit.available_tokens)
 
     @asynccontextmanager
     async def lease(self, *, holder: str, deadline_seconds: float) -> AsyncIterator[FakeLine]:
         if not holder or deadline_seconds <= 0:
             raise NoFreeLine("a lease needs a holder and a deadline")
         async with self._limit:
+            self.most_leased = max(self.most_leased, self.leased)
             script = self._scripts.popleft() if len(self._scripts) > 1 else self._scripts[0]
             line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
             self.used.append(line)
@@ -178,15 +190,22 @@ class FakeTrunk:
     def __init__(self, lines: FakePool, *, name: str = "main") -> None:
         self.name = name
         self.lines = lines
-        self.health = TrunkHealth(status=TrunkStatus.UP)
+        self.asked = 0
+        """How often somebody asked for the health."""
+        self._health = TrunkHealth(status=TrunkStatus.UP)
         self._changed = trio.Event()
 
+    @property
+    def health(self) -> TrunkHealth:
+        self.asked += 1
+        return self._health
+
     async def wait_health_change(self, seen: TrunkHealth) -> TrunkHealth:
-        while self.health == seen:
+        while self._health == seen:
             await self._changed.wait()
-        return self.health
+        return self._health
 
     def become(self, status: TrunkStatus) -> None:
-        self.health = TrunkHealth(status=status)
+        self._health = TrunkHealth(status=status)
         self._changed.set()
         self._changed = trio.Event()

@@ -132,7 +132,10 @@ _COMPACT = {
 
 
 class Wire:
-    """A running capture of everything from or to `hosts` (all 127.x) on the loopback interface."""
+    """A running capture of everything from or to `hosts` (all 127.x) on the loopback interface.
+
+    With fewer `snap_bytes` only `packets` and `rtp` are of use: SIP that was cut is left out.
+    """
 
     def __init__(self, *hosts: str, snap_bytes: int = 65535) -> None:
         self.hosts = hosts

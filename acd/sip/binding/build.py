@@ -172,7 +172,7 @@ def _fingerprint(source: Path) -> Iterator[str]:
     for path in files:
         if path.is_file() and path.name not in LEFTOVERS:
             status = path.stat()
-            yield f"{path} {status.st_size} {status.st_mtime_ns}\n"
+            yield f"{path.relative_to(source)} {status.st_size} {status.st_mtime_ns}\n"
 
 
 def wheel_tag() -> str:

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.support.centre import Addresses, Traffic, open_centre
 from tests.acceptance.support.installation import Installation
 from tests.peers import phones
+from tests.peers.addresses import Addresses
+from tests.peers.centre import Traffic, open_centre
 
 pytestmark = pytest.mark.real
 
-ADDRESSES = Addresses(3)
+ADDRESSES = Addresses.free()
 WAIT_LIMIT_SECONDS = 2.0
 """As the sample campaign says: longer without an agent is an abandoned call."""
-MOST_REFERS = 10
-"""An agent who can't be reached is not to be tried in a busy loop."""
+MOST_REFERS = 1
+"""An agent who cannot be reached is not tried again for the same person."""
 
 
 async def test_an_extension_that_does_not_exist_leaves_the_person_abandoned_not_waiting(

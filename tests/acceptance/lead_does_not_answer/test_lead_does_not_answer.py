@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.support.centre import Addresses, open_centre
 from tests.acceptance.support.installation import Installation, uncomment
 from tests.peers import phones
+from tests.peers.addresses import Addresses
+from tests.peers.centre import open_centre
 
 pytestmark = pytest.mark.real
 
-ADDRESSES = Addresses(2)
+ADDRESSES = Addresses.free()
 RING_SECONDS = 15.0
 """The shortest that acd accepts (16 CFR 310.4(b)(4)(ii))."""
 

@@ -8,14 +8,15 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.acceptance.support.centre import Addresses, Traffic, open_centre
 from tests.acceptance.support.installation import Finished, Installation
 from tests.acceptance.support.readme import your_pbx_lines
 from tests.peers import phones
+from tests.peers.addresses import Addresses
+from tests.peers.centre import Traffic, open_centre
 
 pytestmark = pytest.mark.real
 
-ADDRESSES = Addresses(1)
+ADDRESSES = Addresses.free()
 REFER_SECONDS = 2.0
 """From the PBX's 200 OK to our REFER; a bound, the figure itself is reported."""
 BYE_SECONDS = 1.0

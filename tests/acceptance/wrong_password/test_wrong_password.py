@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.acceptance.support.centre import Addresses, open_centre
 from tests.acceptance.support.installation import Installation
+from tests.peers.addresses import Addresses
+from tests.peers.centre import open_centre
 
 pytestmark = pytest.mark.real
 
-ADDRESSES = Addresses(4)
+ADDRESSES = Addresses.free()
 WATCHED_SECONDS = 5.0
 """Long enough for a loop that tries again to show itself; nothing on the wire marks its absence."""
 MOST_REQUESTS = 2

@@ -6,25 +6,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.addresses import Addresses
 from tests.peers.asterisk import run_asterisk
 from tests.peers.asterisk.runner import AsteriskError
 
 pytestmark = pytest.mark.real
 
-CARRIER = "127.40.2.9:5060"
+ONE, OTHER = Addresses.free(), Addresses.free()
+CARRIER = f"{ONE.carrier}:5060"
 
 
 async def test_two_run_side_by_side() -> None:
     async with (
-        run_asterisk(address="127.40.2.1", carrier=CARRIER) as one,
-        run_asterisk(address="127.40.2.2", carrier=CARRIER) as other,
+        run_asterisk(address=ONE.pbx, carrier=CARRIER) as one,
+        run_asterisk(address=OTHER.pbx, carrier=CARRIER) as other,
     ):
-        assert "127.40.2.1" in await one.cli("pjsip show transports")
-        assert "127.40.2.2" in await other.cli("pjsip show transports")
+        assert ONE.pbx in await one.cli("pjsip show transports")
+        assert OTHER.pbx in await other.cli("pjsip show transports")
 
 
 async def test_it_leaves_neither_a_process_nor_a_folder() -> None:
-    async with run_asterisk(address="127.40.2.3", carrier=CARRIER) as pbx:
+    async with run_asterisk(address=ONE.pbx, carrier=CARRIER) as pbx:
         folder = pbx.log_path.parents[1]
         assert folder.is_dir()
     assert not folder.exists()
@@ -32,9 +34,16 @@ async def test_it_leaves_neither_a_process_nor_a_folder() -> None:
 
 
 async def test_a_command_that_fails_is_an_error() -> None:
-    async with run_asterisk(address="127.40.2.4", carrier=CARRIER) as pbx:
+    async with run_asterisk(address=ONE.pbx, carrier=CARRIER) as pbx:
         with pytest.raises(AsteriskError, match="queue pause"):
             await pbx.cli("queue pause member PJSIP/999 queue sales")
+
+
+async def test_a_taken_address_is_one_sentence() -> None:
+    async with run_asterisk(address=ONE.pbx, carrier=CARRIER):
+        with pytest.raises(AsteriskError, match="already listens"):
+            async with run_asterisk(address=ONE.pbx, carrier=CARRIER):
+                pass
 
 
 async def test_a_missing_folder_is_one_sentence(
@@ -42,5 +51,5 @@ async def test_a_missing_folder_is_one_sentence(
 ) -> None:
     monkeypatch.setenv("ACD_ASTERISK_FOLDER", str(tmp_path))
     with pytest.raises(AsteriskError, match="make test-servers"):
-        async with run_asterisk(address="127.40.2.5", carrier=CARRIER):
+        async with run_asterisk(address=ONE.pbx, carrier=CARRIER):
             pass

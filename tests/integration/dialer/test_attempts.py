@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import trio
+import trio.testing
 
 from acd.agents import AgentState
 from acd.agents_feed.fixed import FixedFeed
-from acd.calls import DisconnectCause
+from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
 from acd.dialer.places import agent_places
@@ -183,6 +184,14 @@ async def test_a_refused_transfer_goes_to_the_next_agent(stages: StageMaker) -> 
     assert stage.dialing.roster.states() == {AgentState.READY: 1, AgentState.ON_CALL: 1}
 
 
+async def test_an_agent_who_cannot_be_reached_is_tried_once_a_person(stages: StageMaker) -> None:
+    refused = TransferRefused(at_seconds=0.0, sip_status=404)
+    stage = await stages.make(Script(transfers=deque([refused] * 5)))
+    row = await stage.run()
+    assert row["disposition"] == "abandoned"
+    assert [target.user for target in stage.line.targets] == ["201"]
+
+
 async def test_a_person_whom_the_pbx_lost_is_abandoned_and_nothing_is_played(
     stages: StageMaker, tmp_path: Path
 ) -> None:
@@ -218,7 +227,7 @@ async def test_a_trunk_that_refuses_to_dial_leaves_a_closed_row_and_no_originate
 ) -> None:
     stage = await stages.make(Script(refuses_to_dial=True))
     row = await stage.run()
-    assert row["state"] == "closed"
+    assert (row["state"], row["disposition"]) == ("closed", "stopped")
     assert stage.count("acd_originates") == 0
 
 
@@ -236,9 +245,11 @@ async def test_a_lead_not_dialed_when_the_engine_stops_is_given_back(stages: Sta
     assert await stage.lead_state() == "waiting"
 
 
-@pytest.mark.parametrize("answers_after", [None, 0.0])
+@pytest.mark.parametrize(
+    ("answers_after", "reached"), [(None, CallState.RINGBACK), (0.0, CallState.TRANSFERRING)]
+)
 async def test_a_cancelled_attempt_still_closes_its_row(
-    stages: StageMaker, answers_after: float | None
+    stages: StageMaker, answers_after: float | None, reached: CallState
 ) -> None:
     script = Script(
         answers_after=answers_after,
@@ -246,8 +257,11 @@ async def test_a_cancelled_attempt_still_closes_its_row(
         transfers=deque([30.0]),
     )
     stage = await stages.make(script)
-    with trio.move_on_after(WAIT_LIMIT_SECONDS / 2):
-        await stage.run()
+    async with trio.open_nursery() as running:
+        running.start_soon(stage.run)
+        while not (stage.trunk.lines.used and stage.line.state is reached):
+            await trio.testing.wait_all_tasks_blocked(0.001)
+        running.cancel_scope.cancel()
     row = await stage.row()
     assert (row["state"], row["cause"]) == ("closed", DisconnectCause.HUNG_UP)
     assert stage.dialing.roster.states() == {AgentState.READY: 1}

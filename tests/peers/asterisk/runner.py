@@ -25,6 +25,7 @@ from uuid import uuid4
 
 import trio
 
+from tests.peers.addresses import taken
 from tests.peers.asterisk.configuration import Layout, write_configuration
 
 REPOSITORY = Path(__file__).parents[3]
@@ -99,8 +100,12 @@ async def run_asterisk(
         manager_port: AMI.
 
     Raises:
-        AsteriskError: no Asterisk folder, no root, or it did not start; with the log's end.
+        AsteriskError: the address is taken, there is no Asterisk folder, no root, or it did not
+            start; with the log's end.
     """
+    if taken(address, port):
+        # Asterisk itself would start, and the other one would answer for it.
+        raise AsteriskError(f"Something already listens at {address}:{port}, as another test run.")
     root = asterisk_folder()
     modules = _modules_in(root)
     layout = Layout(

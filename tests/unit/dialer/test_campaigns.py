@@ -42,7 +42,7 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
     write(
         settings,
         """
-        dial_mode = "ratio"
+        dial_mode = "predictive"
         ring_timeout_seconds = 5
         max_atempts = 3
         [agents]
@@ -68,7 +68,7 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
         "retry.bussy.[key]",
         "retry.no_answer.action",
     }
-    assert "'ratio'" in str(told["dial_mode"])
+    assert "'predictive'" in str(told["dial_mode"])
     assert "progressive" in told["dial_mode"].allowed
     assert all("campaign.toml" in problem.where for problem in raised.value.problems)
 

@@ -24,7 +24,7 @@ async def roster(autojump_clock: trio.testing.MockClock) -> Roster:
     roster = Roster()
     roster.seat(SALES, [place("201")])
     await trio.sleep(1)
-    roster.seat(SALES, [place("202")])
+    roster.seat(SALES, [place("201"), place("202")])
     return roster
 
 
@@ -96,3 +96,12 @@ async def test_an_agent_without_a_campaign_is_forgotten_unless_on_a_call(roster:
     assert taken is not None
     roster.unseat(SALES)
     assert roster.states() == {AgentState.RESERVED: 1}
+    roster.give_back(taken)
+    assert roster.states() == {}
+
+
+async def test_agents_that_a_reload_takes_away_are_ready_for_nobody(roster: Roster) -> None:
+    roster.seat(SALES, [place("202"), place("203")])
+    assert roster.ready(SALES) == 2
+    first = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert first == place("202")

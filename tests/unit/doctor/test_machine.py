@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from acd.doctor.machine import (
     rtp_ports_row,
     told_binding,
 )
+from acd.errors import BadInput
 from acd.settings import Settings, TrunkSettings
+from acd.sip.limits import raise_file_limit
 
 WHEEL = Compiled("2.15.1.post1", calls=4, accounts=8)
 OURS = Compiled("2.17", calls=4096, accounts=1024)
@@ -79,6 +82,19 @@ def test_a_soft_limit_that_can_be_raised_is_ok() -> None:
     assert row.ok
     assert row.detail.endswith("(raised at start)")
     assert open_files_row(settings({"lines": 999}), (-1, -1)).detail.endswith("unlimited")
+
+
+@pytest.mark.parametrize("limit", [315, 316])
+def test_the_row_counts_files_as_the_sip_side_does(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    if open_files_row(settings({"lines": 30})).ok:
+        raise_file_limit(lines=30)
+        assert limit == 316
+        return
+    with pytest.raises(BadInput, match="30 lines need 316 open files"):
+        raise_file_limit(lines=30)
 
 
 @pytest.mark.parametrize(("ports", "ok"), [(2498, True), (2497, True), (2496, False)])

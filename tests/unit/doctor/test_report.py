@@ -17,9 +17,9 @@ CHECKS = [
 
 def printed(*, colour: bool) -> str:
     file = io.StringIO()
-    Console(file=file, width=70, force_terminal=colour, color_system="standard").print(
-        table(CHECKS)
-    )
+    Console(
+        file=file, width=70, force_terminal=colour, color_system="standard" if colour else None
+    ).print(table(CHECKS))
     return file.getvalue()
 
 

@@ -132,7 +132,13 @@ def test_nothing_that_reaches_help_is_ever_let_through(
     answer = door(number_format=number_format).admit(text, kind)
     if isinstance(answer, Destination):
         user = answer.user
-        assert not is_emergency(user, ("AT",))
+        assert not is_emergency(user, ("AT",)), user
         assert not is_emergency(digits_of(user), ("AT",)) or not user.isdigit()
         if kind is not DestinationKind.TRANSFER:
             assert not begins_like_emergency(user, ("AT",))
+
+
+@pytest.mark.parametrize("text", ["112p", "T112", "112w1", "P 112", "sip:112p@pbx.example.com"])
+def test_an_emergency_number_among_dialing_signs_is_refused(text: str) -> None:
+    refused = door().admit(text, DestinationKind.TRANSFER)
+    assert isinstance(refused, Refused)

@@ -181,6 +181,15 @@ def test_a_bucket_lets_its_burst_through_and_then_its_rate() -> None:
     assert bucket.take(0.15) == pytest.approx(0.05)
 
 
+def test_a_bucket_that_rounding_left_just_empty_is_not_taken_for_a_new_one() -> None:
+    bucket = TokenBucket(1.0)
+    now, taken = 0.0, 0
+    for gap in (0.517603777635452, 1.0, 0.0):
+        now += gap
+        taken += bucket.take(now) == 0
+    assert taken == 2
+
+
 @given(
     st.floats(0.5, 500),
     st.floats(1, 50),

@@ -96,6 +96,13 @@ def test_own_folder_keeps_its_digest_when_its_user_builds_in_it(tmp_path: Path) 
     assert build.recipe_digest(source) == first
 
 
+def test_own_folder_is_another_source_than_the_folder_around_it(tmp_path: Path) -> None:
+    source = make_source(tmp_path / "around" / "pjproject")
+
+    assert build.recipe_digest(source) != build.recipe_digest(source.parent)
+    assert build.recipe_digest(source) == build.recipe_digest(source.rename(tmp_path / "moved"))
+
+
 def test_own_tarball_has_a_digest_that_follows_its_time(tmp_path: Path) -> None:
     tarball = make_tarball(make_source(tmp_path / "pjproject"))
     first = build.recipe_digest(tarball)

@@ -7,35 +7,10 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tests.peers import phones
+from tests.peers.addresses import Addresses
 from tests.peers.asterisk import Asterisk, run_asterisk
 from tests.peers.sipp.runner import Sipp
 from tests.peers.wire import SipMessage, Wire, select
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where one scenario's peers live: 127.41.<scenario>.x."""
-
-    scenario: int
-
-    def _at(self, last: int) -> str:
-        return f"127.41.{self.scenario}.{last}"
-
-    @property
-    def pbx(self) -> str:
-        return self._at(1)
-
-    @property
-    def carrier(self) -> str:
-        return self._at(2)
-
-    @property
-    def agent_101(self) -> str:
-        return self._at(3)
-
-    @property
-    def agent_102(self) -> str:
-        return self._at(4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd.dialer.ledger import LedgerCounts, headroom
+from acd.rules.ledger import LedgerCounts, headroom
 
 THREE = Decimal(3)
 

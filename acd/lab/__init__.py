@@ -1,0 +1,10 @@
+"""A small PBX with a carrier behind it, on loopback, in a process of its own.
+
+    pjsua2 ─▶ SipPhone (callbacks → inbox) ─▶ Pbx ─┬─ digest     who may call
+                                                   ├─ behaviour  what a dialed number does
+                                                   ├─ agents     who takes a transfer
+                                                   └─ timetable  what happens when
+
+One thread does everything. For trying things and for the demo: what acd promises is tested
+against real servers.
+"""

@@ -1,0 +1,221 @@
+"""The scheduler on scripted lines, with a real SQLite underneath."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import trio
+
+from acd.agents_feed.fixed import FixedFeed
+from acd.calls import DisconnectCause
+from acd.clock import SystemClock
+from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.lines import TrunkStatus
+from acd.metrics import Metrics
+from acd.settings import Settings, TrunkSettings
+from acd.store import Store, open_store_sync
+from acd.store import schema as t
+from acd.store.campaigns import (
+    CampaignState,
+    campaign_by_id,
+    reload_campaign,
+    set_campaign_state,
+)
+from tests.contract.store.world import World, definition
+from tests.fakes.lines import FakePool, FakeTrunk, Script
+
+BOUND_SECONDS = 20.0
+HANDLE_SECONDS = 0.01
+
+
+class Floor:
+    """An engine's scheduler without SIP: a store, scripted lines, and what it did."""
+
+    def __init__(self, store: Store, nursery: trio.Nursery, folder: Path) -> None:
+        self.store = store
+        self.world = World(store)
+        self._nursery = nursery
+        self._folder = folder
+
+    def campaign(self, leads: int, **changes: Any) -> int:
+        agents = {"extensions": ["201", "202"], "handle_seconds": HANDLE_SECONDS}
+        campaign_id = self.world.campaign(**{"agents": agents, **changes})
+        self.world.leads(campaign_id, leads)
+        return campaign_id
+
+    def trunk(self, *scripts: Script, lines: int = 30) -> FakeTrunk:
+        return FakeTrunk(FakePool(self._nursery, lines, scripts or (Script(),)))
+
+    def scheduler(self, trunk: FakeTrunk) -> Scheduler:
+        settings = Settings(trunk=(TrunkSettings(domain="127.0.0.1", user="dialer"),))
+        metrics = Metrics()
+        metrics.know_trunk("main", trunk.lines)
+        return Scheduler(
+            Surroundings(
+                settings=settings,
+                trunks={"main": trunk},
+                store=self.store,
+                feed=FixedFeed(self._nursery),
+                metrics=metrics,
+                clock=SystemClock(),
+                node="node",
+            )
+        )
+
+    async def finish(self, trunk: FakeTrunk) -> None:
+        with trio.fail_after(BOUND_SECONDS):
+            await self.scheduler(trunk).run(until_finished=True)
+
+    @asynccontextmanager
+    async def running(self, trunk: FakeTrunk) -> AsyncIterator[Scheduler]:
+        scheduler = self.scheduler(trunk)
+        with trio.fail_after(BOUND_SECONDS):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(scheduler.run)
+                yield scheduler
+                scheduler.stop()
+
+    def set_state(self, campaign_id: int, state: CampaignState) -> None:
+        self.store.run_sync(
+            set_campaign_state, campaign_id=campaign_id, state=state, now=SystemClock().now()
+        )
+
+    def column(self, column: sa.Column[Any]) -> list[Any]:
+        def values(conn: sa.Connection) -> list[Any]:
+            return list(conn.execute(sa.select(column)).scalars())
+
+        return self.store.run_sync(values)
+
+
+@pytest.fixture
+def floor(tmp_path: Path, nursery: trio.Nursery) -> Iterator[Floor]:
+    with open_store_sync(f"sqlite:///{tmp_path / 'acd.sqlite'}", create=True) as store:
+        yield Floor(store, nursery, tmp_path)
+
+
+async def until(what: Callable[[], bool]) -> None:
+    """Poll what has no event of its own, inside the test's bound."""
+    while not what():  # noqa: ASYNC110 - SQL and the scripts raise no event
+        await trio.sleep(0.01)
+
+
+async def looked_again(trunk: FakeTrunk, times: int = 4) -> None:
+    """The pacing has decided so many times more."""
+    enough = trunk.lines.looks + times
+    await until(lambda: trunk.lines.looks >= enough)
+
+
+async def test_every_lead_is_dialed_once_and_the_campaign_finishes(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=12)
+    trunk = floor.trunk()
+    await floor.finish(trunk)
+    dialed = [line.requests[0].destination.user for line in trunk.lines.used]
+    assert len(dialed) == len(set(dialed)) == 12
+    assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 12
+    row = floor.store.run_sync(campaign_by_id, campaign_id)
+    assert row.state is CampaignState.FINISHED
+
+
+async def test_progressive_never_has_more_calls_than_ready_agents(floor: Floor) -> None:
+    floor.campaign(leads=8)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.BAD_ADDRESS))
+    await floor.finish(trunk)
+    assert trunk.lines.most_leased <= 2
+    assert floor.column(t.attempts.c.disposition) == ["invalid_number"] * 8
+
+
+async def test_an_over_dial_waits_for_the_ledger(floor: Floor) -> None:
+    ratio = {"dial_mode": "ratio", "calls_per_agent": 3}
+    agents = {"extensions": ["201"], "handle_seconds": HANDLE_SECONDS}
+    campaign_id = floor.campaign(leads=33, agents=agents, **ratio)
+    hand_over(floor, campaign_id, 33)
+    floor.world.leads(campaign_id, 40)
+    ringing = Script(answers_after=None, cause=DisconnectCause.NO_ANSWER)
+    trunk = floor.trunk(ringing)
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.leased == 1)
+        await looked_again(trunk)
+        assert trunk.lines.most_leased == 1, "33 live answers bear no abandoned call"
+        hand_over(floor, campaign_id, 1)
+        await until(lambda: trunk.lines.leased == 2)
+        await looked_again(trunk)
+        assert trunk.lines.most_leased == 2, "34 live answers bear one"
+        scheduler.stop()
+        for line in trunk.lines.used:
+            await line.hang_up()
+
+
+def hand_over(floor: Floor, campaign_id: int, people: int) -> None:
+    """As another node would: so many leads reach an agent just now."""
+    now = SystemClock().now()
+    for lead in floor.world.claim(campaign_id, limit=people, node="other", now=now):
+        floor.world.close(
+            floor.world.dial(lead, node="other", now=now),
+            DisconnectCause.TRANSFERRED,
+            now=now,
+            answered_at=now,
+            transferred_at=now,
+            transfer_result="answered",
+        )
+
+
+async def test_a_paused_campaign_gives_its_leads_back_and_finishes_its_calls(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=20)
+    trunk = floor.trunk(Script(answers_after=0.2))
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.leased == 2)
+        floor.set_state(campaign_id, CampaignState.PAUSED)
+        scheduler.look()
+        await until(lambda: trunk.lines.leased == 0)
+        await until(lambda: "claimed" not in floor.column(t.leads.c.state))
+    assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 2
+    assert floor.column(t.leads.c.state).count("waiting") == 18
+
+
+async def test_a_reload_takes_effect_while_the_campaign_runs(floor: Floor) -> None:
+    nobody = {"extensions": ["299"], "handle_seconds": 60}
+    campaign_id = floor.campaign(leads=3, agents=nobody)
+    trunk = floor.trunk()
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["handed_over"])
+        floor.store.run_sync(
+            reload_campaign,
+            campaign_id=campaign_id,
+            definition=definition(agents={"extensions": ["201"], "handle_seconds": 0.01}),
+            trunk="main",
+            now=SystemClock().now(),
+        )
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["handed_over"] * 3)
+    assert [line.targets[0].user for line in trunk.lines.used] == ["299", "201", "201"]
+
+
+async def test_nothing_is_dialed_while_the_trunk_is_down(floor: Floor) -> None:
+    floor.campaign(leads=2)
+    trunk = floor.trunk()
+    trunk.become(TrunkStatus.UNREACHABLE)
+    async with floor.running(trunk):
+        await until(lambda: trunk.asked > 4)
+        assert trunk.lines.used == []
+        trunk.become(TrunkStatus.UP)
+        await until(lambda: len(trunk.lines.used) == 2)
+
+
+async def test_two_campaigns_share_an_agent_one_person_at_a_time(floor: Floor) -> None:
+    shared = {"extensions": ["201"], "handle_seconds": HANDLE_SECONDS}
+    for _ in range(2):
+        floor.campaign(leads=4, agents=shared)
+    await floor.finish(floor.trunk())
+    talks = sorted(
+        (at, at + timedelta(seconds=HANDLE_SECONDS))
+        for at in floor.column(t.attempts.c.transferred_at)
+    )
+    assert len(talks) == 8
+    assert all(end <= start for (_, end), (start, _) in pairwise(talks))

@@ -1,0 +1,65 @@
+"""Loopback networks of our own: test runs side by side must not answer each other."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from dataclasses import dataclass
+from typing import Self
+
+_PER_RUN = 64
+_THIRD_OCTETS = 250
+_NETWORKS = 64 * _THIRD_OCTETS
+_asked = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the parts of one call centre live, all in one 127.x.y network."""
+
+    network: str
+
+    @classmethod
+    def free(cls) -> Self:
+        """A network of this process's own in which nobody takes SIP.
+
+        Other runs begin to look elsewhere, so that two of them don't find the same one.
+        """
+        while True:
+            number = (os.getpid() * _PER_RUN + next(_asked)) % _NETWORKS
+            second, third = divmod(number, _THIRD_OCTETS)
+            found = cls(f"127.{64 + second}.{1 + third}")
+            if not taken(found.pbx, 5060):
+                return found
+
+    @property
+    def pbx(self) -> str:
+        return f"{self.network}.1"
+
+    @property
+    def carrier(self) -> str:
+        return f"{self.network}.2"
+
+    @property
+    def agent_101(self) -> str:
+        return f"{self.network}.3"
+
+    @property
+    def agent_102(self) -> str:
+        return f"{self.network}.4"
+
+    @property
+    def dialer(self) -> str:
+        """Where SIPp plays acd; acd itself takes the address that routes to the PBX."""
+        return f"{self.network}.5"
+
+
+def taken(address: str, port: int) -> bool:
+    """Whether somebody holds this UDP port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return True
+    return False
