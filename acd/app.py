@@ -7,6 +7,7 @@ What was opened last is closed first, so that a call is over before the database
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -69,13 +70,23 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 feed=feed,
                 metrics=metrics,
                 clock=SystemClock(),
-                node=socket.gethostname(),
+                node=node_name(settings),
             )
         )
         await stack.enter_async_context(
             open_control(settings.control_socket, {"look": partial(_look, scheduler)})
         )
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
+
+
+def node_name(settings: Settings) -> str:
+    """This engine's name in SQL: the same after a restart, another one for each installation.
+
+    Two engines of one name would end each other's calls; the control socket, of which only one
+    engine can be the owner, tells them apart on one machine.
+    """
+    where = hashlib.sha256(str(settings.control_socket.absolute()).encode()).hexdigest()[:8]
+    return f"{socket.gethostname()[:50]}-{where}"
 
 
 def _look(scheduler: Scheduler) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ from acd.dialer.person import LegWatch
 from acd.dialer.routing import AgentPlace, Roster
 from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
 from acd.dialer.transfers import TransferRecord, record_of
-from acd.errors import IllegalTransition, StoreUnavailable, TrunkUnavailable
+from acd.errors import BadInput, IllegalTransition, StoreUnavailable, TrunkUnavailable
 from acd.lines import (
     CallerId,
     CallId,
@@ -370,7 +370,13 @@ class Attempt:
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
-            await self._line.play(message)
+            try:
+                await self._line.play(message)
+            except BadInput as error:
+                # It was good when the campaign was loaded: somebody changed the file since.
+                log.warning("message not played", action="message.unplayable", why=str(error))
+            except IllegalTransition:
+                log.info("hung up before the message", action="message.unheard")
             nursery.cancel_scope.cancel()
 
     def _wall(self, at_seconds: float) -> datetime:

@@ -11,6 +11,7 @@ until an agent's state, one of its calls or a second has passed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -43,10 +44,13 @@ from acd.store.campaigns import (
 )
 from acd.store.counts import ledger_counts
 from acd.store.leads import ClaimedLead
+from acd.store.nodes import leave_node, renew_node
 from acd.store.outcomes import GivenBack
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+RENEW_SECONDS = 10.0
+"""How often this engine says to the others that it lives; its lease is a minute."""
 LEDGER_SECONDS = 1.0
 """How old the abandon ledger's counts may be when calls beyond the ready agents are started."""
 LOOK_SECONDS = 0.5
@@ -101,6 +105,7 @@ class Scheduler:
         ):
             self._outcomes = outcomes
             side.start_soon(self._store.watch)
+            side.start_soon(self._hold_node)
             side.start_soon(self._end_with_patience)
             side.start_soon(self._follow_feed)
             side.start_soon(self._show_agents)
@@ -109,6 +114,18 @@ class Scheduler:
             async with trio.open_nursery() as campaigns:
                 await self._follow_campaigns(campaigns, until_finished=until_finished)
             side.cancel_scope.cancel()
+        with suppress(StoreUnavailable):
+            await self._store.run(leave_node, node=around.node)
+
+    async def _hold_node(self) -> None:
+        """Renew this engine's lease, and take over what engines that died have left open."""
+        around = self._around
+        while True:
+            with suppress(StoreUnavailable):
+                taken = await self._store.run(renew_node, node=around.node, now=around.clock.now())
+                if taken:
+                    log.warning("attempts taken over", action="node.died", count=len(taken))
+            await trio.sleep(RENEW_SECONDS)
 
     async def _clean_up(self) -> None:
         """End what a process of this node that died has left: dialogs first, then rows."""
@@ -277,7 +294,7 @@ class CampaignRun:
             ready_agents=self._roster.ready(campaign_id),
             unanswered_calls=len(self._in_flight.unanswered),
             waiting_persons=len(self._in_flight.waiting),
-            free_lines=self._dialing.trunk.lines.free,
+            free_lines=self._free_lines(),
             leads_at_hand=len(self._hopper),
             calls_per_agent=self.campaign.definition.calls_per_agent,
             ledger_headroom=headroom_left,
@@ -288,6 +305,11 @@ class CampaignRun:
             nursery.start_soon(self._attempt, lead)
         name = self._dialing.campaign.name
         self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
+
+    def _free_lines(self) -> int:
+        """The trunk's, as far as the campaign's own limit goes."""
+        free, limit = self._dialing.trunk.lines.free, self.campaign.definition.line_limit
+        return free if limit is None else min(free, limit - self._attempts)
 
     async def _headroom(self) -> int:
         """What the abandon ledger still bears; SQL has the window, this node what is not there."""

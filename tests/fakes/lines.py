@@ -15,7 +15,7 @@ from pathlib import Path
 import trio
 
 from acd.calls import LIVE, TRANSITIONS, CallEvent, CallProgress, CallState, DisconnectCause
-from acd.errors import IllegalTransition, LineInUse, NoFreeLine, TrunkUnavailable
+from acd.errors import BadInput, IllegalTransition, LineInUse, NoFreeLine, TrunkUnavailable
 from acd.lines import (
     Alerting,
     Answered,
@@ -50,6 +50,7 @@ class Script:
     transfers: deque[TransferResult | float] = field(default_factory=deque)
     """Result of each REFER in turn; a number: answered after so many seconds; none: at once."""
     refuses_to_dial: bool = False
+    unplayable: bool = False
 
 
 class FakeLine:
@@ -184,6 +185,8 @@ class FakeLine:
         await trio.lowlevel.checkpoint()
         if self.state not in LIVE:
             raise IllegalTransition(f"line {self.number} is {self.state}")
+        if self.script.unplayable:
+            raise BadInput(f"{wav} cannot be played")
         self.played.append((wav, repeat))
 
     async def hold(self) -> bool:

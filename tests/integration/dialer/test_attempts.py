@@ -174,6 +174,16 @@ async def test_without_an_agent_in_time_the_person_hears_who_called(
     assert stage.count("acd_abandoned") == 1
 
 
+async def test_a_message_that_cannot_be_played_ends_the_call_and_nothing_else(
+    stages: StageMaker, tmp_path: Path
+) -> None:
+    stage = await stages.make(Script(unplayable=True), abandon_message=str(tmp_path / "sorry.wav"))
+    now = trio.current_time()
+    await stage.dialing.roster.reserve(stage.dialing.campaign.campaign_id, until_seconds=now)
+    row = await stage.run()
+    assert (row["state"], row["disposition"]) == ("closed", "abandoned")
+
+
 async def test_a_person_who_hangs_up_inside_the_limit_is_not_abandoned(stages: StageMaker) -> None:
     stage = await stages.make(Script(hangs_up_after=WAIT_LIMIT_SECONDS / 4))
     now = trio.current_time()

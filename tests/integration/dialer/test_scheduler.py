@@ -28,6 +28,7 @@ from acd.store.campaigns import (
     reload_campaign,
     set_campaign_state,
 )
+from acd.store.nodes import NODE_LEASE, renew_node
 from tests.contract.store.world import World, definition
 from tests.fakes.lines import FakePool, FakeTrunk, Script
 
@@ -219,3 +220,24 @@ async def test_two_campaigns_share_an_agent_one_person_at_a_time(floor: Floor) -
     )
     assert len(talks) == 8
     assert all(end <= start for (_, end), (start, _) in pairwise(talks))
+
+
+async def test_a_campaigns_own_line_limit_holds(floor: Floor) -> None:
+    floor.campaign(leads=6, line_limit=1)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.BAD_ADDRESS))
+    await floor.finish(trunk)
+    assert trunk.lines.most_leased == 1
+    assert floor.column(t.attempts.c.disposition) == ["invalid_number"] * 6
+
+
+async def test_what_a_dead_engine_left_open_ends_as_unknown(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=1)
+    now = SystemClock().now()
+    long_ago = now - 2 * NODE_LEASE
+    (lead,) = floor.world.claim(campaign_id, node="dead", now=now)
+    floor.world.dial(lead, node="dead", now=now)
+    floor.store.run_sync(renew_node, node="dead", now=long_ago)
+    async with floor.running(floor.trunk()):
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["unknown"])
+    assert floor.column(t.leads.c.state) == ["review"]
+    assert floor.column(t.nodes.c.node) == [], "who ends by themselves leaves nothing"
