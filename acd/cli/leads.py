@@ -130,7 +130,9 @@ def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, .
     required=True,
     help="When, by this machine's clock.",
 )
-@click.option("--agent", help="Who promised it; left out: anybody may call.")
+@click.option(
+    "--agent", help="Who promised it, for the record: whoever is ready first gets the call."
+)
 @click.pass_context
 def callback(ctx: click.Context, lead: str, at: datetime, agent: str | None) -> None:
     """Promise LEAD (its id or a phone number) a call at a time."""
