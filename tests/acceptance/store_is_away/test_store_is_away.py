@@ -90,9 +90,10 @@ async def ride_out(folder: Path, url: str, outage: Outage, seconds: float) -> No
     records.assert_nothing_open()
     assert records.dispositions() == {"handed_over"}, engine.log()
     assert len(records.invites) == len(records.leads) == LEADS
-    for action in ("store.down", "store.up"):
-        assert engine.log().count(f'"action": "{action}"') == 1, engine.log()
-    assert len(backs) <= 1, "a server that only hung takes the very batch that waited for it"
+    downs, ups = (engine.log().count(f'"action": "{name}"') for name in ("store.down", "store.up"))
+    # A disk that is nearly full takes a small write and refuses the next: each time is a change.
+    assert 1 <= downs == ups, engine.log()
+    assert len(backs) <= ups, "a server that only hung takes the very batch that waited for it"
 
 
 @asynccontextmanager

@@ -185,10 +185,12 @@ async def test_hanging_up_ends_the_sound_and_the_wait(
     pbx = bench.pbx(*_UP, *((bye(),) if by == "us" else (pause(300), hang_up())))
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    with trio.fail_after(2):
+    # Less than the file lasts; what exactly is heard is the business of the tests above.
+    with trio.fail_after(4):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(line.play, wav)
-            await _until_heard(bench, a_law(samples[:800]))
+            while len(_sound(bench)) < 800:
+                await bench.breathe()
             if by == "us":
                 await line.hang_up()
     ended, _ = await released(line)
