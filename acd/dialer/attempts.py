@@ -24,7 +24,8 @@ from acd.clock import WallClock
 from acd.dialer.leftovers import dialog_as_json
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.person import LegWatch
-from acd.dialer.routing import AgentPlace, Roster
+from acd.dialer.places import AgentPlace
+from acd.dialer.routing import Roster
 from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
 from acd.dialer.transfers import TransferRecord, record_of
 from acd.errors import BadInput, IllegalTransition, StoreUnavailable, TrunkUnavailable
