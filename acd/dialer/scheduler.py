@@ -159,6 +159,9 @@ class Scheduler:
             except StoreUnavailable:
                 pass  # what runs goes on as it is
             else:
+                if self._stopping.is_set():
+                    # Told while SQL was read: what has just been left must not be taken up again.
+                    return
                 self._take_up(nursery, {row.campaign_id: row for row in rows})
                 if until_finished and not self._runs:
                     return

@@ -52,13 +52,18 @@ class Disposition(StrEnum):
 
 
 class TransferOutcome(StrEnum):
-    """What became of a blind transfer, as it is written in SQL; one for each result class."""
+    """What became of a blind transfer, as it is written in SQL.
+
+    One for each result class, and `WITH_PBX`.
+    """
 
     ANSWERED = "answered"
     REFUSED = "refused"
     FAILED = "failed"
     UNCONFIRMED = "unconfirmed"
     TIMED_OUT = "timed_out"
+    WITH_PBX = "with_pbx"
+    """The PBX had the person, and no agent had them inside the campaign's limit."""
 
 
 UNANSWERED: Mapping[DisconnectCause, Disposition] = MappingProxyType(
@@ -103,6 +108,7 @@ TRANSFERRED: Mapping[TransferOutcome, Disposition] = MappingProxyType(
         TransferOutcome.REFUSED: Disposition.TRANSFER_FAILED,
         TransferOutcome.FAILED: Disposition.TRANSFER_FAILED,
         TransferOutcome.TIMED_OUT: Disposition.TRANSFER_FAILED,
+        TransferOutcome.WITH_PBX: Disposition.ABANDONED,
     }
 )
 
