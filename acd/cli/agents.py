@@ -10,7 +10,10 @@ import click
 from acd.agents import AgentState
 from acd.cli.shared import engine_told, say_json, settings_of, store_of
 from acd.dialer.agents_import import import_agents
+from acd.errors import BadInput, Problem
+from acd.rules.dispositions import Disposition
 from acd.store import Store
+from acd.store.agent_dispositions import dispose_attempt
 from acd.store.agents import AgentRow, all_agents, ask_agent
 from acd.store.campaigns import all_campaigns
 
@@ -121,6 +124,43 @@ def log_off(ctx: click.Context, names: tuple[str, ...]) -> None:
     _ask(ctx, names, AgentState.LOGGED_OFF)
 
 
+@agents.command(
+    epilog="\b\nExample:\n  acd agents disposition 4711 sale"
+    "\n  acd agents disposition 4711 callback --at '2026-12-01 10:30' --owner anna"
+)
+@click.argument("attempt", type=int)
+@click.argument("code")
+@click.option(
+    "--at",
+    type=click.DateTime(["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"]),
+    help="For callback: when, by this machine's clock.",
+)
+@click.option("--owner", metavar="AGENT", help="For callback: the agent who promised it.")
+@click.pass_context
+def disposition(
+    ctx: click.Context, attempt: int, code: str, at: datetime | None, owner: str | None
+) -> None:
+    """Say what came of the person of ATTEMPT, as their agent would.
+
+    CODE is sale, not_interested, wrong_number, machine, callback or do_not_call, or a code of
+    the campaign's own ([agents] codes). do_not_call is in force at once, for every campaign.
+    """
+    now = datetime.now(UTC)
+    moment = None if at is None else at.astimezone(UTC)
+    if moment is not None and moment <= now:
+        raise BadInput(Problem("--at", f"{at:%Y-%m-%d %H:%M} is over", "name a time to come"))
+    with store_of(ctx) as store:
+        meant = store.run_sync(
+            dispose_attempt,
+            attempt_id=attempt,
+            code=code,
+            now=now,
+            callback_at=moment,
+            callback_agent=owner,
+        )
+    click.echo(f"attempt {attempt} is {_words(meant)}")
+
+
 def _ask(ctx: click.Context, names: tuple[str, ...], wanted: AgentState, reason: str = "") -> None:
     """Ask all of them or, where one is unknown, nobody."""
     with store_of(ctx) as store:
@@ -142,5 +182,5 @@ def _asked(store: Store, names: tuple[str, ...], wanted: AgentState, reason: str
         return [ask_agent(conn, name, wanted=wanted, reason=reason, now=now) for name in names]
 
 
-def _words(state: AgentState) -> str:
+def _words(state: AgentState | Disposition) -> str:
     return state.replace("_", " ")

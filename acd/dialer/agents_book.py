@@ -6,13 +6,25 @@ What agents do is written with the attempts' outcomes, in their order and off th
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import structlog
+import trio
+
 from acd.agents import AgentId, AgentState
 from acd.clock import WallClock
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import EnrolledAgent
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
+from acd.errors import StoreUnavailable
+from acd.store.agent_dispositions import any_undisposed, close_undisposed
 from acd.store.agents import AgentMoved, AgentRow, Teller, agents_version, all_agents
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+CLOSING_SECONDS = 2.0
+"""How often it is looked whose closing timer has run out."""
 
 
 class AgentBook:
@@ -40,6 +52,16 @@ class AgentBook:
             return
         self.roster.enrol(map(_enrolled, await self._store.read(all_agents)))
         self._version = version
+
+    async def close_undisposed(self) -> None:
+        """For ever: go on with leads whose agents have said nothing in time."""
+        while True:
+            with suppress(StoreUnavailable):
+                now = self._clock.now()
+                if await self._store.read(any_undisposed, now=now):
+                    closed = await self._store.run(close_undisposed, now=now)
+                    log.info("no word from agents", action="lead.undisposed", count=len(closed))
+            await trio.sleep(CLOSING_SECONDS)
 
     def _write(self, agent: EnrolledAgent, state: AgentState, told_by: Teller) -> None:
         if self._outcomes is not None:

@@ -224,6 +224,7 @@ class Attempt:
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
+        self._offered_to: AgentId | None = None
         self._abandoned = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -279,6 +280,7 @@ class Attempt:
             await self._reserve(until)
             if self._reserved is None:
                 return False
+            self._offered_to = self._reserved.agent
             self._tried.add(self._reserved.agent)
             handed_over = await self._hand_over(self._reserved, answered_at, until)
         finally:
@@ -445,4 +447,5 @@ class Attempt:
             transferred_at=None if joined_at is None else self._wall(joined_at),
             ended_at=self._wall(end.at_seconds) if end else self._dialing.clock.now(),
             abandoned=self._abandoned,
+            agent=self._offered_to,
         )

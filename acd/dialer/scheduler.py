@@ -117,6 +117,7 @@ class Scheduler:
             side.start_soon(self._end_with_patience)
             side.start_soon(self._follow_feed)
             side.start_soon(self._show_agents)
+            side.start_soon(self._book.close_undisposed)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
             async with trio.open_nursery() as campaigns:

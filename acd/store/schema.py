@@ -135,6 +135,12 @@ leads = sa.Table(
         sqlite_where=sa.text("state = 'claimed'"),
         postgresql_where=sa.text("state = 'claimed'"),
     ),
+    sa.Index(
+        "ix_leads_with_agent",
+        "lease_until",
+        sqlite_where=sa.text("state = 'with_agent'"),
+        postgresql_where=sa.text("state = 'with_agent'"),
+    ),
     sa.Index("ix_leads_campaign_id_state", "campaign_id", "state"),
 )
 

@@ -83,3 +83,13 @@ async def test_a_campaign_takes_only_agents_with_its_skills(floor: Floor) -> Non
     await floor.finish(floor.trunk())
     query = sa.select(t.attempts.c.transfer_target).distinct()
     assert floor.store.read_sync(lambda conn: list(conn.scalars(query))) == ["202"]
+
+
+async def test_a_campaign_ends_when_its_agents_have_spoken_or_their_time_is_over(
+    floor: Floor,
+) -> None:
+    agents = {"extensions": ["201"], "handle_seconds": 0.01, "disposition_seconds": 0.5}
+    floor.campaign(leads=2, agents=agents)
+    await floor.finish(floor.trunk())
+    assert floor.column(t.leads.c.reason) == ["handed_over"] * 2
+    assert floor.column(t.attempts.c.agent) == ["201"] * 2

@@ -52,3 +52,10 @@ def upgrade() -> None:
     )
     op.add_column("attempts", sa.Column("agent", sa.String(length=64), nullable=True))
     op.add_column("attempts", sa.Column("disposed_at", MOMENT, nullable=True))
+    op.create_index(
+        "ix_leads_with_agent",
+        "leads",
+        ["lease_until"],
+        sqlite_where=sa.text("state = 'with_agent'"),
+        postgresql_where=sa.text("state = 'with_agent'"),
+    )
