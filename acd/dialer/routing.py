@@ -60,6 +60,7 @@ class Roster:
         self._needs: dict[int, Needs] = {}
         self._enrolled: dict[AgentId, EnrolledAgent] = {}
         self._waiting: list[_Waiting] = []
+        self._spoken_for: dict[int, Callable[[], int]] = {}
         self._changed = trio.Event()
         self._moved = moved
 
@@ -114,11 +115,30 @@ class Roster:
     def unseat(self, campaign_id: int) -> None:
         """The campaign is over."""
         self._needs.pop(campaign_id, None)
+        self._spoken_for.pop(campaign_id, None)
         self._reseat()
 
     def ready(self, campaign_id: int) -> int:
         """How many agents could take a person of this campaign now."""
         return sum(1 for _ in self._ready_seats(campaign_id))
+
+    def count_calls(self, campaign_id: int, agents_needed: Callable[[], int]) -> None:
+        """How many agents the campaign's calls under way will need; asked by the others."""
+        self._spoken_for[campaign_id] = agents_needed
+
+    def left_for(self, campaign_id: int) -> int:
+        """How many ready agents other campaigns' calls under way leave to this one.
+
+        Of those calls, as many as can be served by agents whom this campaign has no use for are.
+        """
+        left = self.ready(campaign_id)
+        for other, agents_needed in self._spoken_for.items():
+            if other != campaign_id:
+                others = self._ready_seats(other)
+                elsewhere = sum(1 for seat in others if campaign_id not in seat.places)
+                shared = self.ready(other) - elsewhere
+                left -= min(shared, max(0, agents_needed() - elsewhere))
+        return max(0, left)
 
     def ready_names(self, campaign_id: int) -> frozenset[str]:
         """What the agents are called who could take one: extensions, and names that SQL knows."""

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 
 import structlog
 import trio
@@ -276,6 +277,7 @@ class CampaignRun:
     async def run(self) -> None:
         """Dial until told to stop or nothing can become dialable; then let calls finish."""
         self._seat_agents()
+        self._roster.count_calls(self.campaign.campaign_id, self._agents_needed)
         try:
             async with trio.open_nursery() as nursery:
                 while not self._stop.is_set():
@@ -309,7 +311,7 @@ class CampaignRun:
         except StoreUnavailable:
             return
         snapshot = PacingSnapshot(
-            ready_agents=self._roster.ready(campaign_id),
+            ready_agents=self._roster.left_for(campaign_id),
             unanswered_calls=len(self._in_flight.unanswered),
             waiting_persons=len(self._in_flight.waiting),
             free_lines=self._free_lines(),
@@ -323,6 +325,11 @@ class CampaignRun:
             nursery.start_soon(self._attempt, lead)
         name = self._dialing.campaign.name
         self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
+
+    def _agents_needed(self) -> int:
+        """By the calls under way, as far as this campaign's ratio goes."""
+        calls = len(self._in_flight.unanswered) + len(self._in_flight.waiting)
+        return ceil(calls / self.campaign.definition.calls_per_agent)
 
     def _free_lines(self) -> int:
         """The trunk's, as far as the campaign's own limit goes."""

@@ -139,3 +139,16 @@ async def test_an_owner_whose_callback_nobody_answers_is_ready_again(floor: Floo
         await until(lambda: floor.column(t.attempts.c.disposition) == ["busy"])
         await until(lambda: scheduler.agent_states() == {AgentState.READY: 1})
     assert what_happened(floor, "anna")[-2:] == ["reserved", "ready"]
+
+
+async def test_campaigns_that_share_an_agent_dial_one_person_for_them_between_them(
+    floor: Floor,
+) -> None:
+    agents = {**NOBODY_ELSE, "handle_seconds": 0.2}
+    campaigns = [floor.campaign(leads=3, agents=agents, wait_limit_seconds=0.1) for _ in range(2)]
+    agent(floor, "anna", "201", *campaigns)
+    ask(floor, "anna", AgentState.READY)
+    trunk = floor.trunk(Script(rings_after=0.05, answers_after=0.05))
+    await floor.finish(trunk)
+    assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 6
+    assert trunk.lines.most_leased == 1
