@@ -1,7 +1,8 @@
 """Who gets the person: agents with their states, the longest ready first.
 
 `Roster` holds every agent of every campaign once, so that two campaigns that share an agent
-can never offer them two people. It walks `acd.agents.AGENT_TRANSITIONS` and nothing else.
+can never offer them two people. It walks `acd.agents.AGENT_TRANSITIONS` and nothing else,
+whatever a feed has seen.
 A queue of the PBX stands here as so many places ("sales#1", "sales#2", …), each of which
 takes one person at a time.
 """
@@ -9,13 +10,12 @@ takes one person at a time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 import trio
 
-from acd.agents import AGENT_TRANSITIONS, AgentId, AgentState, AgentUpdate
-from acd.errors import CallError
+from acd.agents import AgentId, AgentState, AgentUpdate, Phone, steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,10 @@ class _Seat:
     state: AgentState
     since_seconds: float
     campaigns: set[int] = field(default_factory=set)
+    told: AgentState | None = None
+    """The feed's last word since the agent was reserved."""
+    call_over: bool = False
+    """While reserved, the feed has seen a call, and its end."""
 
 
 @dataclass(slots=True)
@@ -55,13 +59,17 @@ class _Waiting:
 class Roster:
     """Every agent's state, and the people who wait for one; times are trio's clock."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, state_of: Callable[[AgentId], AgentState] = lambda _: AgentState.READY
+    ) -> None:
+        """`state_of` is the feed's word about an agent who takes a seat."""
+        self._state_of = state_of
         self._seats: dict[AgentId, _Seat] = {}
         self._waiting: list[_Waiting] = []
         self._changed = trio.Event()
 
     def seat(self, campaign_id: int, places: Iterable[AgentPlace]) -> None:
-        """Let these agents, and no others, serve a campaign; new ones are ready from now on.
+        """Let these agents, and no others, serve a campaign; new ones are as the feed has them.
 
         Agents without any campaign left are forgotten, those with a person once they are done.
         """
@@ -69,7 +77,7 @@ class Roster:
             seat.campaigns.discard(campaign_id)
         for place in places:
             seat = self._seats.setdefault(
-                place.agent, _Seat(place, AgentState.READY, trio.current_time())
+                place.agent, _Seat(place, self._state_of(place.agent), trio.current_time())
             )
             seat.place = place
             seat.campaigns.add(campaign_id)
@@ -95,18 +103,29 @@ class Roster:
     def apply(self, update: AgentUpdate) -> None:
         """Take a feed's word for one agent.
 
-        Raises:
-            CallError: the agent table has no such step.
+        Whatever it sees is walked to along the agent table. An agent who is reserved stays so
+        until `joined` or `give_back`, which then go by the feed's last word.
         """
         seat = self._seats.get(update.agent)
-        if seat is None or seat.state is update.state:
+        if seat is None:
             return
-        if update.state not in AGENT_TRANSITIONS[seat.state]:
-            raise CallError(f"agent {update.agent} cannot go from {seat.state} to {update.state}")
-        seat.state, seat.since_seconds = update.state, trio.current_time()
+        if seat.state is AgentState.RESERVED:
+            ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
+            seat.call_over = seat.call_over or ended
+            seat.told = update.state
+        elif seat.state is not AgentState.ON_CALL or update.phone is not Phone.RINGING:
+            # With a ring tone the PBX reports an answer while the phone still rings.
+            self._move(seat, update.state)
+
+    def _move(self, seat: _Seat, state: AgentState) -> None:
+        if seat.state is state:
+            return
+        for step in steps(seat.state, state):
+            seat.state, seat.since_seconds = step, trio.current_time()
+        seat.told, seat.call_over = None, False
         if not seat.campaigns and seat.state not in _WITH_A_PERSON:
-            del self._seats[update.agent]
-        elif update.state is AgentState.READY:
+            del self._seats[seat.place.agent]
+        elif state is AgentState.READY:
             self._hand_out(seat)
         self._notice()
 
@@ -145,11 +164,16 @@ class Roster:
 
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
-        self.apply(AgentUpdate(agent=place.agent, state=AgentState.READY))
+        seat = self._seats[place.agent]
+        self._move(seat, seat.told or AgentState.READY)
 
     def joined(self, place: AgentPlace) -> None:
         """The agent has the person; what comes next is the feed's word."""
-        self.apply(AgentUpdate(agent=place.agent, state=AgentState.ON_CALL))
+        seat = self._seats[place.agent]
+        after = seat.told if seat.call_over else None
+        self._move(seat, AgentState.ON_CALL)
+        if after is not None:
+            self._move(seat, after)
 
     async def wait_change(self) -> None:
         """Wait until some agent's state changes."""

@@ -76,7 +76,7 @@ class Scheduler:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
-        self._roster = Roster()
+        self._roster = Roster(around.feed.state_of)
         self._stopping = trio.Event()
         self._look = trio.Event()
         self._runs: dict[int, CampaignRun] = {}
