@@ -24,7 +24,8 @@ from acd.clock import WallClock
 from acd.dialer.leftovers import dialog_as_json
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.person import LegWatch
-from acd.dialer.routing import AgentPlace, Roster
+from acd.dialer.places import AgentPlace
+from acd.dialer.routing import Roster
 from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
 from acd.dialer.transfers import TransferRecord, record_of
 from acd.errors import BadInput, IllegalTransition, StoreUnavailable, TrunkUnavailable
@@ -44,7 +45,7 @@ from acd.lines import (
     Trunk,
 )
 from acd.metrics import Metrics
-from acd.rules.dispositions import Disposition, TransferOutcome
+from acd.rules.dispositions import Disposition
 from acd.settings import TrunkSettings
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
 from acd.store.campaigns import CampaignRow
@@ -53,14 +54,14 @@ from acd.store.outcomes import AttemptAnswered, DialogSeen, GivenBack, NotDialed
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
-"""UNCONFIRMED is settled later by a feed; until then the agent is taken to be busy."""
 CALL_IS_GONE = 481
 """RFC 3261 21.4.19: the dialog was over before the REFER; its end is on its way to us."""
 HANG_UP_SECONDS = 40.0
 """Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
 LEASE_SECONDS = 4 * 3600.0
 """Deadline of a line's lease; nothing legitimate lasts that long."""
+NOTIFY_GRACE_SECONDS = 0.5
+"""How long a NOTIFY that came in time may take through our own queues."""
 TRANSFER_SECONDS = 60.0
 """From REFER to the final NOTIFY; Asterisk itself gives up after 60 s (docs/traps.md)."""
 
@@ -223,6 +224,7 @@ class Attempt:
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
+        self._offered_to: AgentId | None = None
         self._abandoned = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -278,8 +280,9 @@ class Attempt:
             await self._reserve(until)
             if self._reserved is None:
                 return False
+            self._offered_to = self._reserved.agent
             self._tried.add(self._reserved.agent)
-            handed_over = await self._hand_over(self._reserved, answered_at)
+            handed_over = await self._hand_over(self._reserved, answered_at, until)
         finally:
             if self._reserved is not None and not handed_over:
                 self._dialing.roster.give_back(self._reserved)
@@ -303,7 +306,7 @@ class Attempt:
         await self._watch.ended.wait()
         scope.cancel()
 
-    async def _hand_over(self, place: AgentPlace, answered_at: float) -> bool:
+    async def _hand_over(self, place: AgentPlace, answered_at: float, until: float) -> bool:
         """REFER the person to one agent; True when the agent has them."""
         target = self._dialing.door.admit(place.target, DestinationKind.TRANSFER)
         if isinstance(target, Refused):
@@ -314,13 +317,14 @@ class Attempt:
             max(0.0, trio.current_time() - answered_at)
         )
         log.info("transferring", action="transfer.start", agent=place.agent)
-        result = await self._refer(target)
+        result = await self._refer(target, until)
         if result is None:
             return False
-        self._transfer = record_of(result, target=place.target)
+        late = self._abandoned or result.at_seconds > until
+        self._transfer = record_of(result, target=place.target, late=late)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc()
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
-        if self._transfer.outcome not in _AGENT_HAS_PERSON:
+        if not self._transfer.agent_has_person:
             return False
         self._joined_at = result.at_seconds
         self._dialing.roster.joined(place)
@@ -330,10 +334,17 @@ class Attempt:
         )
         return True
 
-    async def _refer(self, target: Destination) -> TransferResult | None:
-        """The transfer's result; None when the person hung up while an agent was being found."""
+    async def _refer(self, target: Destination, until: float) -> TransferResult | None:
+        """The transfer's result; None when the person hung up while an agent was being found.
+
+        Once the limit has passed the person is abandoned, whatever the PBX says later: the
+        ledger must know it now, not when the transfer times out.
+        """
         try:
-            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._abandon_at, until + NOTIFY_GRACE_SECONDS)
+                result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+                nursery.cancel_scope.cancel()
         except IllegalTransition:
             await self._watch.ended.wait()
             return None
@@ -354,14 +365,23 @@ class Attempt:
         Somebody who hangs up by themselves inside the limit was not abandoned.
         """
         end = self._watch.end
+        if self._abandoned:
+            return
         settled_at = self._joined_at
         if settled_at is None and end is not None and self._transfer is None:
             settled_at = end.at_seconds
-        self._abandoned = settled_at is None or settled_at > until
-        if self._abandoned:
-            self._in_flight.abandoned.add(self._lead_id)
-            self._dialing.metrics.abandoned.labels(self._campaign).inc()
-            log.warning("abandoned", action="call.abandoned")
+        if settled_at is None or settled_at > until:
+            self._abandon()
+
+    async def _abandon_at(self, at_seconds: float) -> None:
+        await trio.sleep_until(at_seconds)
+        self._abandon()
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        self._in_flight.abandoned.add(self._lead_id)
+        self._dialing.metrics.abandoned.labels(self._campaign).inc()
+        log.warning("abandoned", action="call.abandoned")
 
     async def _say_who_called(self) -> None:
         """The campaign's message, until it is over or the person hangs up."""
@@ -427,4 +447,5 @@ class Attempt:
             transferred_at=None if joined_at is None else self._wall(joined_at),
             ended_at=self._wall(end.at_seconds) if end else self._dialing.clock.now(),
             abandoned=self._abandoned,
+            agent=self._offered_to,
         )

@@ -10,6 +10,7 @@ until an agent's state, one of its calls or a second has passed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,12 +21,13 @@ import trio
 
 from acd.agents import AgentFeed, AgentState
 from acd.clock import WallClock
+from acd.dialer.agents_book import AgentBook
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
 from acd.dialer.hopper import Hopper
 from acd.dialer.leftovers import hang_up_leftovers
 from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
 from acd.dialer.pacing import PacingSnapshot, calls_to_start
-from acd.dialer.places import agent_places
+from acd.dialer.places import needs_of
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
@@ -76,7 +78,8 @@ class Scheduler:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
-        self._roster = Roster(around.feed.state_of)
+        self._book = AgentBook(self._store, around.clock, around.feed.state_of)
+        self._roster = self._book.roster
         self._stopping = trio.Event()
         self._look = trio.Event()
         self._runs: dict[int, CampaignRun] = {}
@@ -85,6 +88,10 @@ class Scheduler:
     def look(self) -> None:
         """Ask SQL now which campaigns run, instead of at the next look."""
         self._look.set()
+
+    def agent_states(self) -> Counter[AgentState]:
+        """Agents by state, as this engine sees them."""
+        return self._roster.states()
 
     def stop(self) -> None:
         """Start no more calls; `run` returns when the present ones are over."""
@@ -104,11 +111,13 @@ class Scheduler:
             trio.open_nursery() as side,
         ):
             self._outcomes = outcomes
+            self._book.write_to(outcomes)
             side.start_soon(self._store.watch)
             side.start_soon(self._hold_node)
             side.start_soon(self._end_with_patience)
             side.start_soon(self._follow_feed)
             side.start_soon(self._show_agents)
+            side.start_soon(self._book.close_undisposed)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
             async with trio.open_nursery() as campaigns:
@@ -145,10 +154,15 @@ class Scheduler:
     async def _follow_campaigns(self, nursery: trio.Nursery, *, until_finished: bool) -> None:
         while not self._stopping.is_set():
             try:
+                # Agents first: nobody who is logged off may be offered a person of a new campaign.
+                await self._book.read()
                 rows = await self._store.read(running_campaigns)
             except StoreUnavailable:
                 pass  # what runs goes on as it is
             else:
+                if self._stopping.is_set():
+                    # Told while SQL was read: what has just been left must not be taken up again.
+                    return
                 self._take_up(nursery, {row.campaign_id: row for row in rows})
                 if until_finished and not self._runs:
                     return
@@ -256,7 +270,7 @@ class CampaignRun:
         self._stop.set()
 
     def _seat_agents(self) -> None:
-        self._roster.seat(self.campaign.campaign_id, agent_places(self.campaign.definition))
+        self._roster.seat(self.campaign.campaign_id, needs_of(self.campaign.definition))
 
     async def run(self) -> None:
         """Dial until told to stop or nothing can become dialable; then let calls finish."""

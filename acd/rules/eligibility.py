@@ -21,6 +21,8 @@ class LeadState(StrEnum):
     WAITING = "waiting"
     CLAIMED = "claimed"
     """In an engine's hopper, or being dialed."""
+    WITH_AGENT = "with_agent"
+    """Handed over; the agent has not said yet what came of it."""
     REVIEW = "review"
     CLOSED = "closed"
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from acd.rules.dispositions import Disposition
 from acd.rules.ledger import LedgerCounts
 from acd.store import schema as t
 
@@ -53,10 +54,10 @@ def transfers_by_result(conn: sa.Connection, campaign_id: int) -> dict[str, int]
 
 
 def live_answers_and_abandoned(conn: sa.Connection, campaign_id: int) -> tuple[int, int]:
-    """Closed attempts that were answered, and those of them that were abandoned."""
+    """Closed attempts that a person answered, and those of them that were abandoned."""
     row = conn.execute(
         sa.select(
-            sa.func.count(t.attempts.c.answered_at),
+            sa.func.count(sa.case((_no_machine(), t.attempts.c.answered_at))),
             sa.func.count(sa.case((t.attempts.c.abandoned, 1))),
         ).where(t.attempts.c.campaign_id == campaign_id, t.attempts.c.state == "closed")
     ).one()
@@ -93,13 +94,21 @@ def _counted(conn: sa.Connection, query: sa.Select[str, int]) -> dict[str, int]:
 def ledger_counts(conn: sa.Connection, *, campaign_id: int, since: datetime) -> LedgerCounts:
     """Live answers and abandoned calls of attempts begun at `since` or later.
 
-    A live answer reached an agent or was abandoned; who hung up before that counts for neither.
+    A live answer reached an agent who did not say that it was a machine, or was abandoned; who
+    hung up before that counts for neither.
     """
     abandoned = sa.func.count(sa.case((t.attempts.c.abandoned, 1)))
-    joined = sa.case((sa.or_(t.attempts.c.abandoned, t.attempts.c.transferred_at.is_not(None)), 1))
+    reached = sa.and_(t.attempts.c.transferred_at.is_not(None), _no_machine())
+    joined = sa.case((sa.or_(t.attempts.c.abandoned, reached), 1))
     row = conn.execute(
         sa.select(sa.func.count(joined), abandoned).where(
             t.attempts.c.campaign_id == campaign_id, t.attempts.c.started_at >= since
         )
     ).one()
     return LedgerCounts(live_answers=row[0], abandoned=row[1])
+
+
+def _no_machine() -> sa.ColumnElement[bool]:
+    """SQL: no agent has said that a machine answered; an abandoned call counts all the same."""
+    disposition = sa.func.coalesce(t.attempts.c.disposition, "")
+    return sa.or_(t.attempts.c.abandoned, disposition != Disposition.MACHINE.value)

@@ -132,6 +132,7 @@ def promise_callback(
             callback_at=at,
             callback_agent=agent,
             next_attempt_at=at,
+            lease_until=None,
             changed_at=now,
         )
     )

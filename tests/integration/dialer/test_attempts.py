@@ -52,7 +52,7 @@ class Stage:
     trunk: FakeTrunk
     stop: trio.Event
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self, in_flight: CallsInFlight | None = None) -> dict[str, Any]:
         """Dial the lead; the attempt's row, empty when none was written."""
         claimed = await self.dialing.store.run(
             claim_leads,
@@ -61,7 +61,7 @@ class Stage:
             limit=1,
             now=self.dialing.clock.now(),
         )
-        await run_attempt(self.dialing, claimed[0], CallsInFlight(), self.stop)
+        await run_attempt(self.dialing, claimed[0], in_flight or CallsInFlight(), self.stop)
         return await self.row()
 
     async def row(self) -> dict[str, Any]:
@@ -231,8 +231,27 @@ async def test_an_agent_who_answers_after_the_limit_is_an_abandoned_call(
 ) -> None:
     stage = await stages.make(Script(transfers=deque([WAIT_LIMIT_SECONDS * 2])))
     row = await stage.run()
-    assert (row["transfer_result"], row["abandoned"]) == ("answered", True)
+    assert (row["transfer_result"], row["abandoned"]) == ("with_pbx", True)
+    assert row["disposition"] == "abandoned"
     assert stage.dialing.roster.states() == {AgentState.ON_CALL: 1}
+    assert stage.count("acd_transfers", result="with_pbx") == stage.count("acd_abandoned") == 1
+
+
+async def test_the_ledger_knows_of_a_person_left_with_the_pbx_before_the_pbx_says_a_word(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script(transfers=deque([30.0])))
+    in_flight = CallsInFlight()
+    async with trio.open_nursery() as running:
+        running.start_soon(stage.run, in_flight)
+        with trio.fail_after(20):
+            while not in_flight.abandoned:  # noqa: ASYNC110 - a set has no event
+                await trio.sleep(0.01)
+        assert stage.line.state is CallState.TRANSFERRING
+        assert stage.count("acd_abandoned") == 1
+        running.cancel_scope.cancel()
+    row = await stage.row()
+    assert row["abandoned"]
 
 
 async def test_an_unconfirmed_transfer_is_never_called_lost(stages: StageMaker) -> None:

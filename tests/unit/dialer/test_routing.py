@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
@@ -7,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone
-from acd.dialer.routing import AgentPlace, Roster
+from acd.dialer.places import AgentPlace, EnrolledAgent, Needs
+from acd.dialer.routing import Roster
 
 SALES, SERVICE = 1, 2
 
@@ -163,7 +166,7 @@ async def test_a_phone_that_still_rings_after_the_transfers_report_is_on_its_way
 
 
 async def test_an_agent_takes_their_seat_as_the_feed_has_them() -> None:
-    roster = Roster(lambda _: AgentState.NOT_READY)
+    roster = Roster(state_of=lambda _: AgentState.NOT_READY)
     roster.seat(SALES, [place("201")])
     assert roster.ready(SALES) == 0
 
@@ -182,3 +185,104 @@ async def test_agents_that_a_reload_takes_away_are_ready_for_nobody(roster: Rost
     assert roster.ready(SALES) == 2
     first = await roster.reserve(SALES, until_seconds=trio.current_time())
     assert first == place("202")
+
+
+def enrolled(extension: str, wanted: AgentState, **changes: Any) -> EnrolledAgent:
+    values: dict[str, Any] = {
+        "agent": AgentId(extension),
+        "name": f"agent-{extension}",
+        "skills": frozenset(),
+        "campaigns": frozenset({SALES}),
+        "wanted": wanted,
+        "version": 1,
+        **changes,
+    }
+    return EnrolledAgent(**values)
+
+
+async def test_an_agent_of_sql_serves_beside_those_of_the_campaigns_file(roster: Roster) -> None:
+    roster.enrol([enrolled("301", AgentState.READY), enrolled("302", AgentState.LOGGED_OFF)])
+    assert roster.ready_names(SALES) == {"201", "202", "301", "agent-301"}
+    assert roster.states() == {AgentState.READY: 3, AgentState.LOGGED_OFF: 1}
+
+
+async def test_an_extension_of_the_file_that_is_an_agents_means_that_agent(roster: Roster) -> None:
+    roster.enrol([enrolled("201", AgentState.LOGGED_OFF, campaigns=frozenset({SERVICE}))])
+    assert roster.states() == {AgentState.LOGGED_OFF: 1, AgentState.READY: 1}
+    roster.seat(SERVICE, ())
+    roster.enrol([enrolled("201", AgentState.READY, campaigns=frozenset({SERVICE}), version=2)])
+    now = trio.current_time()
+    assert (await roster.reserve(SERVICE, until_seconds=now)) == AgentPlace(
+        agent=AgentId("201"), target="201", handle_seconds=180.0
+    )
+    assert roster.ready_names(SALES) == {"202"}, "taken by the other campaign"
+
+
+async def test_who_is_asked_to_stop_finishes_the_call_and_takes_no_other(roster: Roster) -> None:
+    moves: list[AgentState] = []
+    roster = Roster(lambda agent, state, told_by: moves.append(state))
+    roster.enrol([enrolled("301", AgentState.READY)])
+    roster.seat(SALES, ())
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    roster.joined(taken)
+    roster.enrol([enrolled("301", AgentState.LOGGED_OFF, version=2)])
+    assert roster.states() == {AgentState.ON_CALL: 1}
+    roster.apply(says("301", AgentState.WRAP_UP))
+    roster.apply(says("301", AgentState.READY))
+    assert roster.ready(SALES) == 0
+    assert moves == [
+        AgentState.READY,
+        AgentState.RESERVED,
+        AgentState.ON_CALL,
+        AgentState.WRAP_UP,
+        AgentState.READY,
+        AgentState.NOT_READY,
+        AgentState.LOGGED_OFF,
+    ]
+
+
+async def test_an_agent_who_becomes_ready_gets_the_person_who_waits(roster: Roster) -> None:
+    roster = Roster()
+    roster.enrol([enrolled("301", AgentState.NOT_READY)])
+    roster.seat(SALES, ())
+    served: list[AgentPlace | None] = []
+
+    async def wait() -> None:
+        served.append(await roster.reserve(SALES, until_seconds=trio.current_time() + 9))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        roster.enrol([enrolled("301", AgentState.READY, version=2)])
+    assert [place.target for place in served if place] == ["301"]
+
+
+async def test_a_feeds_word_outlives_changes_of_other_agents(roster: Roster) -> None:
+    roster = Roster()
+    both = [enrolled("301", AgentState.READY), enrolled("302", AgentState.READY)]
+    roster.enrol(both)
+    roster.seat(SALES, ())
+    roster.apply(says("301", AgentState.NOT_READY))
+    roster.enrol([both[0], enrolled("302", AgentState.NOT_READY, version=2)])
+    assert roster.states() == {AgentState.NOT_READY: 2}
+
+
+async def test_only_agents_with_every_skill_are_taken(roster: Roster) -> None:
+    roster = Roster()
+    speaks = [
+        enrolled("301", AgentState.READY, skills=frozenset({"german"})),
+        enrolled("302", AgentState.READY, skills=frozenset({"german", "loans", "english"})),
+    ]
+    roster.enrol(speaks)
+    roster.seat(SALES, Needs(places=(place("201"),), skills=frozenset({"german", "loans"})))
+    assert roster.ready_names(SALES) == {"302", "agent-302"}
+
+
+async def test_one_agent_can_be_reserved_by_name(roster: Roster) -> None:
+    roster.enrol([enrolled("301", AgentState.READY)])
+    assert roster.reserve_agent(SERVICE, "agent-301") is None
+    reserved = roster.reserve_agent(SALES, "agent-301")
+    assert reserved is not None
+    assert reserved.target == "301"
+    assert roster.reserve_agent(SALES, "301") is None

@@ -1,0 +1,95 @@
+"""Agents of SQL while campaigns run, on scripted lines with a real SQLite underneath."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import sqlalchemy as sa
+
+from acd.agents import AgentState
+from acd.clock import SystemClock
+from acd.store import schema as t
+from acd.store.agents import NewAgent, ask_agent, save_agents
+from acd.store.events import Subject, events_of
+from tests.integration.dialer.test_scheduler import Floor, floor, looked_again, until
+
+__all__ = ["floor"]
+
+NOBODY_ELSE = {"handle_seconds": 0.01}
+
+
+def agent(floor: Floor, name: str, extension: str, *campaigns: int, skills: str = "") -> None:
+    new = NewAgent(
+        name=name,
+        extension=extension,
+        display_name="",
+        skills=frozenset(skills.split()),
+        campaign_ids=frozenset(campaigns),
+    )
+    floor.store.run_sync(save_agents, [new], now=SystemClock().now())
+
+
+def ask(floor: Floor, name: str, wanted: AgentState) -> None:
+    floor.store.run_sync(ask_agent, name, wanted=wanted, reason="", now=SystemClock().now())
+
+
+def what_happened(floor: Floor, name: str) -> list[str]:
+    return [event.what for event in floor.store.read_sync(events_of, Subject.AGENT, name)]
+
+
+async def test_an_agent_who_logs_on_is_given_people_and_one_who_stops_is_not(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=60, agents=NOBODY_ELSE)
+    agent(floor, "anna", "201", campaign_id)
+    trunk = floor.trunk()
+    async with floor.running(trunk) as scheduler:
+        await looked_again(trunk)
+        assert trunk.lines.used == [], "nobody is there"
+        ask(floor, "anna", AgentState.READY)
+        scheduler.look()
+        await until(lambda: len(trunk.lines.used) >= 2)
+        ask(floor, "anna", AgentState.NOT_READY)
+        scheduler.look()
+        await until(lambda: scheduler.agent_states() == {AgentState.NOT_READY: 1})
+        await until(lambda: trunk.lines.leased == 0)
+        dialed = len(trunk.lines.used)
+        await looked_again(trunk)
+        assert len(trunk.lines.used) == dialed
+    seen = what_happened(floor, "anna")
+    assert seen[:5] == ["added", "not_ready", "ready", "reserved", "on_call"]
+    allowed = {"reserved": {"on_call"}, "on_call": {"wrap_up"}}
+    assert all(after in allowed.get(before, {after}) for before, after in pairwise(seen))
+
+
+async def test_an_agent_of_two_campaigns_has_one_person_at_a_time(floor: Floor) -> None:
+    first, second = (floor.campaign(leads=4, agents=NOBODY_ELSE) for _ in range(2))
+    agent(floor, "anna", "201", first, second)
+    ask(floor, "anna", AgentState.READY)
+    await floor.finish(floor.trunk())
+    assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 8
+    working = [what for what in what_happened(floor, "anna")[3:] if what != "ready"]
+    assert working == ["reserved", "on_call", "wrap_up"] * 8 or working == [
+        *["reserved", "on_call", "wrap_up"] * 7,
+        "reserved",
+        "on_call",
+    ], "the last wrap-up may come after the end of the engine"
+
+
+async def test_a_campaign_takes_only_agents_with_its_skills(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=4, agents={**NOBODY_ELSE, "skills": ["german", "loans"]})
+    agent(floor, "anna", "201", campaign_id, skills="german")
+    agent(floor, "ben", "202", campaign_id, skills="german loans")
+    for name in ("anna", "ben"):
+        ask(floor, name, AgentState.READY)
+    await floor.finish(floor.trunk())
+    query = sa.select(t.attempts.c.transfer_target).distinct()
+    assert floor.store.read_sync(lambda conn: list(conn.scalars(query))) == ["202"]
+
+
+async def test_a_campaign_ends_when_its_agents_have_spoken_or_their_time_is_over(
+    floor: Floor,
+) -> None:
+    agents = {"extensions": ["201"], "handle_seconds": 0.01, "disposition_seconds": 0.5}
+    floor.campaign(leads=2, agents=agents)
+    await floor.finish(floor.trunk())
+    assert floor.column(t.leads.c.reason) == ["handed_over"] * 2
+    assert floor.column(t.attempts.c.agent) == ["201"] * 2
