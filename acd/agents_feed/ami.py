@@ -52,11 +52,14 @@ class LostError(Exception):
 
 async def run_ami_feed(settings: AmiSettings, listener: Listener) -> None:
     """Keep `listener` told for ever, over as many connections as it takes."""
-    retry_seconds = FIRST_RETRY_SECONDS
+    retry_seconds, told = FIRST_RETRY_SECONDS, ""
     while True:
         connection = Connection(settings, listener)
         why = await connection.run()
-        log.warning("manager interface lost", action="ami.lost", host=settings.host, why=why)
+        if connection.was_up or why != told:
+            # The same reason again every few seconds would bury everything else.
+            log.warning("manager interface lost", action="ami.lost", host=settings.host, why=why)
+            told = why
         listener.feed_down(FeedName.AMI, why)
         if connection.was_up:
             retry_seconds = FIRST_RETRY_SECONDS

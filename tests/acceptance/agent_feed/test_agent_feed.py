@@ -14,6 +14,7 @@ from tests.peers.asterisk import MANAGER, MANAGER_SECRET
 from tests.peers.centre import Centre, Traffic, open_centre
 from tests.peers.cut import open_way
 from tests.peers.watching import wait_on_wire
+from tests.peers.wire import SipMessage
 
 pytestmark = pytest.mark.real
 
@@ -78,7 +79,7 @@ async def test_nobody_is_dialed_for_an_agent_who_has_paused(tmp_path: Path) -> N
 async def test_a_feed_that_is_lost_while_a_phone_rings_stops_the_dialing_until_it_is_back(
     tmp_path: Path,
 ) -> None:
-    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=1000, talk_ms=300)
+    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=1000, talk_ms=2500)
     async with (
         open_centre(ADDRESSES, phone) as centre,
         open_way(server=(ADDRESSES.pbx, 5038)) as way,
@@ -93,7 +94,8 @@ async def test_a_feed_that_is_lost_while_a_phone_rings_stops_the_dialing_until_i
                 centre.wire, lambda _: centre.traffic().of(ADDRESSES.agent_101, "BYE")
             )
             assert engine.metric("acd_agents", state="ready") == 0
-            assert len(centre.traffic().to(ADDRESSES.carrier, "INVITE")) == 1
+            dialed = centre.traffic().to(ADDRESSES.carrier, "INVITE")
+            assert len(first_of_each_call(dialed)) == 1
             await way.mend()
             await engine.wait_metric(HANDED_OVER, 2, campaign="sample", disposition="handed_over")
             assert await engine.end() == 0, engine.log()
@@ -124,8 +126,16 @@ async def test_two_campaigns_that_share_an_agent_give_them_one_person_at_a_time(
 
 def assert_one_at_a_time(traffic: Traffic, *, calls: int) -> None:
     """The agent's phone is called when its last call is over."""
-    invites = traffic.to(ADDRESSES.agent_101, "INVITE")
-    ends = traffic.of(ADDRESSES.agent_101, "BYE")
+    invites = first_of_each_call(traffic.to(ADDRESSES.agent_101, "INVITE"))
+    ends = first_of_each_call(traffic.of(ADDRESSES.agent_101, "BYE"))
     assert len(invites) == calls, traffic
     for end, following in zip(ends, invites[1:], strict=False):
         assert end.at_seconds < following.at_seconds
+
+
+def first_of_each_call(messages: Sequence[SipMessage]) -> list[SipMessage]:
+    """Without retransmissions."""
+    first: dict[str, SipMessage] = {}
+    for message in messages:
+        first.setdefault(message.get("call-id"), message)
+    return list(first.values())

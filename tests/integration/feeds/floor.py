@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,11 +26,14 @@ class Told:
         self.feed = feed
         self.metrics = metrics
         self.updates: list[AgentUpdate] = []
+        self.at_seconds: list[float] = []
+        """When each update came, on the wall clock that the wire has too."""
         self._news = trio.Event()
 
     async def read(self) -> None:
         async for update in self.feed.updates:
             self.updates.append(update)
+            self.at_seconds.append(time.time())
             self._news.set()
             self._news = trio.Event()
 

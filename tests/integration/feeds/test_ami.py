@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,13 +49,20 @@ async def both_ready(agents: Told) -> None:
         await agents.until(extension, READY)
 
 
-async def test_an_agents_call_is_followed_from_the_ringing_to_its_end() -> None:
+async def test_an_agents_call_is_followed_from_the_ringing_to_its_end(
+    record_property: Callable[[str, object], None],
+) -> None:
     phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=300, talk_ms=500)
-    async with open_centre(ADDRESSES, phone), told(manager(ADDRESSES.pbx)) as agents:
+    async with open_centre(ADDRESSES, phone) as centre, told(manager(ADDRESSES.pbx)) as agents:
         assert agents.now("101") is NOT_READY, "nothing is known before Asterisk has told"
         await both_ready(agents)
         await hand_over("101")
         await agents.until("101", READY)
+        traffic = centre.traffic()
+    hung_up = traffic.of(ADDRESSES.agent_101, "BYE")[0]
+    record_property("agent_bye_to_ready_seconds", agents.at_seconds[-1] - hung_up.at_seconds)
+    picked_up = traffic.of(ADDRESSES.agent_101, 200, cseq="INVITE")[0]
+    record_property("agent_200_to_on_call_seconds", agents.at_seconds[-2] - picked_up.at_seconds)
     assert agents.states("101") == [READY, NOT_READY, ON_CALL, READY]
     assert agents.states("102") == [READY]
 
