@@ -121,8 +121,25 @@ class CallsInFlight:
             self.sql_knows_more = True
 
 
+@dataclass(slots=True)
+class OwnerHold:
+    """The agent who promised a callback, reserved until somebody takes them."""
+
+    place: AgentPlace | None
+
+    def take(self) -> AgentPlace | None:
+        """The agent, for the one who asks first."""
+        place, self.place = self.place, None
+        return place
+
+
 async def run_attempt(
-    dialing: Dialing, lead: ClaimedLead, in_flight: CallsInFlight, stop: trio.Event
+    dialing: Dialing,
+    lead: ClaimedLead,
+    in_flight: CallsInFlight,
+    stop: trio.Event,
+    *,
+    owner: OwnerHold | None = None,
 ) -> None:
     """Dial one claimed lead and close its row.
 
@@ -131,14 +148,16 @@ async def run_attempt(
         lead: claimed by this node; freed here whatever happens.
         in_flight: told how far the call is.
         stop: set when no new call may start; a lead not yet dialed is given back.
+        owner: reserved for this lead; what is left in it is the caller's.
     """
+    hold = owner or OwnerHold(None)
     with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
         try:
             async with dialing.trunk.lines.lease(
                 holder=dialing.campaign.name, deadline_seconds=LEASE_SECONDS
             ) as line:
                 if _may_dial(dialing, stop):
-                    await _dial(dialing, lead, line, in_flight, stop)
+                    await _dial(dialing, lead, line, in_flight, stop, hold)
                 else:
                     _give_back(dialing, lead)
         except trio.Cancelled:
@@ -158,7 +177,12 @@ def _give_back(dialing: Dialing, lead: ClaimedLead) -> None:
 
 
 async def _dial(
-    dialing: Dialing, lead: ClaimedLead, line: Line, in_flight: CallsInFlight, stop: trio.Event
+    dialing: Dialing,
+    lead: ClaimedLead,
+    line: Line,
+    in_flight: CallsInFlight,
+    stop: trio.Event,
+    hold: OwnerHold,
 ) -> None:
     destination = dialing.door.admit(lead.e164, DestinationKind.LEAD)
     if isinstance(destination, Refused):
@@ -183,7 +207,7 @@ async def _dial(
         return
     call_id = CallId(f"a{attempt_id}")
     with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
-        attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id)
+        attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id, hold)
         try:
             late = trio.current_time() - asked_at >= SLOW_SECONDS
             if not late or _may_dial(dialing, stop):
@@ -209,13 +233,20 @@ class Attempt:
     """One attempt whose row is committed: from the INVITE to the closed row."""
 
     def __init__(
-        self, dialing: Dialing, lead_id: int, line: Line, in_flight: CallsInFlight, attempt_id: int
+        self,
+        dialing: Dialing,
+        lead_id: int,
+        line: Line,
+        in_flight: CallsInFlight,
+        attempt_id: int,
+        hold: OwnerHold,
     ) -> None:
         self._dialing = dialing
         self._lead_id = lead_id
         self._line = line
         self._in_flight = in_flight
         self._attempt_id = attempt_id
+        self._hold = hold
         self._campaign = dialing.campaign.name
         self._watch = LegWatch(line, on_dialog=self._note_dialog)
         self._started_at = trio.current_time()
@@ -290,7 +321,13 @@ class Attempt:
         return not handed_over and self._person_is_ours
 
     async def _reserve(self, until: float) -> None:
-        """Reserve an agent, unless the limit passes or the person hangs up first."""
+        """Reserve an agent, unless the limit passes or the person hangs up first.
+
+        Whoever promised this call is reserved already; if they cannot be reached, others may.
+        """
+        self._reserved = self._hold.take()
+        if self._reserved is not None:
+            return
         self._in_flight.unanswered.discard(self._lead_id)
         self._in_flight.waiting.add(self._lead_id)
         async with trio.open_nursery() as nursery:

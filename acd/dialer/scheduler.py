@@ -22,7 +22,8 @@ import trio
 from acd.agents import AgentFeed, AgentState
 from acd.clock import WallClock
 from acd.dialer.agents_book import AgentBook
-from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.attempts import CallsInFlight, Dialing
+from acd.dialer.callbacks import run_claimed
 from acd.dialer.hopper import Hopper
 from acd.dialer.leftovers import hang_up_leftovers
 from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
@@ -293,7 +294,10 @@ class CampaignRun:
         if not (self._dialing.trunk.health.may_dial and self._dialing.store.up):
             return
         try:
-            await self._hopper.fill(ready_agents=self._roster.ready(campaign_id))
+            await self._hopper.fill(
+                ready_agents=self._roster.ready(campaign_id),
+                ready_names=self._roster.ready_names(campaign_id),
+            )
         except StoreUnavailable:
             return
         await self._start_calls(nursery)
@@ -348,7 +352,7 @@ class CampaignRun:
 
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:
-            await run_attempt(self._dialing, lead, self._in_flight, self._stop)
+            await run_claimed(self._dialing, lead, self._in_flight, self._stop)
         finally:
             self._attempts -= 1
             self._attempt_over.set()

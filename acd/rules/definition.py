@@ -220,6 +220,8 @@ class CampaignDefinition(_Table):
     """Of the live answers since midnight (16 CFR 310.4(b)(4)(i) has 3 % in 30 days)."""
     agents: AgentsTable = AgentsTable()
     caller_id: CallerIdTable | None = None
+    callback_owner_seconds: Annotated[int, Field(ge=0, le=7 * 86400)] = 900
+    """How long after its moment a callback is kept for the agent who promised it."""
     wait_limit_seconds: Annotated[float, Field(gt=0, le=30)] = 2.0
     """From the answer to the agent; longer is an abandoned call (16 CFR 310.4(b)(1)(iv))."""
     abandon_message: Path | None = None

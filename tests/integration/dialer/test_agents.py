@@ -7,10 +7,13 @@ from itertools import pairwise
 import sqlalchemy as sa
 
 from acd.agents import AgentState
+from acd.calls import DisconnectCause
 from acd.clock import SystemClock
 from acd.store import schema as t
 from acd.store.agents import NewAgent, ask_agent, save_agents
 from acd.store.events import Subject, events_of
+from acd.store.lead_changes import promise_callback
+from tests.fakes.lines import Script
 from tests.integration.dialer.test_scheduler import Floor, floor, looked_again, until
 
 __all__ = ["floor"]
@@ -93,3 +96,46 @@ async def test_a_campaign_ends_when_its_agents_have_spoken_or_their_time_is_over
     await floor.finish(floor.trunk())
     assert floor.column(t.leads.c.reason) == ["handed_over"] * 2
     assert floor.column(t.attempts.c.agent) == ["201"] * 2
+
+
+async def test_a_callback_goes_to_the_agent_who_promised_it(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE)
+    for name, extension in (("anna", "201"), ("ben", "202")):
+        agent(floor, name, extension, campaign_id)
+    ask(floor, "ben", AgentState.READY)
+    now = SystemClock().now()
+    (lead_id,) = floor.column(t.leads.c.lead_id)
+    floor.store.run_sync(promise_callback, lead_id=lead_id, at=now, agent="anna", now=now)
+    trunk = floor.trunk()
+    async with floor.running(trunk) as scheduler:
+        await looked_again(trunk)
+        assert trunk.lines.used == [], "only the one who promised it calls"
+        ask(floor, "anna", AgentState.READY)
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["handed_over"])
+    assert floor.column(t.attempts.c.agent) == ["201"]
+
+
+async def test_a_callback_whose_agent_does_not_come_goes_to_anybody(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE, callback_owner_seconds=0)
+    agent(floor, "ben", "202", campaign_id)
+    ask(floor, "ben", AgentState.READY)
+    now = SystemClock().now()
+    (lead_id,) = floor.column(t.leads.c.lead_id)
+    floor.store.run_sync(promise_callback, lead_id=lead_id, at=now, agent="anna", now=now)
+    await floor.finish(floor.trunk())
+    assert floor.column(t.attempts.c.agent) == ["202"]
+
+
+async def test_an_owner_whose_callback_nobody_answers_is_ready_again(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE)
+    agent(floor, "anna", "201", campaign_id)
+    ask(floor, "anna", AgentState.READY)
+    now = SystemClock().now()
+    (lead_id,) = floor.column(t.leads.c.lead_id)
+    floor.store.run_sync(promise_callback, lead_id=lead_id, at=now, agent="201", now=now)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.BUSY))
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["busy"])
+        await until(lambda: scheduler.agent_states() == {AgentState.READY: 1})
+    assert what_happened(floor, "anna")[-2:] == ["reserved", "ready"]
