@@ -61,8 +61,6 @@ async def test_an_agents_call_is_followed_from_the_ringing_to_its_end(
         traffic = centre.traffic()
     hung_up = traffic.of(ADDRESSES.agent_101, "BYE")[0]
     record_property("agent_bye_to_ready_seconds", agents.at_seconds[-1] - hung_up.at_seconds)
-    picked_up = traffic.of(ADDRESSES.agent_101, 200, cseq="INVITE")[0]
-    record_property("agent_200_to_on_call_seconds", agents.at_seconds[-2] - picked_up.at_seconds)
     assert agents.states("101") == [READY, NOT_READY, ON_CALL, READY]
     assert agents.states("102") == [READY]
 
