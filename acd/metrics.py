@@ -54,6 +54,9 @@ class Metrics:
             "acd_transfers", "Blind transfers, by result.", "campaign", "result"
         )
         self.agents = self._gauge("acd_agents", "Agents by state.", "state")
+        self.feed_up = self._gauge(
+            "acd_feed_up", "1 while the feed tells what its agents do.", "feed"
+        )
         self.store_up = Gauge(
             "acd_store_up", "1 while the database answers.", registry=self.registry
         )

@@ -6,6 +6,7 @@ What agents do is written with the attempts' outcomes, in their order and off th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -30,8 +31,10 @@ CLOSING_SECONDS = 2.0
 class AgentBook:
     """One engine's roster, and the rows behind it."""
 
-    def __init__(self, store: StoreWatch, clock: WallClock) -> None:
-        self.roster = Roster(self._write)
+    def __init__(
+        self, store: StoreWatch, clock: WallClock, state_of: Callable[[AgentId], AgentState]
+    ) -> None:
+        self.roster = Roster(self._write, state_of)
         self._store = store
         self._clock = clock
         self._outcomes: Outcomes | None = None

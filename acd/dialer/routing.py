@@ -1,7 +1,8 @@
 """Who gets the person: agents with their states, the longest ready first.
 
 `Roster` holds every agent of every campaign once, so that two campaigns that share an agent
-can never offer them two people. It walks `acd.agents.AGENT_TRANSITIONS` and nothing else.
+can never offer them two people. It walks `acd.agents.AGENT_TRANSITIONS` and nothing else,
+whatever a feed has seen.
 A queue of the PBX stands here as so many places ("sales#1", "sales#2", …), each of which
 takes one person at a time.
 """
@@ -14,9 +15,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from acd.agents import AGENT_TRANSITIONS, AgentId, AgentState, AgentUpdate
+from acd.agents import AgentId, AgentState, AgentUpdate, Phone, steps
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
-from acd.errors import CallError
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
@@ -34,6 +34,10 @@ class _Seat:
     places: dict[int, AgentPlace] = field(default_factory=dict)
     """The place by campaign: each states its own handle time."""
     enrolled: EnrolledAgent | None = None
+    told: AgentState | None = None
+    """The feed's last word since the agent was reserved."""
+    call_over: bool = False
+    """While reserved, the feed has seen a call, and its end."""
 
 
 @dataclass(slots=True)
@@ -53,9 +57,15 @@ class Roster:
 
     Args:
         moved: told every change of an agent whom SQL knows.
+        state_of: the feed's word about an agent who takes a seat.
     """
 
-    def __init__(self, moved: Moved | None = None) -> None:
+    def __init__(
+        self,
+        moved: Moved | None = None,
+        state_of: Callable[[AgentId], AgentState] = lambda _: AgentState.READY,
+    ) -> None:
+        self._state_of = state_of
         self._seats: dict[AgentId, _Seat] = {}
         self._needs: dict[int, Needs] = {}
         self._enrolled: dict[AgentId, EnrolledAgent] = {}
@@ -80,14 +90,16 @@ class Roster:
     def _reseat(self) -> None:
         """Put everybody where campaigns and SQL want them.
 
-        Whoever only campaign.toml names is ready from the start, others are what was asked.
+        Whoever only campaign.toml names is what the feed says; of others nobody is ready who was
+        asked to be something else.
         """
         for seat in self._seats.values():
             seat.places = {}
         for campaign_id, needs in self._needs.items():
             for agent, place in serving(campaign_id, needs, self._enrolled.values()).items():
                 if agent not in self._seats:
-                    self._seats[agent] = _Seat(agent, AgentState.READY, trio.current_time())
+                    state = self._state_of(agent)
+                    self._seats[agent] = _Seat(agent, state, trio.current_time())
                 self._seats[agent].places[campaign_id] = place
         for seat in list(self._seats.values()):
             self._follow_wishes(seat)
@@ -105,12 +117,13 @@ class Roster:
                 seat.state, seat.since_seconds = now.wanted, trio.current_time()
             # The command itself has written the steps on the way.
             self._tell(seat, Teller.COMMAND)
+            self._move(seat, self._state_of(seat.agent), Teller.FEED)
         if seat.state is AgentState.READY:
             self._hand_out(seat)
 
     def _forget_unneeded(self, seat: _Seat) -> None:
         if not seat.places and seat.state not in _WITH_A_PERSON:
-            del self._seats[seat.agent]
+            self._seats.pop(seat.agent, None)
 
     def unseat(self, campaign_id: int) -> None:
         """The campaign is over."""
@@ -153,23 +166,33 @@ class Roster:
     def apply(self, update: AgentUpdate) -> None:
         """Take a feed's word for one agent.
 
-        An agent of whom a person has asked something else is not ready again after a call.
-
-        Raises:
-            CallError: the agent table has no such step.
+        Whatever it sees is walked to along the agent table. An agent who is reserved stays so
+        until `joined` or `give_back`, which then go by the feed's last word. An agent of whom a
+        person has asked something else is not ready again after a call.
         """
-        self._apply(update, Teller.FEED)
-
-    def _apply(self, update: AgentUpdate, told_by: Teller) -> None:
         seat = self._seats.get(update.agent)
-        if seat is None or seat.state is update.state:
+        if seat is None:
             return
-        if update.state not in AGENT_TRANSITIONS[seat.state]:
-            raise CallError(f"agent {update.agent} cannot go from {seat.state} to {update.state}")
-        self._go(seat, update.state, told_by)
-        if update.state is AgentState.READY and seat.enrolled is not None:
-            for step in resting_steps(seat.state, seat.enrolled.wanted):
+        if seat.state is AgentState.RESERVED:
+            ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
+            seat.call_over = seat.call_over or ended
+            seat.told = update.state
+        elif seat.state is not AgentState.ON_CALL or update.phone is not Phone.RINGING:
+            # With a ring tone the PBX reports an answer while the phone still rings.
+            self._move(seat, update.state, Teller.FEED)
+
+    def _move(self, seat: _Seat, state: AgentState, told_by: Teller) -> None:
+        wanted = AgentState.READY if seat.enrolled is None else seat.enrolled.wanted
+        if state is AgentState.READY and seat.state in RESTING:
+            state = wanted
+        if seat.state is state:
+            return
+        for step in steps(seat.state, state):
+            self._go(seat, step, told_by)
+        if state is AgentState.READY:
+            for step in resting_steps(seat.state, wanted):
                 self._go(seat, step, Teller.COMMAND)
+        seat.told, seat.call_over = None, False
         self._forget_unneeded(seat)
         if seat.state is AgentState.READY and seat.places:
             self._hand_out(seat)
@@ -224,11 +247,16 @@ class Roster:
 
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
-        self._apply(AgentUpdate(agent=place.agent, state=AgentState.READY), Teller.ENGINE)
+        seat = self._seats[place.agent]
+        self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
 
     def joined(self, place: AgentPlace) -> None:
         """The agent has the person; what comes next is the feed's word."""
-        self._apply(AgentUpdate(agent=place.agent, state=AgentState.ON_CALL), Teller.ENGINE)
+        seat = self._seats[place.agent]
+        after = seat.told if seat.call_over else None
+        self._move(seat, AgentState.ON_CALL, Teller.ENGINE)
+        if after is not None:
+            self._move(seat, after, Teller.FEED)
 
     async def wait_change(self) -> None:
         """Wait until some agent's state changes."""

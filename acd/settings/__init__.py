@@ -10,9 +10,11 @@ from acd.settings.load import load_settings
 from acd.settings.tables import (
     MAX_LINES,
     RTP_PORTS_PER_LINE,
+    AmiSettings,
     ApiSettings,
     Codec,
     DestinationSettings,
+    FeedsSettings,
     ListenSettings,
     LogSettings,
     MetricsSettings,
@@ -27,9 +29,11 @@ from acd.settings.tables import (
 __all__ = [
     "MAX_LINES",
     "RTP_PORTS_PER_LINE",
+    "AmiSettings",
     "ApiSettings",
     "Codec",
     "DestinationSettings",
+    "FeedsSettings",
     "ListenSettings",
     "LogSettings",
     "MetricsSettings",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from pathlib import Path
 
-from acd.settings.tables import ListenSettings, Settings, Transport, TrunkSettings
+from acd.settings.tables import AmiSettings, ListenSettings, Settings, Transport, TrunkSettings
 from acd.settings.wording import Finding, Loc
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
@@ -20,6 +21,8 @@ def cross_check(settings: Settings) -> Iterator[Finding]:
     for name, server in servers:
         yield from _check_server(server, name)
     yield from _check_same_server(settings.metrics, settings.api)
+    if settings.feeds.ami is not None:
+        yield from _check_ami(settings.feeds.ami, ("feeds", "ami"))
 
 
 def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
@@ -29,11 +32,26 @@ def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
             f"{trunk.rtp_port_max} is below rtp_port_min, {trunk.rtp_port_min}",
             "allowed: a range with 2.5 ports or more a line",
         )
-    if trunk.tls_ca_file is not None and not trunk.tls_ca_file.is_file():
+    yield from _check_ca_file(trunk.tls_ca_file, at)
+
+
+def _check_ca_file(path: Path | None, at: Loc) -> Iterator[Finding]:
+    if path is not None and not path.is_file():
         yield Finding(
             (*at, "tls_ca_file"),
-            f"there is no file {trunk.tls_ca_file}",
+            f"there is no file {path}",
             "allowed: a PEM file with the certificates to trust",
+        )
+
+
+def _check_ami(ami: AmiSettings, at: Loc) -> Iterator[Finding]:
+    yield from _check_ca_file(ami.tls_ca_file, at)
+    if not ami.password.get_secret_value():
+        yield Finding(
+            (*at, "password_file"),
+            "is missing",
+            "write the secret from manager.conf into a file of mode 0600 and name it here, or set "
+            "password_env",
         )
 
 

@@ -269,6 +269,40 @@ class ApiSettings(ListenSettings):
     port: PortOrAny = 8464
 
 
+class AmiSettings(Table):
+    """`[feeds.ami]`: Asterisk's manager interface."""
+
+    host: str = Field(
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._:-]*)$",
+        description='a host name or address without its port, e.g. "pbx.example.com"',
+    )
+    port: Port = 5038
+    user: str = Field(
+        min_length=1, pattern=f"^{PRINTABLE}$", description="the account in manager.conf, one line"
+    )
+    password_env: EnvironmentName = ""
+    password_file: Path | None = None
+    password: SecretStr = SecretStr("")
+    """Filled by `load_settings`; refused in the TOML."""
+    tls: Flag = False
+    tls_verify: Flag = True
+    tls_ca_file: Path | None = None
+    device: str = Field(
+        default="PJSIP/{extension}",
+        pattern=r"^[^{}\x00-\x1f]*\{extension\}[^{}\x00-\x1f]*$",
+        description='what Asterisk calls an agent\'s phone, e.g. "PJSIP/{extension}"',
+    )
+    queues: tuple[str, ...] = Field(
+        default=(), description='a list of queues whose pauses count, e.g. ["sales"]; []: all'
+    )
+
+
+class FeedsSettings(Table):
+    """`[feeds]`: who tells what agents do, once a call was handed over."""
+
+    ami: AmiSettings | None = None
+
+
 class DestinationSettings(Table):
     """`[destinations]`: what the one door lets through."""
 
@@ -300,6 +334,7 @@ class Settings(Table):
     store: StoreSettings = StoreSettings()
     metrics: MetricsSettings = MetricsSettings()
     api: ApiSettings = ApiSettings()
+    feeds: FeedsSettings = FeedsSettings()
     destinations: DestinationSettings = DestinationSettings()
     log: LogSettings = LogSettings()
     campaigns_folder: Path = Path("campaigns")

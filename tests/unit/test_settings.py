@@ -14,11 +14,20 @@ from pathlib import Path
 import pytest
 
 from acd.errors import BadSettings
-from acd.settings import Codec, Settings, Srtp, Transport, load_settings
+from acd.settings import (
+    AmiSettings,
+    Codec,
+    FeedsSettings,
+    Settings,
+    Srtp,
+    Transport,
+    load_settings,
+)
 from acd.settings.wording import find_key_lines
 
 EXAMPLE = Path(__file__).parents[2] / "acd.example.toml"
 TRUNK = '[[trunk]]\ndomain = "pbx.example.com"\nuser = "dialer"\n'
+AMI = TRUNK + '[feeds.ami]\nhost = "pbx"\nuser = "acd"\npassword_env = "ACD_AMI"\n'
 SECRET = "hunter2-the-password"
 
 
@@ -179,12 +188,24 @@ def test_a_wrong_value_of_a_trunk_is_told_with_what_is_allowed(
         (TRUNK + '[destinations]\nallow = ["a b"]', 'destinations.allow[0] (line 5): "a b"'),
         (TRUNK + '[store]\nurl = "sqlite://"', "is no database that acd can use"),
         (TRUNK + '[metrics]\nbind_address = "all"', 'an IP address of this machine, or "localhost'),
+        (TRUNK + "[feeds.amo]", "feeds.amo (line 4): is no key that acd knows; did you mean ami?"),
+        (
+            AMI + "prot = 5039",
+            "feeds.ami.prot (line 8): is no key that acd knows; did you mean port",
+        ),
+        (AMI + 'device = "PJSIP/"', 'feeds.ami.device (line 8): "PJSIP/" is not allowed; allowed:'),
+        (
+            AMI + "port = 0",
+            "feeds.ami.port (line 8): 0 is too small; allowed: a whole number from 1",
+        ),
+        (AMI + 'tls_ca_file = "no.pem"', "feeds.ami.tls_ca_file (line 8): there is no file"),
+        ("feeds = 1\n" + TRUNK, "is not allowed; allowed: a table headed [feeds.ami]"),
         ("[[trunk]]\ndomain = x", "acd.toml: line 2, column 10: is not TOML: invalid value"),
         ("[[trunk", "acd.toml: end of document: is not TOML"),
     ],
 )
 def test_a_wrong_table_is_told(tmp_path: Path, text: str, told: str) -> None:
-    (problem,) = refusal(tmp_path, text)
+    (problem,) = refusal(tmp_path, text, {"ACD_AMI": SECRET})
     assert told in problem
 
 
@@ -247,6 +268,16 @@ def test_a_password_in_the_toml_is_refused_and_not_shown(tmp_path: Path, line: s
 def test_a_token_in_the_toml_is_refused_with_the_way_to_give_it(tmp_path: Path) -> None:
     (problem,) = refusal(tmp_path, TRUNK + f'[api]\nenabled = true\ntoken = "{SECRET}"')
     assert 'token_file = "FILE"' in problem
+
+
+def test_the_managers_secret_comes_from_outside_the_toml_like_every_other(tmp_path: Path) -> None:
+    ami = load(tmp_path, AMI, {"ACD_AMI": SECRET}).feeds.ami
+    assert ami is not None
+    assert ami.password.get_secret_value() == SECRET
+    (problem,) = refusal(tmp_path, AMI.replace("password_env", "password"))
+    assert "feeds.ami.password (line 7): a password does not belong into this file" in problem
+    (problem,) = refusal(tmp_path, AMI.replace('password_env = "ACD_AMI"', ""))
+    assert "feeds.ami.password_file (line 4): is missing" in problem
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
@@ -314,7 +345,11 @@ def test_the_example_names_every_key_with_its_default() -> None:
     raw = tomllib.loads(opened)
     assert raw["trunk"][0].pop("tls_ca_file") == "ca.pem"
     assert raw["trunk"][0].pop("password_file") == "dialer.password"
+    assert raw["feeds"]["ami"].pop("tls_ca_file") == "ca.pem"
+    assert raw["feeds"]["ami"].pop("password_file") == "manager.password"
     shown = Settings.model_validate(raw)
+    assert shown.feeds.ami == AmiSettings(host="pbx.example.com", user="acd")
+    shown = shown.model_copy(update={"feeds": FeedsSettings()})
     required = {"domain": "pbx.example.com", "user": "dialer"}
     assert shown == Settings.model_validate({"trunk": [required]})
     lines = find_key_lines(opened)
@@ -324,3 +359,6 @@ def test_the_example_names_every_key_with_its_default() -> None:
         keys = {field.alias or key for key, field in type(table).model_fields.items()}
         unnamed = {key for key in keys if (*at, key) not in lines}
         assert unnamed <= {"password", "token", "password_env", "token_file"}
+    keys = set(AmiSettings.model_fields)
+    unnamed = {key for key in keys if ("feeds", "ami", key) not in lines}
+    assert unnamed == {"password", "password_env"}

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
-from acd.agents import AgentId, AgentState, AgentUpdate
+from acd.agents import AgentId, AgentState, AgentUpdate, Phone
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs
 from acd.dialer.routing import Roster
-from acd.errors import CallError
 
 SALES, SERVICE = 1, 2
 
@@ -89,9 +90,85 @@ async def test_an_agent_given_in_the_moment_of_a_cancellation_is_not_lost(
     assert roster.states() == {AgentState.READY: 1}
 
 
-async def test_a_feed_that_skips_a_state_is_refused(roster: Roster) -> None:
-    with pytest.raises(CallError, match="201 cannot go from ready to wrap_up"):
-        roster.apply(says("201", AgentState.WRAP_UP))
+FEED_STATES = [state for state in AgentState if state is not AgentState.RESERVED]
+STEPS = st.lists(
+    st.one_of(
+        st.sampled_from([says("201", state) for state in FEED_STATES]),
+        st.just(AgentUpdate(agent=AgentId("201"), state=AgentState.NOT_READY, phone=Phone.RINGING)),
+        st.sampled_from(["reserve", "give back", "join"]),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_a_feed_may_see_anything_at_any_time_and_reserved_agents_stay_so(
+    steps: list[AgentUpdate | str],
+) -> None:
+    async def play() -> None:
+        roster = Roster()
+        roster.seat(SALES, [place("201")])
+        held = False
+        for step in steps:
+            if isinstance(step, AgentUpdate):
+                roster.apply(step)
+            elif step == "reserve":
+                taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+                assert not (held and taken), "one agent, one person"
+                held = held or taken is not None
+            elif held:
+                held = False
+                (roster.give_back if step == "give back" else roster.joined)(place("201"))
+            assert (roster.states()[AgentState.RESERVED] == 1) is held
+
+    trio.run(play, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def test_an_agent_who_phones_somebody_is_not_ready_until_they_hang_up(
+    roster: Roster,
+) -> None:
+    roster.apply(says("201", AgentState.ON_CALL))
+    assert roster.ready(SALES) == 1
+    roster.apply(says("201", AgentState.READY))
+    assert roster.ready(SALES) == 2
+
+
+async def test_an_agent_unplugged_while_reserved_is_logged_off_once_the_person_is_lost(
+    roster: Roster,
+) -> None:
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    roster.apply(says(taken.agent, AgentState.LOGGED_OFF))
+    assert roster.states()[AgentState.RESERVED] == 1
+    roster.give_back(taken)
+    assert roster.states() == {AgentState.LOGGED_OFF: 1, AgentState.READY: 1}
+
+
+async def test_a_call_that_is_over_before_the_transfers_report_leaves_the_agent_ready(
+    roster: Roster,
+) -> None:
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    for state in (AgentState.ON_CALL, AgentState.READY):
+        roster.apply(says(taken.agent, state))
+    roster.joined(taken)
+    assert roster.ready(SALES) == 2
+
+
+async def test_a_phone_that_still_rings_after_the_transfers_report_is_on_its_way_to_a_call(
+    roster: Roster,
+) -> None:
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    roster.joined(taken)
+    roster.apply(AgentUpdate(agent=taken.agent, state=AgentState.NOT_READY, phone=Phone.RINGING))
+    assert roster.states()[AgentState.ON_CALL] == 1
+
+
+async def test_an_agent_takes_their_seat_as_the_feed_has_them() -> None:
+    roster = Roster(state_of=lambda _: AgentState.NOT_READY)
+    roster.seat(SALES, [place("201")])
+    assert roster.ready(SALES) == 0
 
 
 async def test_an_agent_without_a_campaign_is_forgotten_unless_on_a_call(roster: Roster) -> None:
