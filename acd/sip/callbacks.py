@@ -1,6 +1,6 @@
 """The only code that pjsua2 calls: it copies plain values into an inbox, and returns.
 
-With one exception nothing here calls back into pjsua, so that no pj object is changed or
+With one exception nothing here does more than ask pjsua, so that no pj object is changed or
 destroyed from inside its own callback; the SIP thread reads the inbox as soon as pjsua gives it
 back the word. No Python exception leaves a callback: SWIG would turn it into a C++ one that ends
 the process.
@@ -49,7 +49,7 @@ class Over(NamedTuple):
     leg: int
     at_seconds: float
     method: str
-    """Of the transaction that ended it: INVITE, BYE, or empty."""
+    """Of the transaction that ended it: INVITE, BYE of the other side, or empty."""
     sip_status: int
     received: bool
     """A message from the other side ended it, not a timer and not a transport error."""
@@ -112,6 +112,22 @@ class CallerTurnedAway(NamedTuple):
     at_seconds: float
 
 
+class Watched(NamedTuple):
+    """Something happened to the subscription of a watched extension."""
+
+    trunk: str
+    at_seconds: float
+    watch: int
+    presence: bool
+    """The subscription to presence, not the one to dialogs."""
+    ended: bool
+    """It is over."""
+    sip_status: int
+    """Of the answer to our SUBSCRIBE; 0 where it was something else."""
+    message: str
+    """The NOTIFY; empty where it was something else."""
+
+
 class Broken(NamedTuple):
     """One of our own callbacks failed."""
 
@@ -129,6 +145,7 @@ Seen = (
     | Registered
     | ProbeAnswered
     | CallerTurnedAway
+    | Watched
     | Broken
 )
 Inbox = deque[Seen]
@@ -136,7 +153,7 @@ Inbox = deque[Seen]
 
 def _guarded(callback: _Callback) -> _Callback:
     @wraps(callback)
-    def guard(self: LegCall | TrunkAccount, prm: Any) -> None:
+    def guard(self: LegCall | TrunkAccount | ExtensionBuddy, prm: Any) -> None:
         try:
             callback(self, prm)
         except Exception:  # whatever it is, it must not reach SWIG
@@ -238,6 +255,10 @@ class LegCall(pj.Call):
             status = self.getInfo().lastStatusCode
             return Over(self.leg, at_seconds, "", status, received=False, message="")
         state = event.body.tsxState
+        if state.tsx.method == "BYE" and state.tsx.role == pj.PJSIP_ROLE_UAC:
+            # pjsua's own: no session refresh came, or ours was not answered (RFC 4028 10).
+            status = self.getInfo().lastStatusCode
+            return Over(self.leg, at_seconds, "", status, received=False, message="")
         received = state.type == pj.PJSIP_EVENT_RX_MSG
         return Over(
             self.leg,
@@ -282,3 +303,38 @@ class TrunkAccount(pj.Account):
         options.statusCode = _TEMPORARILY_UNAVAILABLE
         pj.Call(self, prm.callId).hangup(options)
         self.inbox.append(CallerTurnedAway(self.trunk, perf_counter()))
+
+
+class ExtensionBuddy(pj.Buddy):
+    """pjsua2's buddy behind one subscription of a watched extension."""
+
+    def __init__(self, trunk: str, watch: int, inbox: Inbox, *, presence: bool) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.watch = watch
+        self.inbox = inbox
+        self.presence = presence
+
+    @_guarded
+    def onBuddyEvSubDlgEventState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802
+        """A NOTIFY, an answer to our SUBSCRIBE, or the end of the subscription."""
+        self._seen(prm.e)
+
+    @_guarded
+    def onBuddyEvSubState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802
+        """The same for a subscription to presence."""
+        self._seen(prm.e)
+
+    def _seen(self, event: pj.SipEvent) -> None:
+        status, message = 0, ""
+        if event.type == pj.PJSIP_EVENT_TSX_STATE:
+            state = event.body.tsxState
+            if state.tsx.method == "SUBSCRIBE":
+                status = state.tsx.statusCode
+            else:
+                message = _message_of(state)
+        # Asked here: when the inbox is read it may have ended for what stands behind this.
+        ended = self.getInfo().subState == pj.PJSIP_EVSUB_STATE_TERMINATED
+        self.inbox.append(
+            Watched(self.trunk, perf_counter(), self.watch, self.presence, ended, status, message)
+        )

@@ -17,6 +17,8 @@ from acd.errors import BadInput, BindingTooSmall
 
 FILES_PER_CALL = 2
 """One RTP and one RTCP socket."""
+BUDDIES_PER_WATCH = 2
+"""One subscription to dialogs, one to presence."""
 _SPARE_FILES = 256
 """SIP sockets, the database, HTTP servers, logs, players."""
 
@@ -64,6 +66,19 @@ def check_binding(limits: BindingLimits, *, lines: int, accounts: int) -> None:
         raise BindingTooSmall(
             f"{accounts} trunks are configured, but this pjsua2 holds {limits.accounts} accounts; "
             "make setup builds one that holds more"
+        )
+
+
+def check_watches(limits: BindingLimits, *, watches: int) -> None:
+    """Refuse more watched extensions than pjsua has buddies for.
+
+    Raises:
+        BindingTooSmall: with both numbers.
+    """
+    if watches * BUDDIES_PER_WATCH > limits.buddies:
+        raise BindingTooSmall(
+            f"{watches} extensions are to be watched, but this pjsua2 holds "
+            f"{limits.buddies // BUDDIES_PER_WATCH}"
         )
 
 

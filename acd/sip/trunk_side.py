@@ -7,7 +7,7 @@ from time import perf_counter
 import pjsua2 as pj
 
 from acd.lines import TrunkHealth
-from acd.sip.callbacks import ProbeAnswered, Registered, TrunkAccount
+from acd.sip.callbacks import Inbox, ProbeAnswered, Registered, TrunkAccount
 from acd.sip.causes import retry_after_seconds
 from acd.sip.health import HealthJudge
 from acd.sip.mailbox import ReportBox
@@ -16,6 +16,7 @@ from acd.sip.plan import TrunkPlan
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import TransferDone, TransferPermission, TransferTiming
 from acd.sip.uris import transport_parameter
+from acd.sip.watches import Watches
 
 _AUTH_CHALLENGES = frozenset({401, 407})
 
@@ -28,12 +29,16 @@ class TrunkSide:
         plan: TrunkPlan,
         account: TrunkAccount,
         *,
+        inbox: Inbox,
         timers: Timers,
         reports: ReportBox[Report],
     ) -> None:
         self.plan = plan
         self.account = account
         self.timing = TransferTiming()
+        self.watches = Watches(
+            plan.name, lambda: self.account, inbox=inbox, timers=timers, reports=reports
+        )
         self._permission = TransferPermission()
         self._judge = HealthJudge(registers=plan.register, probes=plan.probe is not None)
         self._timers = timers
@@ -150,6 +155,7 @@ class TrunkSide:
         wakes_at = self._judge.wakes_at(now)
         if wakes_at is not None:
             self._wake = self._timers.at(wakes_at, self._wakened)
+        self.watches.pbx_is(alive=self._judge.alive is not False)
         health = self._judge.health(now)
         if health != self._told:
             self._told = health
