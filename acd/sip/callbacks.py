@@ -12,12 +12,13 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import wraps
-from time import perf_counter
+from time import gmtime, perf_counter, strftime
 from typing import Any, NamedTuple, TypeVar
 
 import pjsua2 as pj
 
 _RINGING = 180
+_FORBIDDEN = 403
 _TEMPORARILY_UNAVAILABLE = 480
 _TSX_OVER = pj.PJSIP_TSX_STATE_COMPLETED
 
@@ -94,6 +95,10 @@ class Registered(NamedTuple):
     at_seconds: float
     sip_status: int
     expires_seconds: int
+    received: bool = True
+    """It is the PBX's answer; else pjsip made it up for a time-out or a broken transport."""
+    reason: str = ""
+    """Of an answer of pjsip's own: what happened to the transport."""
 
 
 class ProbeAnswered(NamedTuple):
@@ -103,6 +108,18 @@ class ProbeAnswered(NamedTuple):
     at_seconds: float
     sip_status: int
     message: str
+
+
+class CertificateRefused(NamedTuple):
+    """A TLS peer's certificate did not pass, and the connection was given up."""
+
+    at_seconds: float
+    remote: str
+    """host:port that we connected to."""
+    subject: str
+    issuer: str
+    valid_until: str
+    complaints: tuple[str, ...]
 
 
 class CallerTurnedAway(NamedTuple):
@@ -144,6 +161,7 @@ Seen = (
     | MediaChanged
     | Registered
     | ProbeAnswered
+    | CertificateRefused
     | CallerTurnedAway
     | Watched
     | Broken
@@ -153,7 +171,7 @@ Inbox = deque[Seen]
 
 def _guarded(callback: _Callback) -> _Callback:
     @wraps(callback)
-    def guard(self: LegCall | TrunkAccount | ExtensionBuddy, prm: Any) -> None:
+    def guard(self: LegCall | TrunkAccount | ExtensionBuddy | ListeningEndpoint, prm: Any) -> None:
         try:
             callback(self, prm)
         except Exception:  # whatever it is, it must not reach SWIG
@@ -270,6 +288,32 @@ class LegCall(pj.Call):
         )
 
 
+class ListeningEndpoint(pj.Endpoint):
+    """pjsua2's endpoint, which alone hears of transports."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        super().__init__()
+        self.inbox = inbox
+
+    @_guarded
+    def onTransportState(self, prm: pj.OnTransportStateParam) -> None:  # noqa: N802 # as above
+        """Only a certificate that did not pass is of interest; requests tell the rest."""
+        tls = prm.tlsInfo
+        if tls.isEmpty() or not tls.verifyStatus or prm.state == pj.PJSIP_TP_STATE_CONNECTED:
+            return
+        certificate = tls.remoteCertInfo
+        self.inbox.append(
+            CertificateRefused(
+                perf_counter(),
+                tls.remoteAddr,
+                certificate.subjectCn,
+                certificate.issuerCn,
+                strftime("%Y-%m-%d", gmtime(certificate.validityEnd.sec)),
+                tuple(tls.verifyMsgs),
+            )
+        )
+
+
 class TrunkAccount(pj.Account):
     """pjsua2's account behind one trunk."""
 
@@ -281,7 +325,17 @@ class TrunkAccount(pj.Account):
     @_guarded
     def onRegState(self, prm: pj.OnRegStateParam) -> None:  # noqa: N802 # pjsua2's name
         """REGISTER's outcome."""
-        self.inbox.append(Registered(self.trunk, perf_counter(), prm.code, prm.expiration))
+        received = bool(prm.rdata.wholeMsg)
+        self.inbox.append(
+            Registered(
+                self.trunk,
+                perf_counter(),
+                prm.code,
+                prm.expiration,
+                received,
+                "" if received else prm.reason,
+            )
+        )
 
     @_guarded
     def onSendRequest(self, prm: pj.OnSendRequestParam) -> None:  # noqa: N802 # pjsua2's name
@@ -292,6 +346,11 @@ class TrunkAccount(pj.Account):
         else:
             status, message = 0, ""
         self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, message))
+
+    @_guarded
+    def onIncomingSubscribe(self, prm: pj.OnIncomingSubscribeParam) -> None:  # noqa: N802
+        """Somebody wants to watch us: a dialer has no presence."""
+        prm.code = _FORBIDDEN
 
     @_guarded
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802 # pjsua2's name

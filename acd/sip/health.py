@@ -13,6 +13,7 @@ from acd.lines import TrunkHealth, TrunkStatus
 CREDENTIALS_RETRY_SECONDS = 300.0
 """After refused credentials nothing is tried for this long: PBXes ban who keeps trying."""
 _LONGEST_BACK_OFF_SECONDS = 3600.0
+_REQUEST_TIMEOUT = 408
 
 
 @dataclass(slots=True)
@@ -27,6 +28,8 @@ class HealthJudge:
     registration_detail: str = ""
     alive: bool | None = None
     """None until something was answered or timed out."""
+    silence_detail: str = ""
+    """Why nothing is answered, where we know more than that."""
     transfers_refused: int | None = None
     """The status of the refusal."""
     refused_until_seconds: float = 0.0
@@ -36,24 +39,31 @@ class HealthJudge:
     def answered(self) -> None:
         """Anything came from the PBX."""
         self.alive = True
+        self.silence_detail = ""
 
-    def silent(self) -> None:
-        """A request of ours was not answered in time."""
+    def silent(self, detail: str = "") -> None:
+        """A request of ours was not answered in time, or could not even be sent: `detail`."""
         self.alive = False
+        self.silence_detail = detail or self.silence_detail
 
-    def registration(self, sip_status: int, now_seconds: float) -> None:
-        """REGISTER's final response; a local time-out counts as `silent` too."""
+    def registration(
+        self, sip_status: int, now_seconds: float, *, received: bool = True, reason: str = ""
+    ) -> None:
+        """REGISTER's final response; one of pjsip's own (not `received`) is silence."""
         self.registered = 200 <= sip_status < 300
         if self.registered:
             self.answered()
             self.refused_until_seconds = 0.0
             self.registration_detail = ""
             return
+        if not received:
+            broken = sip_status != _REQUEST_TIMEOUT and not self.silence_detail
+            self.silent(f"there is no way to it ({reason})" if broken and reason else "")
+            return
+        self.answered()
         self.registration_detail = f"REGISTER was answered {sip_status}"
         if sip_status in {401, 403, 407}:
             self.credentials_refused(sip_status, now_seconds)
-        elif sip_status == 408:
-            self.silent()
 
     def unregistered(self) -> None:
         """Our own un-REGISTER."""
@@ -93,7 +103,10 @@ class HealthJudge:
                 "answered people could not be handed over",
             )
         if self.alive is False:
-            return TrunkHealth(status=TrunkStatus.UNREACHABLE, detail="the PBX does not answer")
+            why = f": {self.silence_detail}" if self.silence_detail else ""
+            return TrunkHealth(
+                status=TrunkStatus.UNREACHABLE, detail=f"the PBX does not answer{why}"
+            )
         return self._living(now_seconds)
 
     def _living(self, now_seconds: float) -> TrunkHealth:

@@ -33,6 +33,8 @@ class BindingLimits:
     players: int = 32
     shared_auth: bool = False
     """Whether nonces are re-used between calls (PJSIP_AUTH_HEADER_CACHING, _AUTO_SEND_NEXT)."""
+    patches: frozenset[str] = frozenset()
+    """Names of `acd/sip/binding/patches` that are in it."""
 
 
 def compiled_limits() -> BindingLimits:
@@ -48,6 +50,7 @@ def compiled_limits() -> BindingLimits:
         buddies=told.MAX_BUDDIES,
         players=told.MAX_PLAYERS,
         shared_auth=bool(told.AUTH_HEADER_CACHING and told.AUTH_AUTO_SEND_NEXT),
+        patches=frozenset(getattr(told, "PATCHES", ())),
     )
 
 

@@ -27,7 +27,9 @@ from acd.settings import Codec
 from acd.sip.callbacks import (
     Broken,
     CallerTurnedAway,
+    CertificateRefused,
     Inbox,
+    ListeningEndpoint,
     ProbeAnswered,
     Registered,
     Seen,
@@ -125,7 +127,7 @@ class SipThread:
         self._reports.post(stopped)
 
     def _open(self) -> pj.Endpoint:
-        self._endpoint = endpoint = pj.Endpoint()
+        self._endpoint = endpoint = ListeningEndpoint(self._inbox)
         _quieten()
         endpoint.libCreate()
         endpoint.libInit(endpoint_config(self._plans, most_calls=self._limits.calls))
@@ -152,7 +154,12 @@ class SipThread:
             not self._trunks,
         )
         return TrunkSide(
-            plan, account, inbox=self._inbox, timers=self._timers, reports=self._reports
+            plan,
+            account,
+            inbox=self._inbox,
+            timers=self._timers,
+            reports=self._reports,
+            writes_referred_by="referred-by" in self._limits.patches,
         )
 
     def _turn(self, endpoint: pj.Endpoint) -> None:
@@ -209,6 +216,9 @@ class SipThread:
                 self._trunks[seen.trunk].seen_registration(seen)
             case ProbeAnswered():
                 self._trunks[seen.trunk].seen_probe(seen)
+            case CertificateRefused():
+                for trunk in self._trunks.values():
+                    trunk.seen_certificate(seen)
             case Watched():
                 self._trunks[seen.trunk].watches.seen(seen)
             case CallerTurnedAway():

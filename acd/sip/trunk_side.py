@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from time import perf_counter
 
 import pjsua2 as pj
 
 from acd.lines import TrunkHealth
-from acd.sip.callbacks import Inbox, ProbeAnswered, Registered, TrunkAccount
+from acd.settings import Transport
+from acd.sip.callbacks import CertificateRefused, Inbox, ProbeAnswered, Registered, TrunkAccount
 from acd.sip.causes import retry_after_seconds
 from acd.sip.health import HealthJudge
 from acd.sip.mailbox import ReportBox
@@ -15,7 +17,7 @@ from acd.sip.messages import Report, TrunkReport
 from acd.sip.plan import TrunkPlan
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import TransferDone, TransferPermission, TransferTiming
-from acd.sip.uris import transport_parameter
+from acd.sip.uris import host_and_port, transport_parameter, user_uri
 from acd.sip.watches import Watches
 
 _AUTH_CHALLENGES = frozenset({401, 407})
@@ -32,10 +34,15 @@ class TrunkSide:
         inbox: Inbox,
         timers: Timers,
         reports: ReportBox[Report],
+        writes_referred_by: bool,
     ) -> None:
         self.plan = plan
         self.account = account
         self.timing = TransferTiming()
+        self.referred_by = (
+            f"<{user_uri(plan.user, domain=plan.domain)}>" if writes_referred_by else ""
+        )
+        """Who refers is the account, whatever caller ID the call shows (RFC 3892 2.1)."""
         self.watches = Watches(
             plan.name, lambda: self.account, inbox=inbox, timers=timers, reports=reports
         )
@@ -104,8 +111,31 @@ class TrunkSide:
         if self._stopping or (seen.sip_status // 100 == 2 and seen.expires_seconds <= 0):
             self._judge.unregistered()
         else:
-            self._judge.registration(seen.sip_status, perf_counter())
+            self._judge.registration(
+                seen.sip_status, perf_counter(), received=seen.received, reason=seen.reason
+            )
         self._publish()
+
+    def seen_certificate(self, seen: CertificateRefused) -> None:
+        """Some connection was given up for its certificate; ours, if it leads to our PBX."""
+        if not self._leads_to_us(seen.remote):
+            return
+        self._judge.silent(
+            f"its TLS certificate is not trusted: it names {seen.subject or 'nobody'}, issued by "
+            f"{seen.issuer or 'nobody'}, valid until {seen.valid_until}; "
+            + "; ".join(text.rstrip(".") for text in seen.complaints)
+        )
+        self._publish()
+
+    def _leads_to_us(self, remote: str) -> bool:
+        """By port alone where the settings hold a name, whose address only pjsip knows."""
+        plan = self.plan
+        if plan.transport is not Transport.TLS:
+            return False
+        host, port = host_and_port(plan.proxy or plan.domain, plan.transport)
+        there, _, there_port = remote.rpartition(":")
+        named = not re.fullmatch(r"[\d.]+|\[.*\]", host)
+        return int(there_port) == port and (named or there == host)
 
     def seen_probe(self, seen: ProbeAnswered) -> None:
         """OPTIONS was answered, perhaps late; its own time-out says nothing new."""

@@ -108,9 +108,13 @@ async def test_a_proxy_whose_certificate_is_not_trusted_gets_no_call(
     async with site.trunk(**site.tls(authority)) as trunk:
         with trio.fail_after(15):
             health = await wait_status(trunk, TrunkStatus.UNREACHABLE)
+            while "certificate" not in health.detail:
+                health = await trunk.wait_health_change(health)
         async with trunk.lines.lease(holder="test", deadline_seconds=5) as line:
             with pytest.raises(TrunkUnavailable) as refused:
                 await line.originate(request())
+    assert "certificate is not trusted" in health.detail
+    assert f"it names {PROXY}, issued by {PROXY}, valid until 20" in health.detail
     assert health.detail in str(refused.value)
     assert "\n" not in health.detail
     assert not select(site.wire.sip(), "INVITE")

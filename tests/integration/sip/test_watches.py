@@ -25,7 +25,7 @@ from tests.peers.sipp.steps import (
     accept_subscription,
     notify_dialogs,
     pause,
-    refuse,
+    reply,
     subscribe,
     subscribe_again,
 )
@@ -80,7 +80,7 @@ async def test_a_pbx_that_died_leaves_its_extensions_unknown_until_it_is_back() 
 async def test_a_pbx_that_forgot_the_subscription_is_asked_for_a_new_one(bench: Bench) -> None:
     pbx = bench.pbx(
         *(subscribe(), accept_subscription(expires_seconds=2), _TOLD_FOR_2_SECONDS),
-        *(subscribe_again(), refuse("481 No Subscription"), _FOR_LONG),
+        *(subscribe_again(), reply("481 No Subscription"), _FOR_LONG),
     )
     trunk = await bench.trunk(str(pbx.bind))
     async with trunk.watch("101") as updates:
@@ -117,7 +117,7 @@ async def test_a_subscription_that_the_pbx_ends_is_begun_again(bench: Bench) -> 
 
 
 async def test_a_refused_subscription_is_unknown_with_the_status(bench: Bench) -> None:
-    pbx = bench.pbx(subscribe(), refuse("404 Not Found"))
+    pbx = bench.pbx(subscribe(), reply("404 Not Found"))
     trunk = await bench.trunk(str(pbx.bind))
     async with trunk.watch("101") as updates:
         (refused,) = await take_until(updates, ExtensionState.UNKNOWN)

@@ -220,9 +220,9 @@ def accept_subscription(*, expires_seconds: int) -> str:
     return _send(_reply("200 OK", _CONTACT, f"Expires: {expires_seconds}", tag=True))
 
 
-def refuse(status: str) -> str:
+def reply(status: str, *headers: str) -> str:
     """Send this final status to whatever request came last, other than an INVITE."""
-    return _send(_reply(status, tag=True))
+    return _send(_reply(status, *headers, tag=True))
 
 
 def notify_dialogs(state: str, *, subscription: str = "active;expires=60") -> str:
