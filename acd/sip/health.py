@@ -14,6 +14,11 @@ CREDENTIALS_RETRY_SECONDS = 300.0
 """After refused credentials nothing is tried for this long: PBXes ban who keeps trying."""
 _LONGEST_BACK_OFF_SECONDS = 3600.0
 _REQUEST_TIMEOUT = 408
+_NOWHERE = frozenset({408, 503, 504})
+"""What a proxy says of a PBX that does not answer it; a carrier that is full says 503 too."""
+_MOST_CALLS_TO_NOWHERE = 3
+NOWHERE_BACK_OFF_SECONDS = 10.0
+_ASKED_TO_WAIT = "the PBX asked us to call later (503)"
 
 
 @dataclass(slots=True)
@@ -35,6 +40,9 @@ class HealthJudge:
     refused_until_seconds: float = 0.0
     refused_status: int = 0
     back_off_until_seconds: float = 0.0
+    back_off_detail: str = ""
+    calls_to_nowhere: int = 0
+    """In a row."""
 
     def answered(self) -> None:
         """Anything came from the PBX."""
@@ -74,10 +82,32 @@ class HealthJudge:
         self.refused_status = sip_status
         self.refused_until_seconds = now_seconds + CREDENTIALS_RETRY_SECONDS
 
+    def call_got_through(self) -> None:
+        """Something behind the PBX's address answered an INVITE: 101 to 699 of its own."""
+        self.calls_to_nowhere = 0
+
+    def call_ended(self, sip_status: int, now_seconds: float, *, alerted: bool) -> None:
+        """An INVITE's final response, 300 to 699.
+
+        OPTIONS may be answered by a proxy in front of a PBX that is dead: calls tell.
+        """
+        if alerted or sip_status not in _NOWHERE:
+            self.call_got_through()
+            return
+        self.calls_to_nowhere += 1
+        if self.calls_to_nowhere < _MOST_CALLS_TO_NOWHERE:
+            return
+        self.told_to_wait(NOWHERE_BACK_OFF_SECONDS, now_seconds)
+        self.back_off_detail = (
+            f"{self.calls_to_nowhere} calls in a row ended with {sip_status} and reached nobody: "
+            "the PBX behind the proxy, or its carrier, is down"
+        )
+
     def told_to_wait(self, seconds: float, now_seconds: float) -> None:
         """503 with Retry-After (RFC 3261 21.5.4)."""
         wait = min(max(seconds, 0.0), _LONGEST_BACK_OFF_SECONDS)
         self.back_off_until_seconds = max(self.back_off_until_seconds, now_seconds + wait)
+        self.back_off_detail = _ASKED_TO_WAIT
 
     def wakes_at(self, now_seconds: float) -> float | None:
         """When the verdict may change by time alone."""
@@ -111,9 +141,7 @@ class HealthJudge:
 
     def _living(self, now_seconds: float) -> TrunkHealth:
         if now_seconds < self.back_off_until_seconds:
-            return TrunkHealth(
-                status=TrunkStatus.BACKING_OFF, detail="the PBX asked us to call later (503)"
-            )
+            return TrunkHealth(status=TrunkStatus.BACKING_OFF, detail=self.back_off_detail)
         if self.registers and not self.registered:
             if self.registration_detail:
                 return TrunkHealth(status=TrunkStatus.UNREACHABLE, detail=self.registration_detail)

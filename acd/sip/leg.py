@@ -244,8 +244,9 @@ class Leg:
             self.trunk.call_responded()
         if self.ended:
             return
-        if seen.sip_status > 100:
+        if seen.sip_status > 100 and not self.alerted:
             self.alerted = True
+            self.trunk.call_got_through()
         if seen.sip_status == _RINGING:
             self.world.reports.post(
                 CallAlerting(self.number, seen.at_seconds, dialog_of(seen.message))
@@ -261,6 +262,7 @@ class Leg:
             self.responded = True
             self.trunk.call_responded()
         self.answered_at = seen.at_seconds
+        self.trunk.call_got_through()
         self._cancel_timers()
         self.world.reports.post(CallAnswered(self.number, seen.at_seconds, dialog_of(seen.message)))
 
@@ -304,7 +306,7 @@ class Leg:
             if not self.responded:
                 self.trunk.call_unanswered()
             return DisconnectCause.UNREACHABLE
-        self.trunk.call_refused(seen.sip_status, seen.message)
+        self.trunk.call_refused(seen.sip_status, seen.message, alerted=self.alerted)
         return cause_of(
             seen.sip_status,
             q850_cause=reason.q850_cause,

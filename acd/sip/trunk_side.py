@@ -84,10 +84,15 @@ class TrunkSide:
             self._judge.answered()
             self._publish()
 
-    def call_refused(self, sip_status: int, message: str) -> None:
+    def call_got_through(self) -> None:
+        """An INVITE was answered by more than 100, which a proxy says by itself."""
+        self._judge.call_got_through()
+
+    def call_refused(self, sip_status: int, message: str, *, alerted: bool) -> None:
         """An INVITE ended with 300 to 699 from the PBX."""
         now = perf_counter()
         self._judge.answered()
+        self._judge.call_ended(sip_status, now, alerted=alerted)
         if sip_status in _AUTH_CHALLENGES:
             self._judge.credentials_refused(sip_status, now)
         wait = retry_after_seconds(message) if sip_status == 503 else None
