@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import SupportsInt
 
 # Only what acd uses of pjsua2's generated Python module (pjsua2.hpp of pjproject 2.15 and 2.17).
@@ -25,6 +26,10 @@ PJSIP_TSX_STATE_TRYING: int
 PJSIP_TSX_STATE_PROCEEDING: int
 PJSIP_TSX_STATE_COMPLETED: int
 PJSIP_TSX_STATE_TERMINATED: int
+
+PJSIP_EVSUB_STATE_TERMINATED: int
+
+PJSIP_TP_STATE_CONNECTED: int
 
 PJSUA_CALL_UNHOLD: int
 
@@ -88,7 +93,28 @@ class CodecInfo:
 class AudDevManager:
     def setNullDev(self) -> None: ...
 
+class TimeVal:
+    sec: int
+
+class SslCertInfo:
+    subjectCn: str
+    issuerCn: str
+    validityEnd: TimeVal
+
+class TlsInfo:
+    remoteAddr: str
+    remoteCertInfo: SslCertInfo
+    verifyStatus: int
+    verifyMsgs: StringVector
+    def isEmpty(self) -> bool: ...
+
+class OnTransportStateParam:
+    state: int
+    tlsInfo: TlsInfo
+
 class Endpoint:
+    def __init__(self) -> None: ...
+    def onTransportState(self, prm: OnTransportStateParam) -> None: ...
     def libCreate(self) -> None: ...
     def libInit(self, config: EpConfig) -> None: ...
     def libStart(self) -> None: ...
@@ -110,6 +136,7 @@ class AuthCredInfoVector:
     def append(self, item: AuthCredInfo) -> None: ...
 
 class StringVector:
+    def __iter__(self) -> Iterator[str]: ...
     def append(self, item: str) -> None: ...
 
 class SipHeader:
@@ -223,6 +250,10 @@ class OnRegStateParam:
     code: int
     reason: str
     expiration: int
+    rdata: SipRxData
+
+class OnIncomingSubscribeParam:
+    code: int
 
 class OnSendRequestParam:
     e: SipEvent
@@ -241,8 +272,27 @@ class Account:
     def setRegistration(self, renew: bool) -> None: ...
     def sendRequest(self, prm: SendRequestParam) -> None: ...
     def onIncomingCall(self, prm: OnIncomingCallParam) -> None: ...
+    def onIncomingSubscribe(self, prm: OnIncomingSubscribeParam) -> None: ...
     def onRegState(self, prm: OnRegStateParam) -> None: ...
     def onSendRequest(self, prm: OnSendRequestParam) -> None: ...
+
+class BuddyConfig:
+    uri: str
+
+class BuddyInfo:
+    subState: int
+
+class OnBuddyEvSubStateParam:
+    e: SipEvent
+
+class Buddy:
+    def __init__(self) -> None: ...
+    def create(self, account: Account, config: BuddyConfig) -> None: ...
+    def getInfo(self) -> BuddyInfo: ...
+    def subscribePresence(self, subscribe: bool) -> None: ...
+    def subscribeDlgEvent(self, subscribe: bool) -> None: ...
+    def onBuddyEvSubState(self, prm: OnBuddyEvSubStateParam) -> None: ...
+    def onBuddyEvSubDlgEventState(self, prm: OnBuddyEvSubStateParam) -> None: ...
 
 class AudioMedia:
     def startTransmit(self, sink: AudioMedia) -> None: ...

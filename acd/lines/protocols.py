@@ -11,6 +11,7 @@ from typing import NewType, Protocol
 
 from acd.calls import CallState
 from acd.lines.events import DialogId, LineEvent, TransferResult
+from acd.lines.extensions import ExtensionUpdates
 
 CallId = NewType("CallId", str)
 """Our name for one leg, in every log line and in SQL; never the SIP Call-ID."""
@@ -215,5 +216,19 @@ class Trunk(Protocol):
         """Send BYE for a dialog of a process that died; whether the PBX says that it is over.
 
         Returns within seconds, whatever the PBX does.
+        """
+        ...
+
+    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
+        """Be told what the PBX knows of an extension's phone, for as long as the block lasts.
+
+        A subscription that is refused, or lost with its PBX, is tried again by itself; until it
+        stands the extension is UNKNOWN.
+
+        Args:
+            extension: the user part, as in `Destination.user`.
+
+        Raises:
+            BindingTooSmall: so many extensions cannot be watched at once.
         """
         ...

@@ -27,11 +27,14 @@ from acd.settings import Codec
 from acd.sip.callbacks import (
     Broken,
     CallerTurnedAway,
+    CertificateRefused,
     Inbox,
+    ListeningEndpoint,
     ProbeAnswered,
     Registered,
     Seen,
     TrunkAccount,
+    Watched,
 )
 from acd.sip.leg import Closing, Leg, LegWorld, no_such_call
 from acd.sip.limits import BindingLimits
@@ -47,6 +50,8 @@ from acd.sip.messages import (
     Started,
     Stop,
     Stopped,
+    UnwatchExtension,
+    WatchExtension,
 )
 from acd.sip.pj_config import (
     account_config,
@@ -122,7 +127,7 @@ class SipThread:
         self._reports.post(stopped)
 
     def _open(self) -> pj.Endpoint:
-        self._endpoint = endpoint = pj.Endpoint()
+        self._endpoint = endpoint = ListeningEndpoint(self._inbox)
         _quieten()
         endpoint.libCreate()
         endpoint.libInit(endpoint_config(self._plans, most_calls=self._limits.calls))
@@ -148,7 +153,14 @@ class SipThread:
             account_config(plan, transport_id, shared_auth=self._limits.shared_auth),
             not self._trunks,
         )
-        return TrunkSide(plan, account, timers=self._timers, reports=self._reports)
+        return TrunkSide(
+            plan,
+            account,
+            inbox=self._inbox,
+            timers=self._timers,
+            reports=self._reports,
+            writes_referred_by="referred-by" in self._limits.patches,
+        )
 
     def _turn(self, endpoint: pj.Endpoint) -> None:
         milliseconds = self._sleep_milliseconds() if self._commands.about_to_sleep() else 0
@@ -182,6 +194,10 @@ class SipThread:
                 leg = Leg(command.leg, self._trunks[command.trunk], self._world)
                 self._legs[command.leg] = leg
                 leg.start(command)
+            case WatchExtension():
+                self._trunks[command.trunk].watches.add(command.watch, command.extension_uri)
+            case UnwatchExtension():
+                self._trunks[command.trunk].watches.remove(command.watch)
             case Stop():
                 self._stop(command)
             case _:
@@ -200,6 +216,11 @@ class SipThread:
                 self._trunks[seen.trunk].seen_registration(seen)
             case ProbeAnswered():
                 self._trunks[seen.trunk].seen_probe(seen)
+            case CertificateRefused():
+                for trunk in self._trunks.values():
+                    trunk.seen_certificate(seen)
+            case Watched():
+                self._trunks[seen.trunk].watches.seen(seen)
             case CallerTurnedAway():
                 self._reports.post(Counted("callers_turned_away", seen.trunk))
             case Broken():
@@ -237,6 +258,7 @@ class SipThread:
         for leg in list(self._legs.values()):
             leg.hang_up()
         for trunk in self._trunks.values():
+            trunk.watches.close()
             trunk.unregister()
         # The loop must come around to see that the time is over.
         self._timers.at(self._stop_by, _nothing)
@@ -258,6 +280,8 @@ class SipThread:
         self._closing.clear()
         self._displaced.clear()
         self._players.close()
+        for trunk in self._trunks.values():
+            trunk.watches.close()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint.libDestroy(_DESTROY_SILENTLY)

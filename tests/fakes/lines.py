@@ -22,6 +22,9 @@ from acd.lines import (
     Destination,
     DialogId,
     Ended,
+    ExtensionState,
+    ExtensionUpdate,
+    ExtensionUpdates,
     LineEvent,
     OriginateRequest,
     PersonWith,
@@ -294,6 +297,8 @@ class FakeTrunk:
         self._health = TrunkHealth(status=TrunkStatus.UP)
         self.hung_up: list[DialogId] = []
         self._changed = trio.Event()
+        self._extensions: dict[str, ExtensionUpdate] = {}
+        self._watchers: dict[str, list[trio.MemorySendChannel[ExtensionUpdate]]] = {}
 
     @property
     def health(self) -> TrunkHealth:
@@ -314,3 +319,26 @@ class FakeTrunk:
         await trio.lowlevel.checkpoint()
         self.hung_up.append(dialog)
         return True
+
+    @asynccontextmanager
+    async def watch(self, extension: str) -> AsyncIterator[ExtensionUpdates]:
+        send, receive = trio.open_memory_channel[ExtensionUpdate](float("inf"))
+        watchers = self._watchers.setdefault(extension, [])
+        with send, receive:
+            watchers.append(send)
+            if extension in self._extensions:
+                send.send_nowait(self._extensions[extension])
+            try:
+                yield receive
+            finally:
+                watchers.remove(send)
+
+    def extension_becomes(self, extension: str, state: ExtensionState, detail: str = "") -> None:
+        """From now on the PBX says this of the extension."""
+        now = self._extensions.get(extension)
+        if now is not None and (now.state, now.detail) == (state, detail):
+            return
+        update = ExtensionUpdate(at_seconds=trio.current_time(), state=state, detail=detail)
+        self._extensions[extension] = update
+        for send in self._watchers.get(extension, []):
+            send.send_nowait(update)

@@ -112,6 +112,11 @@ def never_ends_transfers() -> Called:
     return Called(Script(transfers=deque([60.0])), (*_UP, refer(202), notify(100), bye()))
 
 
+def hangs_up_during_a_transfer() -> Called:
+    steps = (*_UP, refer(202), notify(100), pause(300), hang_up())
+    return Called(Script(transfers=deque([60.0]), hangs_up_after=0.5), steps)
+
+
 class Side(Protocol):
     """Whoever keeps the promises."""
 

@@ -24,6 +24,7 @@ from acd.lines import (
     DestinationKind,
     DialogId,
     Ended,
+    ExtensionUpdates,
     Line,
     LineEvent,
     OriginateRequest,
@@ -156,6 +157,9 @@ class FakeTrunk:
         return self.health
 
     async def hang_up_leftover(self, dialog: DialogId) -> bool:
+        raise AssertionError
+
+    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
         raise AssertionError
 
 
