@@ -144,6 +144,14 @@ async def test_a_wrong_password_is_refused_by_the_registrar_once(site: Site) -> 
     assert len(select(site.wire.sip(), "REGISTER")) == 2
 
 
+async def test_calls_share_the_nonce_of_the_first(site: Site) -> None:
+    async with site.trunk() as trunk:
+        for _ in range(4):
+            await call_and_hand_over(trunk)
+    assert len(select(site.wire.sip(), 407, cseq="INVITE")) == 1
+    assert len(select(site.wire.sip(), 401, cseq="REGISTER")) == 1
+
+
 async def test_the_documented_asterisk_behind_the_proxy_hands_a_person_to_an_agent(
     tmp_path: Path,
 ) -> None:
