@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.doctor.conftest import Office, trunk
-from tests.integration.doctor.tls_peer import make_certificate, tls_pbx
+from tests.integration.doctor.tls_peer import tls_pbx
+from tests.peers.certificates import make_certificate
 
 pytestmark = pytest.mark.real
 

@@ -16,11 +16,11 @@ from acd.lines import Ended, TransferAnswered, TrunkStatus
 from acd.settings import TrunkSettings
 from acd.sip import open_sip
 from acd.sip.trunk import SipTrunk
-from tests.integration.doctor.tls_peer import make_certificate
 from tests.integration.sip.call_centre import Addresses, wait_all_free
 from tests.integration.sip.call_centre import call_and_hand_over as hand_a_person_over
 from tests.integration.sip.conftest import agent, answered, released, request, wait_status
 from tests.peers import phones
+from tests.peers.certificates import make_certificate
 from tests.peers.kamailio import DIALER, DIALER_PASSWORD, pbx_behind, run_kamailio
 from tests.peers.sipp.runner import Sipp
 from tests.peers.wire import Wire, select

@@ -40,9 +40,9 @@ _BUSY = (invite(), reject("486 Busy Here"))
 _RTP_PORTS = re.compile(rb"m=audio (\d+) ")
 
 
-async def _call(bench: Bench, domain: str, **settings: object) -> list[SipMessage]:
+async def _call(bench: Bench, domain: str, **settings: str | int) -> list[SipMessage]:
     """One call from lease to release; everything on the wire."""
-    line = await bench.line(await bench.trunk(domain, **settings))
+    line = await bench.line(await bench.trunk(domain, probe=None, **settings))
     await line.originate(request())
     await released(line)
     return bench.messages()
