@@ -176,6 +176,8 @@ def _tls_context(trunk: TrunkSettings) -> ssl.SSLContext:
     if not trunk.tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if trunk.tls_certificate_file is not None:
+        context.load_cert_chain(trunk.tls_certificate_file, trunk.tls_key_file)
     return context
 
 

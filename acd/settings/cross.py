@@ -29,12 +29,24 @@ def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
             f"{trunk.rtp_port_max} is below rtp_port_min, {trunk.rtp_port_min}",
             "allowed: a range with 2.5 ports or more a line",
         )
-    if trunk.tls_ca_file is not None and not trunk.tls_ca_file.is_file():
-        yield Finding(
-            (*at, "tls_ca_file"),
-            f"there is no file {trunk.tls_ca_file}",
-            "allowed: a PEM file with the certificates to trust",
-        )
+    yield from _check_tls(trunk, at)
+
+
+def _check_tls(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
+    files = (
+        ("tls_ca_file", trunk.tls_ca_file, "with the certificates to trust"),
+        ("tls_certificate_file", trunk.tls_certificate_file, "with our own certificate"),
+        ("tls_key_file", trunk.tls_key_file, "with the key of tls_certificate_file"),
+    )
+    for key, file, what in files:
+        if file is not None and not file.is_file():
+            yield Finding((*at, key), f"there is no file {file}", f"allowed: a PEM file {what}")
+    pair = {"tls_certificate_file": "tls_key_file", "tls_key_file": "tls_certificate_file"}
+    for one, other in pair.items():
+        if getattr(trunk, one) is not None and getattr(trunk, other) is None:
+            yield Finding(
+                (*at, one), f"there is no {other} to it", f"set both, or neither: {other}"
+            )
 
 
 def _check_same_trunk(trunks: Sequence[TrunkSettings]) -> Iterator[Finding]:

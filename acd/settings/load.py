@@ -25,7 +25,10 @@ from acd.settings.wording import Finding, Loc, Places, find_key_lines, findings
 _Raw = MutableMapping[str, Any]
 _SECRETS = {"trunk": "password", "metrics": "token", "api": "token"}
 _PATHS = frozenset(
-    {"password_file", "token_file", "tls_ca_file", "campaigns_folder", "control_socket"}
+    {
+        *("password_file", "token_file", "campaigns_folder", "control_socket"),
+        *("tls_ca_file", "tls_certificate_file", "tls_key_file"),
+    }
 )
 _SQLITE = "sqlite:///"
 _STAND_IN = "x"

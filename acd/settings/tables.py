@@ -168,6 +168,10 @@ class TrunkSettings(Table):
     transport: Transport = Transport.UDP
     tls_verify: Flag = True
     tls_ca_file: Path | None = None
+    tls_certificate_file: Path | None = None
+    """What we show to a PBX that asks for a certificate, with its chain; PEM."""
+    tls_key_file: Path | None = None
+    """The certificate's private key, without a passphrase; PEM."""
     srtp: Srtp = Srtp.OFF
     lines: Whole = Field(default=30, ge=1, le=MAX_LINES)
     calls_per_second: Number = Field(default=5.0, gt=0, le=200)

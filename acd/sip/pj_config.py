@@ -66,6 +66,10 @@ def sip_transport_config(plan: TrunkPlan) -> pj.TransportConfig:
     if plan.transport is Transport.TLS:
         config.tlsConfig.verifyServer = plan.tls_verify
         config.tlsConfig.CaListFile = plan.tls_ca_file
+        config.tlsConfig.certFile = plan.tls_certificate_file
+        config.tlsConfig.privKeyFile = plan.tls_key_file
+        # Left alone, pjsip 2.17 offers TLS 1.0 to 1.2.
+        config.tlsConfig.proto = pj.PJ_SSL_SOCK_PROTO_TLS1_2 | pj.PJ_SSL_SOCK_PROTO_TLS1_3
     return config
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from acd.calls import DisconnectCause
 from acd.errors import BadSettings, Problem
 from acd.settings import Codec, Srtp, Transport, TrunkSettings
+from acd.sip.authorities import system_authorities
 from acd.sip.uris import host_and_port, local_address_towards
 
 PORTS_PER_LINE = 2.5
@@ -39,6 +40,9 @@ class TrunkPlan:
     transport: Transport
     tls_verify: bool
     tls_ca_file: str
+    """Empty where this machine has no list of authorities."""
+    tls_certificate_file: str
+    tls_key_file: str
     srtp: Srtp
     lines: int
     codecs: tuple[Codec, ...]
@@ -80,7 +84,9 @@ def _plan(trunk: TrunkSettings, rtp_ports: tuple[int, int], probe: ProbeTiming |
         register_expiry_seconds=trunk.register_expiry_seconds,
         transport=trunk.transport,
         tls_verify=trunk.tls_verify,
-        tls_ca_file=str(trunk.tls_ca_file or ""),
+        tls_ca_file=str(trunk.tls_ca_file or system_authorities()),
+        tls_certificate_file=str(trunk.tls_certificate_file or ""),
+        tls_key_file=str(trunk.tls_key_file or ""),
         srtp=trunk.srtp,
         lines=trunk.lines,
         codecs=trunk.codecs,

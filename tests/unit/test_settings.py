@@ -55,7 +55,8 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
 
 
 def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("x")
+    for name in ("ca.pem", "acd.pem", "acd.key"):
+        (tmp_path / name).write_text("x")
     trunk = load(
         tmp_path,
         TRUNK
@@ -69,6 +70,8 @@ def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
         register_expiry_seconds = 600
         transport = "tls"
         tls_ca_file = "ca.pem"
+        tls_certificate_file = "acd.pem"
+        tls_key_file = "acd.key"
         srtp = "required"
         lines = 999
         calls_per_second = 12
@@ -88,6 +91,8 @@ def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
     assert trunk.codecs == (Codec.PCMU, Codec.PCMA)
     assert (trunk.srtp, trunk.lines, trunk.rtp_ports) == (Srtp.REQUIRED, 999, 2500)
     assert trunk.tls_ca_file == tmp_path / "ca.pem"
+    assert trunk.tls_certificate_file == tmp_path / "acd.pem"
+    assert trunk.tls_key_file == tmp_path / "acd.key"
 
 
 def test_the_first_trunk_is_the_default(tmp_path: Path) -> None:
@@ -151,6 +156,8 @@ bind_address = "0.0.0.0"
         ('name = "Vienna"', "allowed: 1 to 32 lower-case letters"),
         ("tls_ca_file = 3", "3 is not allowed; allowed: a file name in quotes"),
         ('tls_ca_file = "none.pem"', "there is no file"),
+        ('tls_certificate_file = "acd.toml"', "there is no tls_key_file to it"),
+        ('tls_key_file = "acd.toml"', "there is no tls_certificate_file to it"),
         ('number_prefix = "+43"', "allowed: digits, * or #"),
         ('outbound_prox = ""', "is no key that acd knows; did you mean outbound_proxy?"),
     ],
@@ -313,6 +320,8 @@ def test_the_example_names_every_key_with_its_default() -> None:
     opened = re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE)
     raw = tomllib.loads(opened)
     assert raw["trunk"][0].pop("tls_ca_file") == "ca.pem"
+    assert raw["trunk"][0].pop("tls_certificate_file") == "acd.pem"
+    assert raw["trunk"][0].pop("tls_key_file") == "acd.key"
     assert raw["trunk"][0].pop("password_file") == "dialer.password"
     shown = Settings.model_validate(raw)
     required = {"domain": "pbx.example.com", "user": "dialer"}

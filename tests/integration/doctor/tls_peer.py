@@ -14,10 +14,15 @@ _SHARED = (b"Via", b"From", b"To", b"Call-ID", b"CSeq")
 
 
 @contextmanager
-def tls_pbx(host: str, certificate: Path, key: Path) -> Iterator[int]:
+def tls_pbx(
+    host: str, certificate: Path, key: Path, *, client_authority: Path | None = None
+) -> Iterator[int]:
     """Listens on `host` while the block lasts; gives the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if client_authority is not None:
+        context.load_verify_locations(client_authority)
+        context.verify_mode = ssl.CERT_REQUIRED
     ready, ports = threading.Event(), list[int]()
     stop: list[trio.CancelScope] = []
     token: list[trio.lowlevel.TrioToken] = []
