@@ -137,6 +137,7 @@ class AccountSipConfig:
 
 class AccountRegConfig:
     registrarUri: str
+    headers: SipHeaderVector
     registerOnAdd: bool
     timeoutSec: int
     retryIntervalSec: int
@@ -222,6 +223,12 @@ class OnIncomingCallParam:
 
 class OnCallMediaStateParam: ...
 
+class SdpSession:
+    wholeSdp: str
+
+class OnCallSdpCreatedParam:
+    sdp: SdpSession
+
 class OnCallTransferRequestParam:
     dstUri: str
     statusCode: int
@@ -243,6 +250,7 @@ class SendRequestParam:
 
 class SendRequestTxOption:
     targetUri: str
+    headers: SipHeaderVector
 
 class Account:
     def __init__(self) -> None: ...

@@ -33,8 +33,8 @@ def endpoint_config(plans: Sequence[TrunkPlan], *, most_calls: int) -> pj.EpConf
     config.uaConfig.threadCnt = 0
     config.uaConfig.mainThreadOnly = False
     config.uaConfig.maxCalls = min(sum(plan.lines for plan in plans) + SPARE_CALLS, most_calls)
-    # pjsua knows one User-Agent for all accounts.
-    config.uaConfig.userAgent = plans[0].user_agent if plans else ""
+    # pjsua knows one User-Agent for all accounts; where they differ, each says its own.
+    config.uaConfig.userAgent = "" if plans[0].own_words else plans[0].user_agent
     # A build without a resampler answers every call 488 where these differ from the codec's rate.
     config.medConfig.clockRate = _SAMPLES_PER_SECOND
     config.medConfig.sndClockRate = _SAMPLES_PER_SECOND
@@ -97,10 +97,25 @@ def account_config(plan: TrunkPlan, transport_id: int, *, shared_auth: bool) -> 
     return config
 
 
+def own_headers(plan: TrunkPlan) -> tuple[tuple[str, str], ...]:
+    """What each request outside a dialog must say for this trunk alone."""
+    return (("User-Agent", plan.user_agent),) if plan.own_words else ()
+
+
+def add_headers(to: pj.SipHeaderVector, headers: Sequence[tuple[str, str]]) -> None:
+    """Headers in pjsua2's form."""
+    for name, value in headers:
+        header = pj.SipHeader()
+        header.hName = name
+        header.hValue = value
+        to.append(header)
+
+
 def _set_registration(config: pj.AccountRegConfig, plan: TrunkPlan) -> None:
     config.registerOnAdd = plan.register
     if not plan.register:
         return
+    add_headers(config.headers, own_headers(plan))
     config.registrarUri = f"sip:{plan.domain}{transport_parameter(plan.transport)}"
     config.timeoutSec = plan.register_expiry_seconds
     config.retryIntervalSec = _REGISTER_RETRY_SECONDS

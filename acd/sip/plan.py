@@ -52,6 +52,9 @@ class TrunkPlan:
     bind_port: int
     public_address: str
     user_agent: str
+    own_words: bool
+    """Another trunk of this process has another User-Agent or other codecs, which pjsua knows
+    only one of."""
     asserts_identity: bool
     probe: ProbeTiming | None
     causes: Mapping[int, DisconnectCause]
@@ -67,10 +70,17 @@ def plan_trunks(
         BadSettings: a domain is no host, names repeat, or RTP ports are too few for the lines.
     """
     slices = _rtp_slices(trunks)
-    return tuple(_plan(trunk, slices[trunk.name], probe) for trunk in trunks)
+    own_words = len({(trunk.user_agent, trunk.codecs) for trunk in trunks}) > 1
+    return tuple(_plan(trunk, slices[trunk.name], probe, own_words=own_words) for trunk in trunks)
 
 
-def _plan(trunk: TrunkSettings, rtp_ports: tuple[int, int], probe: ProbeTiming | None) -> TrunkPlan:
+def _plan(
+    trunk: TrunkSettings,
+    rtp_ports: tuple[int, int],
+    probe: ProbeTiming | None,
+    *,
+    own_words: bool,
+) -> TrunkPlan:
     host, port = host_and_port(trunk.outbound_proxy or trunk.domain, trunk.transport)
     return TrunkPlan(
         name=trunk.name,
@@ -97,6 +107,7 @@ def _plan(trunk: TrunkSettings, rtp_ports: tuple[int, int], probe: ProbeTiming |
         bind_port=trunk.bind_port,
         public_address=trunk.public_address,
         user_agent=trunk.user_agent,
+        own_words=own_words,
         asserts_identity=trunk.assert_identity,
         probe=probe,
         causes={int(status): cause for status, cause in trunk.causes.items()},
