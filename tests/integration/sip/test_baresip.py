@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pjsua2 as pj
 import pytest
 import trio
 
@@ -17,10 +15,11 @@ from acd.lines import Answered, Ended, Line, TrunkStatus
 from acd.settings import TrunkSettings
 from acd.sip import open_sip
 from tests.integration.sip.conftest import released, request, until, wait_status
+from tests.integration.sip.listening import recorded, samples, says, tone
 from tests.peers.addresses import Addresses
 from tests.peers.baresip import USER, Baresip, Encryption, run_baresip
 from tests.peers.certificates import make_certificate
-from tests.peers.g711 import a_law, exact, write_wav
+from tests.peers.g711 import a_law, write_wav
 from tests.peers.wire import Wire
 
 pytestmark = pytest.mark.real
@@ -28,24 +27,8 @@ pytestmark = pytest.mark.real
 WHOLE_SECONDS = 40
 
 
-def _tone(seconds: float, *, hertz: int) -> list[int]:
-    """It rises, so that no part is like another."""
-    turns = 2 * math.pi * hertz / 8000
-    waves = (math.sin(turns * n * (1 + n / 50_000)) for n in range(int(seconds * 8000)))
-    return [exact(int(9000 * wave) or 32) for wave in waves]
-
-
-OURS = a_law(_tone(0.4, hertz=440))
-THEIRS = a_law(_tone(15, hertz=600))
-FRAME = 160
-ENOUGH_FRAMES = 10
-"""Of 20 ms each, all different; more may be lost on a loaded machine, as with any RTP."""
-
-
-def _says(sound: bytes, words: bytes) -> bool:
-    """Whether enough of the words are in the sound, as A-law."""
-    frames = {words[at : at + FRAME] for at in range(0, len(words), FRAME)}
-    return sum(frame in sound for frame in frames) >= ENOUGH_FRAMES
+OURS = a_law(tone(0.4, hertz=440))
+THEIRS = a_law(tone(15, hertz=600))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,54 +61,28 @@ class Room:
         """A call in which both sides say something, until both have heard it."""
         await line.originate(request(user=USER))
         await until(line, Answered)
-        with _recorded(self.heard):
+        with recorded(self.heard):
             await line.play(self.ours)
-            await _until(lambda: _says(a_law(_samples(self.heard)), THEIRS))
+            await _until(lambda: says(a_law(samples(self.heard)), THEIRS))
         await line.hang_up()
         await released(line)
-        await _until(lambda: _says(a_law(phone.heard()), OURS))
+        await _until(lambda: says(a_law(phone.heard()), OURS))
 
 
 @pytest.fixture
 def room(tmp_path: Path) -> Room:
     return Room(
         Addresses.free(),
-        write_wav(tmp_path / "ours.wav", _tone(0.4, hertz=440)),
-        write_wav(tmp_path / "theirs.wav", _tone(15, hertz=600)),
+        write_wav(tmp_path / "ours.wav", tone(0.4, hertz=440)),
+        write_wav(tmp_path / "theirs.wav", tone(15, hertz=600)),
         tmp_path / "heard.wav",
     )
-
-
-@contextmanager
-def _recorded(path: Path) -> Iterator[None]:
-    """Record what pjsua decodes of its only call, beside the engine, which records nothing."""
-    endpoint = pj.Endpoint.instance()
-    if not endpoint.libIsThreadRegistered():
-        endpoint.libRegisterThread("test")
-    (call,) = [port for port in endpoint.mediaEnumPorts2() if port.getPortInfo().name[:4] == "sip:"]
-    recorder = pj.AudioMediaRecorder()
-    recorder.createRecorder(str(path))
-    call.startTransmit(recorder)
-    try:
-        yield
-    finally:
-        with suppress(pj.Error):  # the call is over, and its port with it
-            call.stopTransmit(recorder)
 
 
 async def _until(heard: Callable[[], bool]) -> None:
     """Others write the file: it can only be read again."""
     while not heard():  # noqa: ASYNC110 # as the line above says
         await trio.sleep(0.05)
-
-
-def _samples(path: Path) -> list[int]:
-    """Of a WAV file whose header may not know its length yet."""
-    data = path.read_bytes()[44:]
-    return [
-        int.from_bytes(data[at : at + 2], "little", signed=True)
-        for at in range(0, len(data) // 2 * 2, 2)
-    ]
 
 
 def _in_clear(wire: Wire) -> tuple[bool, bool]:
@@ -136,8 +93,8 @@ def _in_clear(wire: Wire) -> tuple[bool, bool]:
     together = list(streams.values())
     assert sum(len(stream) > len(OURS) for stream in together) == 2
     return (
-        any(_says(stream, OURS) for stream in together),
-        any(_says(stream, THEIRS) for stream in together),
+        any(says(stream, OURS) for stream in together),
+        any(says(stream, THEIRS) for stream in together),
     )
 
 

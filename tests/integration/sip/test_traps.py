@@ -227,10 +227,11 @@ async def test_no_object_of_pjsua_outlives_its_call(bench: Bench) -> None:
                 await answered(line)
                 await line.hang_up()
                 await released(line)
-        left = [kind for kind in map(type, gc.get_objects()) if issubclass(kind, pj.Call)]
+        # The SIP thread drops the last ones just after it has told of their end.
+        while any(issubclass(kind, pj.Call) for kind in map(type, gc.get_objects())):
+            await bench.breathe()
     finally:
         gc.enable()
-    assert left == []
 
 
 async def test_the_limit_of_open_files_is_lifted_for_the_lines(bench: Bench) -> None:

@@ -52,9 +52,13 @@ class Kamailio:
         return self.log_path.read_text(errors="replace")
 
 
-def pbx_behind(address: str) -> Sipp:
-    """The PBX that the proxy sends acd's calls to: it answers and takes a REFER."""
-    return Sipp.uas(HERE / "peer" / "pbx.xml", Bind(address, PORT))
+def pbx_behind(address: str, *, port: int = PORT, echoes: bool = False) -> Sipp:
+    """The PBX that the proxy sends acd's calls to: it answers and takes a REFER.
+
+    Where it `echoes`, each RTP packet goes back to where it came from.
+    """
+    extra = ("-rtp_echo",) if echoes else ()
+    return Sipp.uas(HERE / "peer" / "pbx.xml", Bind(address, port), extra=extra)
 
 
 @asynccontextmanager
