@@ -51,7 +51,7 @@ class Addresses:
 
     @property
     def dialer(self) -> str:
-        """Where SIPp plays acd; acd itself takes the address that routes to the PBX."""
+        """acd, or the SIPp that plays it."""
         return f"{self.network}.5"
 
 

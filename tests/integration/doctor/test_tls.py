@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.doctor.conftest import Office, trunk
+from tests.integration.doctor.conftest import NETWORK, Office, trunk
 from tests.integration.doctor.tls_peer import tls_pbx
 from tests.peers.certificates import make_certificate
 
 pytestmark = pytest.mark.real
 
-HOST = "127.7.0.6"
+HOST = f"{NETWORK}.6"
 
 
 def test_a_certificate_of_a_named_authority_is_trusted(office: Office, tmp_path: Path) -> None:
