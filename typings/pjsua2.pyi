@@ -41,6 +41,7 @@ class Error(Exception):
     def info(self, multi_line: bool = False) -> str: ...
 
 class UaConfig:
+    nameserver: StringVector
     maxCalls: int
     threadCnt: int
     mainThreadOnly: bool

@@ -15,10 +15,12 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import trio
 
+from acd.dns import UnknownHost, find_host
 from acd.doctor.digest import credentials, usable_challenge
 from acd.doctor.messages import Method, NotSip, Question, Reply
 from acd.settings import Transport, TrunkSettings
@@ -61,18 +63,34 @@ class Hop:
 
     host: str
     port: int
+    name: str
+    """As it was configured: what its certificate must name (RFC 5922 7.1)."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def first_hop(trunk: TrunkSettings) -> Hop:
-    """The outbound proxy, or else the domain; no SRV records, as the engine."""
+async def first_hop(trunk: TrunkSettings) -> Hop:
+    """The outbound proxy, or else the domain; SRV records where `dns_servers` are named.
+
+    Raises:
+        UnknownHost: those servers do not know it.
+    """
     usual = 5061 if trunk.transport is Transport.TLS else 5060
     found = re.fullmatch(r"\[?(.+?)\]?(?::(\d+))?", trunk.outbound_proxy or trunk.domain)
     if found is None:
         raise AssertionError("the settings let no other form through")
-    return Hop(found[1], int(found[2] or usual))
+    if not trunk.dns_servers:
+        return Hop(found[1], int(found[2] or usual), found[1])
+    ask_dns = partial(
+        find_host,
+        found[1],
+        int(found[2]) if found[2] else None,
+        transport=trunk.transport.value,
+        servers=trunk.dns_servers,
+    )
+    there = await trio.to_thread.run_sync(ask_dns, abandon_on_cancel=True)
+    return Hop(there.address, there.port, found[1])
 
 
 async def ask(trunk: TrunkSettings, method: Method, *, extension: str = "") -> Answer:
@@ -81,7 +99,10 @@ async def ask(trunk: TrunkSettings, method: Method, *, extension: str = "") -> A
     Raises:
         NoAnswer: nothing came back, or nothing that can be understood.
     """
-    hop = first_hop(trunk)
+    try:
+        hop = await first_hop(trunk)
+    except UnknownHost as error:
+        raise NoAnswer(str(error)) from error
     try:
         with trio.fail_after(ANSWER_SECONDS):
             async with _connected(trunk, hop) as path:
@@ -149,9 +170,8 @@ async def _connected(trunk: TrunkSettings, hop: Hop) -> AsyncIterator[_Path]:
     )
     local = _text(stream.socket.getsockname())
     if trunk.transport is Transport.TLS:
-        # RFC 5922 7.1: the name of the hop that the connection goes to.
         stream = trio.SSLStream(
-            stream, _tls_context(trunk), server_hostname=hop.host, https_compatible=True
+            stream, _tls_context(trunk), server_hostname=hop.name, https_compatible=True
         )
     async with stream:
         yield _Stream(stream, local)

@@ -57,6 +57,12 @@ def _check_same_trunk(trunks: Sequence[TrunkSettings]) -> Iterator[Finding]:
                 f'"{other.name}" is already the name of trunk[{first}]',
                 "allowed: a name of its own for each [[trunk]]",
             )
+        if one.dns_servers != other.dns_servers:
+            yield Finding(
+                ("trunk", second, "dns_servers"),
+                f"trunk[{first}] names other servers than this one",
+                "allowed: the same list in every [[trunk]], for one resolver asks for all",
+            )
         if _same_socket(one, other):
             yield Finding(
                 ("trunk", second, "bind_port"),

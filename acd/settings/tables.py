@@ -149,6 +149,10 @@ class TrunkSettings(Table):
         default="", pattern=f"^({HOST})?$", description='"host" or "host:port" without sip:'
     )
     """The first hop of every request."""
+    dns_servers: tuple[Annotated[str, AfterValidator(_an_address)], ...] = Field(
+        default=(), description='a list of addresses of DNS servers, e.g. ["192.0.2.53"]'
+    )
+    """Asked for SRV and A records instead of the system's resolver, which knows no SRV."""
     user: str = Field(
         pattern=r"^[A-Za-z0-9_.!~*'()&=+$,;?/%-]+$",  # RFC 3261 25.1: the user part
         description="the account's user part, without sip: and without @domain",

@@ -35,6 +35,8 @@ def endpoint_config(plans: Sequence[TrunkPlan], *, most_calls: int) -> pj.EpConf
     config.uaConfig.maxCalls = min(sum(plan.lines for plan in plans) + SPARE_CALLS, most_calls)
     # pjsua knows one User-Agent for all accounts; where they differ, each says its own.
     config.uaConfig.userAgent = "" if plans[0].own_words else plans[0].user_agent
+    for server in plans[0].dns_servers:
+        config.uaConfig.nameserver.append(server)
     # A build without a resampler answers every call 488 where these differ from the codec's rate.
     config.medConfig.clockRate = _SAMPLES_PER_SECOND
     config.medConfig.sndClockRate = _SAMPLES_PER_SECOND

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from acd.calls import DisconnectCause
+from acd.dns import UnknownHost, find_host
 from acd.errors import BadSettings, Problem
 from acd.settings import Codec, Srtp, Transport, TrunkSettings
 from acd.sip.authorities import system_authorities
@@ -52,6 +53,7 @@ class TrunkPlan:
     bind_port: int
     public_address: str
     user_agent: str
+    dns_servers: tuple[str, ...]
     own_words: bool
     """Another trunk of this process has another User-Agent or other codecs, which pjsua knows
     only one of."""
@@ -81,7 +83,7 @@ def _plan(
     *,
     own_words: bool,
 ) -> TrunkPlan:
-    host, port = host_and_port(trunk.outbound_proxy or trunk.domain, trunk.transport)
+    host, port = _first_hop(trunk)
     return TrunkPlan(
         name=trunk.name,
         domain=trunk.domain,
@@ -107,11 +109,30 @@ def _plan(
         bind_port=trunk.bind_port,
         public_address=trunk.public_address,
         user_agent=trunk.user_agent,
+        dns_servers=trunk.dns_servers,
         own_words=own_words,
         asserts_identity=trunk.assert_identity,
         probe=probe,
         causes={int(status): cause for status, cause in trunk.causes.items()},
     )
+
+
+def _first_hop(trunk: TrunkSettings) -> tuple[str, int]:
+    """Only to learn which address of ours routes there."""
+    host, port = host_and_port(trunk.outbound_proxy or trunk.domain, trunk.transport)
+    if not trunk.dns_servers or trunk.bind_address:
+        return host, port
+    named = (trunk.outbound_proxy or trunk.domain) != host
+    try:
+        found = find_host(
+            host,
+            port if named else None,
+            transport=trunk.transport.value,
+            servers=trunk.dns_servers,
+        )
+    except UnknownHost:
+        return host, port  # pjsip asks again at every request, and the health says so
+    return found.address, found.port
 
 
 def _rtp_slices(trunks: Sequence[TrunkSettings]) -> dict[str, tuple[int, int]]:

@@ -63,6 +63,7 @@ def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
         + """
         name = "second"
         outbound_proxy = "192.0.2.1:5061"
+        dns_servers = ["192.0.2.53"]
         auth_user = "dialer-auth"
         password_env = "ACD_PASSWORD"
         realm_check = true
@@ -158,6 +159,7 @@ bind_address = "0.0.0.0"
         ('tls_ca_file = "none.pem"', "there is no file"),
         ('tls_certificate_file = "acd.toml"', "there is no tls_key_file to it"),
         ('tls_key_file = "acd.toml"', "there is no tls_certificate_file to it"),
+        ('dns_servers = ["dns.example.com"]', "is no IP address"),
         ('number_prefix = "+43"', "allowed: digits, * or #"),
         ('outbound_prox = ""', "is no key that acd knows; did you mean outbound_proxy?"),
     ],

@@ -16,6 +16,8 @@ import pytest
 from acd.store import open_store_sync
 from acd.store.schema import SCHEMA_REVISION
 from tests.integration.doctor.conftest import NETWORK, PASSWORD, Office, PbxMaker, trunk
+from tests.peers.addresses import Addresses
+from tests.peers.dns import run_dns
 from tests.peers.postgres import running_postgres
 
 pytestmark = pytest.mark.real
@@ -134,6 +136,21 @@ def test_an_unknown_host_name_is_said(office: Office) -> None:
     assert "OPTIONS (main)" in visit.failed()
     assert visit.row("OPTIONS (main)")["detail"].startswith("pbx.invalid:5060")
     assert visit.seconds < 8
+
+
+def test_a_domain_is_found_by_its_srv_record(office: Office, pbx: PbxMaker) -> None:
+    server = Addresses.free().carrier
+    with pbx() as peer:
+        records = (
+            f"--host-record=one.pbx.test,{peer.bind.host}",
+            f"--srv-host=_sip._udp.pbx.test,one.pbx.test,{peer.bind.port}",
+        )
+        with run_dns(server, *records):
+            office.write(trunk("pbx.test", f'dns_servers = ["{server}"]'))
+            assert office.visit().failed() == set()
+            office.write(trunk("none.test", f'dns_servers = ["{server}"]'))
+            row = office.visit().row("OPTIONS (main)")
+    assert row["detail"] == f"{server} does not know none.test"
 
 
 def test_a_pbx_that_is_down_for_calls_fails_the_row(office: Office, pbx: PbxMaker) -> None:
