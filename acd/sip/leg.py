@@ -62,7 +62,6 @@ from acd.sip.messages import (
     TransferCall,
     TransferEnded,
 )
-from acd.sip.pj_config import add_headers, own_headers
 from acd.sip.players import Players
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import (
@@ -314,7 +313,6 @@ class Leg:
 
     def _make_call(self, command: StartCall) -> _Refusal | None:
         options = _invite_options(command)
-        add_headers(options.txOption.headers, own_headers(self.trunk.plan))
         for attempt in range(1, _MOST_PORT_TRIES + 1):
             call = LegCall(self.trunk.account, self.number, self.world.inbox)
             try:
@@ -437,7 +435,11 @@ def _invite_options(command: StartCall) -> pj.CallOpParam:
     if hasattr(options.opt, "textCount"):
         options.opt.textCount = 0
     options.txOption.localUri = command.from_header
-    add_headers(options.txOption.headers, command.headers)
+    for name, value in command.headers:
+        header = pj.SipHeader()
+        header.hName = name
+        header.hValue = value
+        options.txOption.headers.append(header)
     return options
 
 

@@ -99,11 +99,6 @@ def account_config(plan: TrunkPlan, transport_id: int, *, shared_auth: bool) -> 
     return config
 
 
-def own_headers(plan: TrunkPlan) -> tuple[tuple[str, str], ...]:
-    """What each request outside a dialog must say for this trunk alone."""
-    return (("User-Agent", plan.user_agent),) if plan.own_words else ()
-
-
 def add_headers(to: pj.SipHeaderVector, headers: Sequence[tuple[str, str]]) -> None:
     """Headers in pjsua2's form."""
     for name, value in headers:
@@ -117,7 +112,7 @@ def _set_registration(config: pj.AccountRegConfig, plan: TrunkPlan) -> None:
     config.registerOnAdd = plan.register
     if not plan.register:
         return
-    add_headers(config.headers, own_headers(plan))
+    add_headers(config.headers, plan.own_headers)
     config.registrarUri = f"sip:{plan.domain}{transport_parameter(plan.transport)}"
     config.timeoutSec = plan.register_expiry_seconds
     config.retryIntervalSec = _REGISTER_RETRY_SECONDS

@@ -62,6 +62,11 @@ class TrunkPlan:
     causes: Mapping[int, DisconnectCause]
     """This trunk's own reading of statuses (`acd.sip.causes.OVERRIDABLE_STATUSES`)."""
 
+    @property
+    def own_headers(self) -> tuple[tuple[str, str], ...]:
+        """What each request outside a dialog must say for this trunk alone."""
+        return (("User-Agent", self.user_agent),) if self.own_words else ()
+
 
 def plan_trunks(
     trunks: Sequence[TrunkSettings], *, probe: ProbeTiming | None

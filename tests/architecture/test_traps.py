@@ -53,7 +53,7 @@ def test_a_trap_names_a_line_of_ours_and_a_test_that_exist(row: str) -> None:
 @pytest.mark.parametrize("row", TRAPS, ids=[row.split("|")[1].strip()[:50] for row in TRAPS])
 def test_a_trap_is_tested_with_what_it_traps(row: str) -> None:
     _, (test, _) = _places(row)
-    assert test.is_relative_to(ROOT / "tests/integration")
+    assert not test.is_relative_to(ROOT / "tests/unit")
 
 
 def test_every_test_of_a_trap_is_in_the_list() -> None:
