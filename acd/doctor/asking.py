@@ -63,34 +63,41 @@ class Hop:
 
     host: str
     port: int
-    name: str
-    """As it was configured: what its certificate must name (RFC 5922 7.1)."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-async def first_hop(trunk: TrunkSettings) -> Hop:
-    """The outbound proxy, or else the domain; SRV records where `dns_servers` are named.
+def first_hop(trunk: TrunkSettings) -> Hop:
+    """The outbound proxy, or else the domain, as it was configured."""
+    usual = 5061 if trunk.transport is Transport.TLS else 5060
+    host, port = _configured(trunk)
+    return Hop(host, port or usual)
+
+
+def _configured(trunk: TrunkSettings) -> tuple[str, int | None]:
+    found = re.fullmatch(r"\[?(.+?)\]?(?::(\d+))?", trunk.outbound_proxy or trunk.domain)
+    if found is None:
+        raise AssertionError("the settings let no other form through")
+    return found[1], int(found[2]) if found[2] else None
+
+
+async def _found_hop(trunk: TrunkSettings) -> Hop:
+    """The same, where its `dns_servers` say that it is.
 
     Raises:
         UnknownHost: those servers do not know it.
     """
-    usual = 5061 if trunk.transport is Transport.TLS else 5060
-    found = re.fullmatch(r"\[?(.+?)\]?(?::(\d+))?", trunk.outbound_proxy or trunk.domain)
-    if found is None:
-        raise AssertionError("the settings let no other form through")
     if not trunk.dns_servers:
-        return Hop(found[1], int(found[2] or usual), found[1])
+        return first_hop(trunk)
     ask_dns = partial(
         find_host,
-        found[1],
-        int(found[2]) if found[2] else None,
+        *_configured(trunk),
         transport=trunk.transport.value,
         servers=trunk.dns_servers,
     )
     there = await trio.to_thread.run_sync(ask_dns, abandon_on_cancel=True)
-    return Hop(there.address, there.port, found[1])
+    return Hop(there.address, there.port)
 
 
 async def ask(trunk: TrunkSettings, method: Method, *, extension: str = "") -> Answer:
@@ -100,7 +107,7 @@ async def ask(trunk: TrunkSettings, method: Method, *, extension: str = "") -> A
         NoAnswer: nothing came back, or nothing that can be understood.
     """
     try:
-        hop = await first_hop(trunk)
+        hop = await _found_hop(trunk)
     except UnknownHost as error:
         raise NoAnswer(str(error)) from error
     try:
@@ -171,7 +178,10 @@ async def _connected(trunk: TrunkSettings, hop: Hop) -> AsyncIterator[_Path]:
     local = _text(stream.socket.getsockname())
     if trunk.transport is Transport.TLS:
         stream = trio.SSLStream(
-            stream, _tls_context(trunk), server_hostname=hop.name, https_compatible=True
+            stream,
+            _tls_context(trunk),
+            server_hostname=_configured(trunk)[0],
+            https_compatible=True,
         )
     async with stream:
         yield _Stream(stream, local)
