@@ -36,6 +36,8 @@ PJSUA_CALL_UNHOLD: int
 PJMEDIA_SRTP_DISABLED: int
 PJMEDIA_SRTP_OPTIONAL: int
 PJMEDIA_SRTP_MANDATORY: int
+PJ_SSL_SOCK_PROTO_TLS1_2: int
+PJ_SSL_SOCK_PROTO_TLS1_3: int
 
 class Error(Exception):
     status: int
@@ -44,6 +46,7 @@ class Error(Exception):
     def info(self, multi_line: bool = False) -> str: ...
 
 class UaConfig:
+    nameserver: StringVector
     maxCalls: int
     threadCnt: int
     mainThreadOnly: bool
@@ -72,6 +75,9 @@ class EpConfig:
 
 class TlsConfig:
     CaListFile: str
+    certFile: str
+    privKeyFile: str
+    proto: int
     verifyServer: bool
 
 class TransportConfig:
@@ -126,6 +132,11 @@ class Endpoint:
     def codecEnum2(self) -> tuple[CodecInfo, ...]: ...
     def codecSetPriority(self, codec_id: str, priority: int) -> None: ...
     def audDevManager(self) -> AudDevManager: ...
+    @staticmethod
+    def instance() -> Endpoint: ...
+    def libIsThreadRegistered(self) -> bool: ...
+    def libRegisterThread(self, name: str) -> None: ...
+    def mediaEnumPorts2(self) -> tuple[AudioMedia, ...]: ...
 
 class AuthCredInfo:
     def __init__(
@@ -154,6 +165,7 @@ class AccountSipConfig:
 
 class AccountRegConfig:
     registrarUri: str
+    headers: SipHeaderVector
     registerOnAdd: bool
     timeoutSec: int
     retryIntervalSec: int
@@ -239,6 +251,12 @@ class OnIncomingCallParam:
 
 class OnCallMediaStateParam: ...
 
+class SdpSession:
+    wholeSdp: str
+
+class OnCallSdpCreatedParam:
+    sdp: SdpSession
+
 class OnCallTransferRequestParam:
     dstUri: str
     statusCode: int
@@ -264,6 +282,7 @@ class SendRequestParam:
 
 class SendRequestTxOption:
     targetUri: str
+    headers: SipHeaderVector
 
 class Account:
     def __init__(self) -> None: ...
@@ -294,13 +313,21 @@ class Buddy:
     def onBuddyEvSubState(self, prm: OnBuddyEvSubStateParam) -> None: ...
     def onBuddyEvSubDlgEventState(self, prm: OnBuddyEvSubStateParam) -> None: ...
 
+class ConfPortInfo:
+    name: str
+
 class AudioMedia:
+    def getPortInfo(self) -> ConfPortInfo: ...
     def startTransmit(self, sink: AudioMedia) -> None: ...
     def stopTransmit(self, sink: AudioMedia) -> None: ...
 
 class AudioMediaPlayer(AudioMedia):
     def __init__(self) -> None: ...
     def createPlayer(self, file_name: str, options: int = 0) -> None: ...
+
+class AudioMediaRecorder(AudioMedia):
+    def __init__(self) -> None: ...
+    def createRecorder(self, file_name: str) -> None: ...
 
 class ToneDesc:
     freq1: int

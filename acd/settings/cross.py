@@ -32,20 +32,32 @@ def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
             f"{trunk.rtp_port_max} is below rtp_port_min, {trunk.rtp_port_min}",
             "allowed: a range with 2.5 ports or more a line",
         )
-    yield from _check_ca_file(trunk.tls_ca_file, at)
+    yield from _check_tls(trunk, at)
 
 
-def _check_ca_file(path: Path | None, at: Loc) -> Iterator[Finding]:
-    if path is not None and not path.is_file():
-        yield Finding(
-            (*at, "tls_ca_file"),
-            f"there is no file {path}",
-            "allowed: a PEM file with the certificates to trust",
-        )
+def _check_tls(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
+    files = (
+        ("tls_ca_file", trunk.tls_ca_file, "with the certificates to trust"),
+        ("tls_certificate_file", trunk.tls_certificate_file, "with our own certificate"),
+        ("tls_key_file", trunk.tls_key_file, "with the key of tls_certificate_file"),
+    )
+    for key, file, what in files:
+        yield from _check_pem((*at, key), file, what)
+    pair = {"tls_certificate_file": "tls_key_file", "tls_key_file": "tls_certificate_file"}
+    for one, other in pair.items():
+        if getattr(trunk, one) is not None and getattr(trunk, other) is None:
+            yield Finding(
+                (*at, one), f"there is no {other} to it", f"set both, or neither: {other}"
+            )
+
+
+def _check_pem(at: Loc, file: Path | None, what: str) -> Iterator[Finding]:
+    if file is not None and not file.is_file():
+        yield Finding(at, f"there is no file {file}", f"allowed: a PEM file {what}")
 
 
 def _check_ami(ami: AmiSettings, at: Loc) -> Iterator[Finding]:
-    yield from _check_ca_file(ami.tls_ca_file, at)
+    yield from _check_pem((*at, "tls_ca_file"), ami.tls_ca_file, "with the certificates to trust")
     if not ami.password.get_secret_value():
         yield Finding(
             (*at, "password_file"),
@@ -62,6 +74,12 @@ def _check_same_trunk(trunks: Sequence[TrunkSettings]) -> Iterator[Finding]:
                 ("trunk", second, "name"),
                 f'"{other.name}" is already the name of trunk[{first}]',
                 "allowed: a name of its own for each [[trunk]]",
+            )
+        if one.dns_servers != other.dns_servers:
+            yield Finding(
+                ("trunk", second, "dns_servers"),
+                f"trunk[{first}] names other servers than this one",
+                "allowed: the same list in every [[trunk]], for one resolver asks for all",
             )
         if _same_socket(one, other):
             yield Finding(

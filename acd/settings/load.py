@@ -30,7 +30,10 @@ _SECRETS: Mapping[Loc, str] = {
     ("feeds", "ami"): "password",
 }
 _PATHS = frozenset(
-    {"password_file", "token_file", "tls_ca_file", "campaigns_folder", "control_socket"}
+    {
+        *("password_file", "token_file", "campaigns_folder", "control_socket"),
+        *("tls_ca_file", "tls_certificate_file", "tls_key_file"),
+    }
 )
 _SQLITE = "sqlite:///"
 _STAND_IN = "x"

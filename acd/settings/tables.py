@@ -149,6 +149,10 @@ class TrunkSettings(Table):
         default="", pattern=f"^({HOST})?$", description='"host" or "host:port" without sip:'
     )
     """The first hop of every request."""
+    dns_servers: tuple[Annotated[str, AfterValidator(_an_address)], ...] = Field(
+        default=(), description='a list of addresses of DNS servers, e.g. ["192.0.2.53"]'
+    )
+    """Asked for SRV and A records instead of the system's resolver, which knows no SRV."""
     user: str = Field(
         pattern=r"^[A-Za-z0-9_.!~*'()&=+$,;?/%-]+$",  # RFC 3261 25.1: the user part
         description="the account's user part, without sip: and without @domain",
@@ -168,6 +172,10 @@ class TrunkSettings(Table):
     transport: Transport = Transport.UDP
     tls_verify: Flag = True
     tls_ca_file: Path | None = None
+    tls_certificate_file: Path | None = None
+    """What we show to a PBX that asks for a certificate, with its chain; PEM."""
+    tls_key_file: Path | None = None
+    """The certificate's private key, without a passphrase; PEM."""
     srtp: Srtp = Srtp.OFF
     lines: Whole = Field(default=30, ge=1, le=MAX_LINES)
     calls_per_second: Number = Field(default=5.0, gt=0, le=200)

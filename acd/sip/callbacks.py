@@ -17,6 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import pjsua2 as pj
 
+from acd.settings import Codec
+from acd.sip.offer import with_only
+
 _RINGING = 180
 _FORBIDDEN = 403
 _TEMPORARILY_UNAVAILABLE = 480
@@ -188,8 +191,9 @@ def _message_of(event: pj.TsxStateEvent) -> str:
 class LegCall(pj.Call):
     """pjsua2's call behind one leg."""
 
-    def __init__(self, account: pj.Account, leg: int, inbox: Inbox) -> None:
+    def __init__(self, account: TrunkAccount, leg: int, inbox: Inbox) -> None:
         super().__init__(account)
+        self._codecs = account.codecs
         self.leg = leg
         self.inbox = inbox
         self.muted = False
@@ -236,6 +240,12 @@ class LegCall(pj.Call):
                 self.inbox.append(Notified(self.leg, at_seconds, event.src.rdata.wholeMsg))
         elif method == "REFER" and transaction.role == pj.PJSIP_ROLE_UAC:
             self._refer(at_seconds, event, transaction)
+
+    @_guarded
+    def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:  # noqa: N802 # as above
+        """Our offer or answer, before it leaves."""
+        if self._codecs is not None:
+            prm.sdp.wholeSdp = with_only(prm.sdp.wholeSdp, self._codecs)
 
     @_guarded
     def onCallMediaState(self, _prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802 # as above
@@ -317,8 +327,12 @@ class ListeningEndpoint(pj.Endpoint):
 class TrunkAccount(pj.Account):
     """pjsua2's account behind one trunk."""
 
-    def __init__(self, trunk: str, inbox: Inbox) -> None:
+    def __init__(
+        self, trunk: str, inbox: Inbox, *, codecs: tuple[Codec, ...] | None = None
+    ) -> None:
         super().__init__()
+        self.codecs = codecs
+        """Where they are not pjsua's own."""
         self.trunk = trunk
         self.inbox = inbox
 

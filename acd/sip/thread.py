@@ -148,7 +148,9 @@ class SipThread:
         return endpoint
 
     def _open_trunk(self, plan: TrunkPlan, transport_id: int) -> TrunkSide:
-        account = TrunkAccount(plan.name, self._inbox)
+        account = TrunkAccount(
+            plan.name, self._inbox, codecs=plan.codecs if plan.own_words else None
+        )
         account.create(
             account_config(plan, transport_id, shared_auth=self._limits.shared_auth),
             not self._trunks,

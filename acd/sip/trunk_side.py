@@ -14,6 +14,7 @@ from acd.sip.causes import retry_after_seconds
 from acd.sip.health import HealthJudge
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import Report, TrunkReport
+from acd.sip.pj_config import add_headers
 from acd.sip.plan import TrunkPlan
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import TransferDone, TransferPermission, TransferTiming
@@ -166,6 +167,7 @@ class TrunkSide:
         self._probe_timeout = self._timers.at(now + timing.timeout_seconds, self._probe_lost)
         request = pj.SendRequestParam()
         request.method = "OPTIONS"
+        add_headers(request.txOption.headers, self.plan.own_headers)
         request.txOption.targetUri = (
             f"sip:{self.plan.domain}{transport_parameter(self.plan.transport)}"
         )

@@ -41,6 +41,7 @@ RANKS: Mapping[str, int] = {
     "acd.calls": 10,
     "acd.agents": 10,
     "acd.numbers": 10,
+    "acd.dns": 10,
     "acd.errors": 0,
     "acd.clock": 0,
 }

@@ -64,13 +64,15 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
 
 
 def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("x")
+    for name in ("ca.pem", "acd.pem", "acd.key"):
+        (tmp_path / name).write_text("x")
     trunk = load(
         tmp_path,
         TRUNK
         + """
         name = "second"
         outbound_proxy = "192.0.2.1:5061"
+        dns_servers = ["192.0.2.53"]
         auth_user = "dialer-auth"
         password_env = "ACD_PASSWORD"
         realm_check = true
@@ -78,6 +80,8 @@ def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
         register_expiry_seconds = 600
         transport = "tls"
         tls_ca_file = "ca.pem"
+        tls_certificate_file = "acd.pem"
+        tls_key_file = "acd.key"
         srtp = "required"
         lines = 999
         calls_per_second = 12
@@ -97,6 +101,8 @@ def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
     assert trunk.codecs == (Codec.PCMU, Codec.PCMA)
     assert (trunk.srtp, trunk.lines, trunk.rtp_ports) == (Srtp.REQUIRED, 999, 2500)
     assert trunk.tls_ca_file == tmp_path / "ca.pem"
+    assert trunk.tls_certificate_file == tmp_path / "acd.pem"
+    assert trunk.tls_key_file == tmp_path / "acd.key"
 
 
 def test_the_first_trunk_is_the_default(tmp_path: Path) -> None:
@@ -160,6 +166,9 @@ bind_address = "0.0.0.0"
         ('name = "Vienna"', "allowed: 1 to 32 lower-case letters"),
         ("tls_ca_file = 3", "3 is not allowed; allowed: a file name in quotes"),
         ('tls_ca_file = "none.pem"', "there is no file"),
+        ('tls_certificate_file = "acd.toml"', "there is no tls_key_file to it"),
+        ('tls_key_file = "acd.toml"', "there is no tls_certificate_file to it"),
+        ('dns_servers = ["dns.example.com"]', "is no IP address"),
         ('number_prefix = "+43"', "allowed: digits, * or #"),
         ('outbound_prox = ""', "is no key that acd knows; did you mean outbound_proxy?"),
     ],
@@ -344,6 +353,8 @@ def test_the_example_names_every_key_with_its_default() -> None:
     opened = re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE)
     raw = tomllib.loads(opened)
     assert raw["trunk"][0].pop("tls_ca_file") == "ca.pem"
+    assert raw["trunk"][0].pop("tls_certificate_file") == "acd.pem"
+    assert raw["trunk"][0].pop("tls_key_file") == "acd.key"
     assert raw["trunk"][0].pop("password_file") == "dialer.password"
     assert raw["feeds"]["ami"].pop("tls_ca_file") == "ca.pem"
     assert raw["feeds"]["ami"].pop("password_file") == "manager.password"

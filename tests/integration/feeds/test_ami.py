@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from acd.agents import AgentState
-from tests.integration.doctor.tls_peer import make_certificate
 from tests.integration.feeds.floor import BOUND_SECONDS, Told, manager, told
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.asterisk import run_asterisk
 from tests.peers.centre import Centre, open_centre
+from tests.peers.certificates import make_certificate
 from tests.peers.cut import open_way
 
 pytestmark = pytest.mark.real

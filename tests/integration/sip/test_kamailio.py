@@ -1,4 +1,4 @@
-"""`acd.sip` at a real Kamailio, with a PBX behind it that takes the REFER; 127.64.1.x."""
+"""`acd.sip` at a real Kamailio, with a PBX behind it that takes the REFER."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from acd.lines import Ended, TransferAnswered, TrunkStatus
 from acd.settings import TrunkSettings
 from acd.sip import open_sip
 from acd.sip.trunk import SipTrunk
-from tests.integration.doctor.tls_peer import make_certificate
-from tests.integration.sip.call_centre import Addresses, wait_all_free
 from tests.integration.sip.call_centre import call_and_hand_over as hand_a_person_over
+from tests.integration.sip.call_centre import run_pbx, trunk_settings, wait_all_free
 from tests.integration.sip.conftest import agent, answered, released, request, wait_status
 from tests.peers import phones
+from tests.peers.addresses import Addresses
+from tests.peers.certificates import make_certificate
 from tests.peers.kamailio import DIALER, DIALER_PASSWORD, pbx_behind, run_kamailio
 from tests.peers.sipp.runner import Sipp
 from tests.peers.wire import Wire, select
 
 pytestmark = pytest.mark.real
 
-PROXY = "127.64.1.1"
-PBX = "127.64.1.2"
-ENGINE = "127.64.1.3"
+_HERE = Addresses.free()
+PROXY = _HERE.pbx
+PBX = _HERE.carrier
+ENGINE = _HERE.dialer
 WHOLE_SECONDS = 40
 
 
@@ -170,15 +172,23 @@ async def test_a_wrong_password_is_refused_by_the_registrar_once(site: Site) -> 
     assert len(select(site.wire.sip(), "REGISTER")) == 2
 
 
+async def test_calls_share_the_nonce_of_the_first(site: Site) -> None:
+    async with site.trunk() as trunk:
+        for _ in range(4):
+            await call_and_hand_over(trunk)
+    assert len(select(site.wire.sip(), 407, cseq="INVITE")) == 1
+    assert len(select(site.wire.sip(), 401, cseq="REGISTER")) == 1
+
+
 async def test_the_documented_asterisk_behind_the_proxy_hands_a_person_to_an_agent(
     tmp_path: Path,
 ) -> None:
     certificate, key = make_certificate(tmp_path, name=PROXY)
-    centre = Addresses("127.64.2")
+    centre = Addresses.free()
     async with AsyncExitStack() as stack:
         stack.enter_context(phones.carrier(centre.carrier))
-        stack.enter_context(phones.agent_answers(centre.agent))
-        asterisk = await stack.enter_async_context(centre.asterisk())
+        stack.enter_context(phones.agent_answers(centre.agent_101))
+        asterisk = await stack.enter_async_context(run_pbx(centre))
         await stack.enter_async_context(
             run_kamailio(
                 address=PROXY,
@@ -187,8 +197,8 @@ async def test_the_documented_asterisk_behind_the_proxy_hands_a_person_to_an_age
                 key=key,
             )
         )
-        wire = stack.enter_context(Wire(centre.agent))
-        settings = centre.trunk(domain=PROXY)
+        wire = stack.enter_context(Wire(centre.agent_101))
+        settings = trunk_settings(centre, domain=PROXY)
         async with open_sip([settings]) as sip:
             trunk = sip.trunk("main")
             with trio.fail_after(WHOLE_SECONDS):

@@ -12,7 +12,8 @@ from acd.lines import DialogId
 from acd.settings import TrunkSettings
 from acd.sip.leftover import hang_up_leftover
 from acd.sip.plan import TrunkPlan, plan_trunks
-from tests.integration.doctor.tls_peer import make_certificate, tls_pbx
+from tests.integration.doctor.tls_peer import tls_pbx
+from tests.peers.certificates import make_certificate
 from tests.peers.sipp.runner import Bind, Sipp
 from tests.peers.sipp.steps import receive, reply, write
 from tests.peers.wire import Wire, select

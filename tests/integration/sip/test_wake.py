@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from acd.lines import TrunkStatus
-from tests.integration.doctor.tls_peer import make_certificate, tls_pbx
+from tests.integration.doctor.tls_peer import tls_pbx
 from tests.integration.sip.conftest import PBX_HOST, Bench, released, request, wait_status
+from tests.peers.certificates import make_certificate
 
 pytestmark = pytest.mark.real
 

@@ -15,12 +15,13 @@ import trio
 from acd.lines import ExtensionState, ExtensionUpdate, ExtensionUpdates, TrunkStatus
 from tests.integration.sip.call_centre import (
     AGENT,
-    Addresses,
     call_and_hand_over,
     open_engine,
+    run_pbx,
 )
 from tests.integration.sip.conftest import Bench, wait_status
 from tests.peers import phones
+from tests.peers.addresses import Addresses
 from tests.peers.sipp.steps import (
     accept_subscription,
     notify_dialogs,
@@ -33,7 +34,7 @@ from tests.peers.wire import select
 
 pytestmark = pytest.mark.real
 
-HERE = Addresses("127.60.2")
+HERE = Addresses.free()
 WHOLE_SECONDS = 90
 _FOR_LONG = pause(60_000)
 _TOLD_FOR_2_SECONDS = notify_dialogs("confirmed", subscription="active;expires=2")
@@ -50,8 +51,8 @@ async def take_until(updates: ExtensionUpdates, state: ExtensionState) -> list[E
 async def test_an_agents_phone_rings_talks_and_is_idle_again() -> None:
     with ExitStack() as peers, trio.fail_after(WHOLE_SECONDS):
         peers.enter_context(phones.carrier(HERE.carrier))
-        peers.enter_context(phones.agent_answers(HERE.agent))
-        async with HERE.asterisk(), open_engine(HERE) as (_, trunk):
+        peers.enter_context(phones.agent_answers(HERE.agent_101))
+        async with run_pbx(HERE), open_engine(HERE) as (_, trunk):
             await wait_status(trunk, TrunkStatus.UP)
             async with trunk.watch(AGENT) as updates:
                 await take_until(updates, ExtensionState.IDLE)
@@ -63,9 +64,9 @@ async def test_an_agents_phone_rings_talks_and_is_idle_again() -> None:
 
 async def test_a_pbx_that_died_leaves_its_extensions_unknown_until_it_is_back() -> None:
     with ExitStack() as peers, trio.fail_after(WHOLE_SECONDS):
-        peers.enter_context(phones.agent_answers(HERE.agent))
+        peers.enter_context(phones.agent_answers(HERE.agent_101))
         async with AsyncExitStack() as engine:
-            async with HERE.asterisk() as pbx:
+            async with run_pbx(HERE) as pbx:
                 _, trunk = await engine.enter_async_context(open_engine(HERE))
                 await wait_status(trunk, TrunkStatus.UP)
                 updates = await engine.enter_async_context(trunk.watch(AGENT))
@@ -73,7 +74,7 @@ async def test_a_pbx_that_died_leaves_its_extensions_unknown_until_it_is_back() 
                 os.kill(pbx.pid, signal.SIGKILL)
                 (lost,) = await take_until(updates, ExtensionState.UNKNOWN)
                 assert lost.detail == "the PBX does not answer"
-            async with HERE.asterisk():
+            async with run_pbx(HERE):
                 await take_until(updates, ExtensionState.IDLE)
 
 
