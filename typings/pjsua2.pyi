@@ -21,6 +21,7 @@ PJSIP_EVENT_USER: int
 PJSIP_INV_STATE_CONFIRMED: int
 PJSIP_INV_STATE_DISCONNECTED: int
 
+PJSIP_TSX_STATE_CALLING: int
 PJSIP_TSX_STATE_TRYING: int
 PJSIP_TSX_STATE_PROCEEDING: int
 PJSIP_TSX_STATE_COMPLETED: int
@@ -172,8 +173,12 @@ class SipRxData:
     wholeMsg: str
     srcAddress: str
 
+class SipTxData:
+    wholeMsg: str
+
 class TsxStateEventSrc:
     rdata: SipRxData
+    tdata: SipTxData
     status: int
 
 class SipTransaction:
@@ -209,6 +214,7 @@ class OnCallTransferStatusParam:
 class OnIncomingCallParam:
     callId: int
     rdata: SipRxData
+    tdata: SipTxData
 
 class OnCallMediaStateParam: ...
 

@@ -43,7 +43,7 @@ from acd.lines import (
     TransferResult,
     Trunk,
 )
-from acd.metrics import Metrics
+from acd.metrics import Metrics, call_exemplar, response_class
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TrunkSettings
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
@@ -216,6 +216,7 @@ class Attempt:
         self._in_flight = in_flight
         self._attempt_id = attempt_id
         self._campaign = dialing.campaign.name
+        self._exemplar = call_exemplar(attempt_id)
         self._watch = LegWatch(line, on_dialog=self._note_dialog)
         self._started_at = trio.current_time()
         self._dialed = False
@@ -246,9 +247,9 @@ class Attempt:
         """Find the answered person an agent inside the limit, or tell them who called."""
         log.info("answered", action="call.answered")
         metrics = self._dialing.metrics
-        metrics.live_answers.labels(self._campaign).inc()
+        metrics.live_answers.labels(self._campaign).inc(exemplar=self._exemplar)
         metrics.ring_seconds.labels(self._campaign).observe(
-            max(0.0, answered_at - self._started_at)
+            max(0.0, answered_at - self._started_at), self._exemplar
         )
         until = answered_at + self._dialing.wait_limit_seconds
         self._dialing.outcomes.put(
@@ -310,15 +311,19 @@ class Attempt:
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
             return False
         metrics = self._dialing.metrics
+        if len(self._tried) > 1:
+            metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
         metrics.answer_to_refer_seconds.labels(self._campaign).observe(
-            max(0.0, trio.current_time() - answered_at)
+            max(0.0, trio.current_time() - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=place.agent)
         result = await self._refer(target)
         if result is None:
             return False
         self._transfer = record_of(result, target=place.target)
-        metrics.transfers.labels(self._campaign, self._transfer.outcome).inc()
+        metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
+            exemplar=self._exemplar
+        )
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
         if self._transfer.outcome not in _AGENT_HAS_PERSON:
             return False
@@ -326,7 +331,7 @@ class Attempt:
         self._dialing.roster.joined(place)
         self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
         metrics.answer_to_agent_seconds.labels(self._campaign).observe(
-            max(0.0, result.at_seconds - answered_at)
+            max(0.0, result.at_seconds - answered_at), self._exemplar
         )
         return True
 
@@ -360,7 +365,7 @@ class Attempt:
         self._abandoned = settled_at is None or settled_at > until
         if self._abandoned:
             self._in_flight.abandoned.add(self._lead_id)
-            self._dialing.metrics.abandoned.labels(self._campaign).inc()
+            self._dialing.metrics.abandoned.labels(self._campaign).inc(exemplar=self._exemplar)
             log.warning("abandoned", action="call.abandoned")
 
     async def _say_who_called(self) -> None:
@@ -389,15 +394,23 @@ class Attempt:
             await self._line.hang_up()
             with trio.move_on_after(HANG_UP_SECONDS):
                 await self._watch.read()
-        end = self._watch.end
-        if end is not None:
-            self._dialing.metrics.ended.labels(self._campaign, end.cause).inc()
+        self._count_end()
         self._dialing.outcomes.put(self._closed(), settled=self._settled)
+
+    def _count_end(self) -> None:
+        end, metrics = self._watch.end, self._dialing.metrics
+        if end is not None:
+            metrics.ended.labels(self._campaign, end.cause).inc(exemplar=self._exemplar)
+            answered = self._watch.answered_at is not None
+            seen = response_class(200 if answered else end.sip_status)
+            metrics.responses.labels(self._campaign, seen).inc(exemplar=self._exemplar)
 
     def _settled(self, disposition: Disposition) -> None:
         """The row is closed; this runs in the task that writes."""
         self._in_flight.written(self._lead_id)
-        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc()
+        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc(
+            exemplar=self._exemplar
+        )
         log.info(
             "attempt closed",
             action="attempt.closed",

@@ -27,6 +27,7 @@ from acd.settings import Codec
 from acd.sip.callbacks import (
     Broken,
     CallerTurnedAway,
+    Challenged,
     Inbox,
     ProbeAnswered,
     Registered,
@@ -37,6 +38,7 @@ from acd.sip.leg import Closing, Leg, LegWorld, no_such_call
 from acd.sip.limits import BindingLimits
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
+    CHALLENGES,
     CallReleased,
     Command,
     Complaint,
@@ -202,6 +204,9 @@ class SipThread:
                 self._trunks[seen.trunk].seen_probe(seen)
             case CallerTurnedAway():
                 self._reports.post(Counted("callers_turned_away", seen.trunk))
+            case Challenged():
+                if (challenged := self._legs.get(seen.leg)) is not None:
+                    self._reports.post(Counted(CHALLENGES, challenged.trunk.plan.name))
             case Broken():
                 self._reports.post(Complaint(f"a callback of pjsua2 failed: {seen.what}"))
             case _:

@@ -11,7 +11,7 @@ from acd.sip.callbacks import ProbeAnswered, Registered, TrunkAccount
 from acd.sip.causes import retry_after_seconds
 from acd.sip.health import HealthJudge
 from acd.sip.mailbox import ReportBox
-from acd.sip.messages import Report, TrunkReport
+from acd.sip.messages import CHALLENGES, Counted, Report, TrunkReport
 from acd.sip.plan import TrunkPlan
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import TransferDone, TransferPermission, TransferTiming
@@ -77,6 +77,7 @@ class TrunkSide:
         now = perf_counter()
         self._judge.answered()
         if sip_status in _AUTH_CHALLENGES:
+            self._reports.post(Counted(CHALLENGES, self.plan.name))
             self._judge.credentials_refused(sip_status, now)
         wait = retry_after_seconds(message) if sip_status == 503 else None
         if wait is not None:
