@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import trio
@@ -35,13 +34,27 @@ LAG_SECONDS = 0.25
 """How often the scheduler's lag is measured."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignWatch:
-    """One campaign on this node, as /metrics shows it."""
+    """One campaign on this node, as /metrics shows it.
 
-    store: StoreWatch
-    metrics: Metrics
-    clock: WallClock
+    Its series are looked up once: a campaign is looked at several times a call.
+    """
+
+    def __init__(
+        self, campaign: str, *, store: StoreWatch, metrics: Metrics, clock: WallClock
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._hold: Hold | None = None
+        self._holds = {hold: metrics.campaign_hold.labels(campaign, hold) for hold in Hold}
+        self._ready_agents = metrics.pacing_ready_agents.labels(campaign)
+        self._unanswered_calls = metrics.pacing_unanswered_calls.labels(campaign)
+        self._waiting_persons = metrics.pacing_waiting_persons.labels(campaign)
+        self._free_lines = metrics.pacing_free_lines.labels(campaign)
+        self._calls_per_agent = metrics.pacing_calls_per_agent.labels(campaign)
+        self._decisions = metrics.pacing_decisions.labels(campaign)
+        self._calls = metrics.pacing_calls.labels(campaign)
 
     async def count(self, campaign: Callable[[], CampaignRow]) -> None:
         """Read what only SQL knows, for as long as the campaign runs here; cancel to end.
@@ -53,11 +66,11 @@ class CampaignWatch:
             row = campaign()
             asked_at = trio.current_time()
             try:
-                counts = await self.store.read(
+                counts = await self._store.read(
                     campaign_counts,
                     campaign_id=row.campaign_id,
-                    midnight=local_midnight(self.clock),
-                    since=self.clock.now() - LEAD_WINDOW,
+                    midnight=local_midnight(self._clock),
+                    since=self._clock.now() - LEAD_WINDOW,
                 )
             except StoreUnavailable:
                 pass  # the last figures stay; acd_store_up says why
@@ -67,10 +80,10 @@ class CampaignWatch:
             await trio.sleep(max(COUNT_SECONDS, took_seconds / COUNT_SHARE))
 
     def _show(self, row: CampaignRow, counts: CampaignCounts) -> None:
-        metrics, name = self.metrics, row.name
+        metrics, name = self._metrics, row.name
         for state in LeadState:
             metrics.leads.labels(name, state).set(counts.leads.get(state, 0))
-        metrics.leads_left_seconds.labels(name).set(seconds_left(counts, now=self.clock.now()))
+        metrics.leads_left_seconds.labels(name).set(seconds_left(counts, now=self._clock.now()))
         limit_percent = row.definition.abandon_limit_percent
         metrics.ledger_live_answers.labels(name).set(counts.ledger.live_answers)
         metrics.ledger_abandoned.labels(name).set(counts.ledger.abandoned)
@@ -79,25 +92,23 @@ class CampaignWatch:
         )
         metrics.abandon_limit.labels(name).set(float(limit_percent) / 100)
 
-    def looked(self, name: str, snapshot: PacingSnapshot, *, started: int) -> None:
+    def looked(self, snapshot: PacingSnapshot, *, started: int) -> None:
         """The pacing has decided."""
-        metrics = self.metrics
-        for gauge, value in (
-            (metrics.pacing_ready_agents, snapshot.ready_agents),
-            (metrics.pacing_unanswered_calls, snapshot.unanswered_calls),
-            (metrics.pacing_waiting_persons, snapshot.waiting_persons),
-            (metrics.pacing_free_lines, snapshot.free_lines),
-            (metrics.pacing_calls_per_agent, snapshot.calls_per_agent),
-        ):
-            gauge.labels(name).set(float(value))
-        metrics.pacing_decisions.labels(name).inc()
-        metrics.pacing_calls.labels(name).inc(started)
-        self.held(name, why_held(snapshot, started=started))
+        self._ready_agents.set(snapshot.ready_agents)
+        self._unanswered_calls.set(snapshot.unanswered_calls)
+        self._waiting_persons.set(snapshot.waiting_persons)
+        self._free_lines.set(snapshot.free_lines)
+        self._calls_per_agent.set(float(snapshot.calls_per_agent))
+        self._decisions.inc()
+        self._calls.inc(started)
+        self.held(why_held(snapshot, started=started))
 
-    def held(self, name: str, hold: Hold) -> None:
+    def held(self, hold: Hold) -> None:
         """What keeps the campaign from starting calls."""
-        for other in Hold:
-            self.metrics.campaign_hold.labels(name, other).set(other is hold)
+        if hold is not self._hold:
+            self._hold = hold
+            for other, gauge in self._holds.items():
+                gauge.set(other is hold)
 
 
 def seconds_left(counts: CampaignCounts, *, now: datetime) -> float:

@@ -239,7 +239,7 @@ class CampaignRun:
         self._ledger: LedgerCounts | None = None
         self._ledger_read_at = 0.0
         self._watch = CampaignWatch(
-            store=dialing.store, metrics=dialing.metrics, clock=dialing.clock
+            dialing.campaign.name, store=dialing.store, metrics=dialing.metrics, clock=dialing.clock
         )
         self._hopper = Hopper(
             store=dialing.store,
@@ -296,10 +296,10 @@ class CampaignRun:
     async def _look(self, nursery: trio.Nursery) -> None:
         campaign_id = self._dialing.campaign.campaign_id
         if not self._dialing.store.up:
-            self._watch.held(self.campaign.name, Hold.STORE)
+            self._watch.held(Hold.STORE)
             return
         if not self._dialing.trunk.health.may_dial:
-            self._watch.held(self.campaign.name, Hold.TRUNK)
+            self._watch.held(Hold.TRUNK)
             return
         try:
             await self._hopper.fill(ready_agents=self._roster.ready(campaign_id))
@@ -323,7 +323,7 @@ class CampaignRun:
             ledger_headroom=headroom_left,
         )
         leads = self._hopper.take(calls_to_start(snapshot))
-        self._watch.looked(self.campaign.name, snapshot, started=len(leads))
+        self._watch.looked(snapshot, started=len(leads))
         for lead in leads:
             self._in_flight.unanswered.add(lead.lead_id)
             self._attempts += 1
