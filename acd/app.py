@@ -62,8 +62,9 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
             )
             log.info("metrics served", action="metrics.serving", address=address)
-        for trunk in settings.trunk:
-            metrics.know_trunk(trunk.name, sip.trunk(trunk.name).lines)
+        for name in (trunk.name for trunk in settings.trunk):
+            trunk = sip.trunk(name)
+            metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,

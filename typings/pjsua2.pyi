@@ -22,6 +22,7 @@ PJSIP_EVENT_USER: int
 PJSIP_INV_STATE_CONFIRMED: int
 PJSIP_INV_STATE_DISCONNECTED: int
 
+PJSIP_TSX_STATE_CALLING: int
 PJSIP_TSX_STATE_TRYING: int
 PJSIP_TSX_STATE_PROCEEDING: int
 PJSIP_TSX_STATE_COMPLETED: int
@@ -211,8 +212,12 @@ class SipRxData:
     wholeMsg: str
     srcAddress: str
 
+class SipTxData:
+    wholeMsg: str
+
 class TsxStateEventSrc:
     rdata: SipRxData
+    tdata: SipTxData
     status: int
 
 class SipTransaction:
@@ -248,6 +253,7 @@ class OnCallTransferStatusParam:
 class OnIncomingCallParam:
     callId: int
     rdata: SipRxData
+    tdata: SipTxData
 
 class OnCallMediaStateParam: ...
 

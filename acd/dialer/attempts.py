@@ -44,7 +44,7 @@ from acd.lines import (
     TransferResult,
     Trunk,
 )
-from acd.metrics import Metrics
+from acd.metrics import Metrics, call_exemplar, response_class
 from acd.rules.dispositions import Disposition
 from acd.settings import TrunkSettings
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
@@ -248,6 +248,7 @@ class Attempt:
         self._attempt_id = attempt_id
         self._hold = hold
         self._campaign = dialing.campaign.name
+        self._exemplar = call_exemplar(attempt_id)
         self._watch = LegWatch(line, on_dialog=self._note_dialog)
         self._started_at = trio.current_time()
         self._dialed = False
@@ -279,9 +280,9 @@ class Attempt:
         """Find the answered person an agent inside the limit, or tell them who called."""
         log.info("answered", action="call.answered")
         metrics = self._dialing.metrics
-        metrics.live_answers.labels(self._campaign).inc()
+        metrics.live_answers.labels(self._campaign).inc(exemplar=self._exemplar)
         metrics.ring_seconds.labels(self._campaign).observe(
-            max(0.0, answered_at - self._started_at)
+            max(0.0, answered_at - self._started_at), self._exemplar
         )
         until = answered_at + self._dialing.wait_limit_seconds
         self._dialing.outcomes.put(
@@ -350,8 +351,10 @@ class Attempt:
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
             return False
         metrics = self._dialing.metrics
+        if len(self._tried) > 1:
+            metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
         metrics.answer_to_refer_seconds.labels(self._campaign).observe(
-            max(0.0, trio.current_time() - answered_at)
+            max(0.0, trio.current_time() - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=place.agent)
         result = await self._refer(target, until)
@@ -359,7 +362,9 @@ class Attempt:
             return False
         late = self._abandoned or result.at_seconds > until
         self._transfer = record_of(result, target=place.target, late=late)
-        metrics.transfers.labels(self._campaign, self._transfer.outcome).inc()
+        metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
+            exemplar=self._exemplar
+        )
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
         if not self._transfer.agent_has_person:
             return False
@@ -367,7 +372,7 @@ class Attempt:
         self._dialing.roster.joined(place)
         self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
         metrics.answer_to_agent_seconds.labels(self._campaign).observe(
-            max(0.0, result.at_seconds - answered_at)
+            max(0.0, result.at_seconds - answered_at), self._exemplar
         )
         return True
 
@@ -417,7 +422,7 @@ class Attempt:
     def _abandon(self) -> None:
         self._abandoned = True
         self._in_flight.abandoned.add(self._lead_id)
-        self._dialing.metrics.abandoned.labels(self._campaign).inc()
+        self._dialing.metrics.abandoned.labels(self._campaign).inc(exemplar=self._exemplar)
         log.warning("abandoned", action="call.abandoned")
 
     async def _say_who_called(self) -> None:
@@ -446,15 +451,23 @@ class Attempt:
             await self._line.hang_up()
             with trio.move_on_after(HANG_UP_SECONDS):
                 await self._watch.read()
-        end = self._watch.end
-        if end is not None:
-            self._dialing.metrics.ended.labels(self._campaign, end.cause).inc()
+        self._count_end()
         self._dialing.outcomes.put(self._closed(), settled=self._settled)
+
+    def _count_end(self) -> None:
+        end, metrics = self._watch.end, self._dialing.metrics
+        if end is not None:
+            metrics.ended.labels(self._campaign, end.cause).inc(exemplar=self._exemplar)
+            answered = self._watch.answered_at is not None
+            seen = response_class(200 if answered else end.sip_status)
+            metrics.responses.labels(self._campaign, seen).inc(exemplar=self._exemplar)
 
     def _settled(self, disposition: Disposition) -> None:
         """The row is closed; this runs in the task that writes."""
         self._in_flight.written(self._lead_id)
-        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc()
+        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc(
+            exemplar=self._exemplar
+        )
         log.info(
             "attempt closed",
             action="attempt.closed",

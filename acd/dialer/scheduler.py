@@ -25,6 +25,7 @@ from acd.clock import WallClock
 from acd.dialer.agents_book import AgentBook
 from acd.dialer.attempts import CallsInFlight, Dialing
 from acd.dialer.callbacks import run_claimed
+from acd.dialer.campaign_watch import CampaignWatch, local_midnight, watch_lag
 from acd.dialer.hopper import Hopper
 from acd.dialer.leftovers import hang_up_leftovers
 from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
@@ -36,6 +37,7 @@ from acd.errors import StoreUnavailable
 from acd.lines import Door, Trunk, TrunkHealth
 from acd.metrics import Metrics
 from acd.rules.definition import DialMode
+from acd.rules.hold import Hold
 from acd.rules.ledger import LedgerCounts, headroom
 from acd.settings import Settings
 from acd.store import Store
@@ -120,6 +122,7 @@ class Scheduler:
             side.start_soon(self._follow_feed)
             side.start_soon(self._show_agents)
             side.start_soon(self._book.close_undisposed)
+            side.start_soon(watch_lag, around.metrics)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
             async with trio.open_nursery() as campaigns:
@@ -229,6 +232,7 @@ class Scheduler:
         seen: TrunkHealth = trunk.health
         while True:
             self._show_health(trunk, seen)
+            self._around.metrics.trunk_changes.labels(trunk.name, seen.status).inc()
             seen = await trunk.wait_health_change(seen)
 
     def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:
@@ -250,6 +254,9 @@ class CampaignRun:
         self._attempt_over = trio.Event()
         self._ledger: LedgerCounts | None = None
         self._ledger_read_at = 0.0
+        self._watch = CampaignWatch(
+            dialing.campaign.name, store=dialing.store, metrics=dialing.metrics, clock=dialing.clock
+        )
         self._hopper = Hopper(
             store=dialing.store,
             clock=dialing.clock,
@@ -278,22 +285,38 @@ class CampaignRun:
         """Dial until told to stop or nothing can become dialable; then let calls finish."""
         self._seat_agents()
         self._roster.count_calls(self.campaign.campaign_id, self._agents_needed)
+        waiting = self._dialing.metrics.waiting_persons.labels(self.campaign.name)
+        waiting.set_function(lambda: len(self._in_flight.waiting))
         try:
-            async with trio.open_nursery() as nursery:
-                while not self._stop.is_set():
-                    await self._look(nursery)
-                    if await self._finished():
-                        return
-                    await self._wait()
+            async with trio.open_nursery() as side:
+                side.start_soon(self._count)
+                async with trio.open_nursery() as nursery:
+                    await self._dial_all(nursery)
+                side.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
             if left := self._hopper.empty():
                 lead_ids = tuple(lead.lead_id for lead in left)
                 self._dialing.outcomes.put(GivenBack(lead_ids=lead_ids))
 
+    async def _dial_all(self, nursery: trio.Nursery) -> None:
+        while not self._stop.is_set():
+            await self._look(nursery)
+            if await self._finished():
+                return
+            await self._wait()
+
+    async def _count(self) -> None:
+        """Show what SQL knows of the campaign, whichever version of it is dialed."""
+        await self._watch.count(lambda: self.campaign)
+
     async def _look(self, nursery: trio.Nursery) -> None:
         campaign_id = self._dialing.campaign.campaign_id
-        if not (self._dialing.trunk.health.may_dial and self._dialing.store.up):
+        if not self._dialing.store.up:
+            self._watch.held(Hold.STORE)
+            return
+        if not self._dialing.trunk.health.may_dial:
+            self._watch.held(Hold.TRUNK)
             return
         try:
             await self._hopper.fill(
@@ -319,7 +342,9 @@ class CampaignRun:
             calls_per_agent=self.campaign.definition.calls_per_agent,
             ledger_headroom=headroom_left,
         )
-        for lead in self._hopper.take(calls_to_start(snapshot)):
+        leads = self._hopper.take(calls_to_start(snapshot))
+        self._watch.looked(snapshot, started=len(leads))
+        for lead in leads:
             self._in_flight.unanswered.add(lead.lead_id)
             self._attempts += 1
             nursery.start_soon(self._attempt, lead)
@@ -345,13 +370,10 @@ class CampaignRun:
         old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
         if self._ledger is None or old:
             self._in_flight.sql_knows_more = False
-            midnight = (
-                self._dialing.clock.now()
-                .astimezone()
-                .replace(hour=0, minute=0, second=0, microsecond=0)
-            )
             self._ledger = await self._dialing.store.read(
-                ledger_counts, campaign_id=self.campaign.campaign_id, since=midnight
+                ledger_counts,
+                campaign_id=self.campaign.campaign_id,
+                since=local_midnight(self._dialing.clock),
             )
             self._ledger_read_at = now
         room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)

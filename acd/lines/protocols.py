@@ -154,6 +154,10 @@ class LinePool(Protocol):
         """How many lines are in each state; a line without a call is IDLE, leased or not."""
         ...
 
+    def holders(self) -> Mapping[str, int]:
+        """How many lines each leaseholder has, those included whose dialog is not over yet."""
+        ...
+
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
         """Borrow a line, waiting for one and for the trunk's calls per second.
 
@@ -206,6 +210,11 @@ class Trunk(Protocol):
     @property
     def health(self) -> TrunkHealth:
         """How it is now."""
+        ...
+
+    @property
+    def challenges(self) -> int:
+        """How many of our INVITEs were answered 401 or 407, since the start."""
         ...
 
     async def wait_health_change(self, seen: TrunkHealth) -> TrunkHealth:

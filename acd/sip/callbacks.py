@@ -125,6 +125,12 @@ class CertificateRefused(NamedTuple):
     complaints: tuple[str, ...]
 
 
+class Challenged(NamedTuple):
+    """401 or 407 to our INVITE, which pjsip answered by itself."""
+
+    leg: int
+
+
 class CallerTurnedAway(NamedTuple):
     """An INVITE came in and was answered 480."""
 
@@ -165,6 +171,7 @@ Seen = (
     | Registered
     | ProbeAnswered
     | CertificateRefused
+    | Challenged
     | CallerTurnedAway
     | Watched
     | Broken
@@ -201,6 +208,7 @@ class LegCall(pj.Call):
         self.plays = False
         """Somebody wants to know when the audio port changes."""
         self._answered = False
+        self._sent = False
 
     @_guarded
     def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802 # pjsua2's name
@@ -235,6 +243,8 @@ class LegCall(pj.Call):
                 status = transaction.statusCode
                 message = _message_of(event) if status == _RINGING else ""
                 self.inbox.append(Progressed(self.leg, at_seconds, status, message))
+            elif transaction.state == pj.PJSIP_TSX_STATE_CALLING:
+                self._invited(event)
         elif method == "NOTIFY":
             if event.type == pj.PJSIP_EVENT_RX_MSG and transaction.role == pj.PJSIP_ROLE_UAS:
                 self.inbox.append(Notified(self.leg, at_seconds, event.src.rdata.wholeMsg))
@@ -252,6 +262,12 @@ class LegCall(pj.Call):
         """An offer was answered, by us or by the other side."""
         if self.plays and not self.muted:
             self.inbox.append(MediaChanged(self.leg))
+
+    def _invited(self, event: pj.TsxStateEvent) -> None:
+        """Pjsip tells no 401 that it can answer, only that the INVITE goes out once more."""
+        again, self._sent = self._sent, True
+        if again and "Authorization: " in event.src.tdata.wholeMsg:
+            self.inbox.append(Challenged(self.leg))
 
     def _reinvite(
         self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction

@@ -30,6 +30,7 @@ from acd.settings import TrunkSettings
 from acd.sip.limits import check_binding, check_watches, compiled_limits, raise_file_limit
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
+    CHALLENGES,
     CallReleased,
     Command,
     Complaint,
@@ -184,6 +185,8 @@ class Sip:
                     receive(report)
             case Counted():
                 self.counts[report.name] += 1
+                if report.name == CHALLENGES:
+                    self._trunks[report.trunk].challenges += 1
             case Complaint():
                 _log.error(report.text, action="sip.callback_failed")
             case Started():

@@ -205,6 +205,10 @@ class TrunkReport:
     detail: str = ""
 
 
+CHALLENGES = "challenges"
+"""INVITEs of ours that were answered 401 or 407."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """Something that is counted and nothing else."""

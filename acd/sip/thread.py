@@ -28,6 +28,7 @@ from acd.sip.callbacks import (
     Broken,
     CallerTurnedAway,
     CertificateRefused,
+    Challenged,
     Inbox,
     ListeningEndpoint,
     ProbeAnswered,
@@ -40,6 +41,7 @@ from acd.sip.leg import Closing, Leg, LegWorld, no_such_call
 from acd.sip.limits import BindingLimits
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
+    CHALLENGES,
     CallReleased,
     Command,
     Complaint,
@@ -225,6 +227,9 @@ class SipThread:
                 self._trunks[seen.trunk].watches.seen(seen)
             case CallerTurnedAway():
                 self._reports.post(Counted("callers_turned_away", seen.trunk))
+            case Challenged():
+                if (challenged := self._legs.get(seen.leg)) is not None:
+                    self._reports.post(Counted(CHALLENGES, challenged.trunk.plan.name))
             case Broken():
                 self._reports.post(Complaint(f"a callback of pjsua2 failed: {seen.what}"))
             case _:

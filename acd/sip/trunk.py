@@ -51,6 +51,8 @@ class SipTrunk:
         self.plan = plan
         self.sip_address = sip_address
         """host:port of our SIP transport."""
+        self.challenges = 0
+        """INVITEs that were answered 401 or 407."""
         self.post = post
         self.attach = attach
         self._watching = watching

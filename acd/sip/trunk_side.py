@@ -13,7 +13,7 @@ from acd.sip.callbacks import CertificateRefused, Inbox, ProbeAnswered, Register
 from acd.sip.causes import retry_after_seconds
 from acd.sip.health import HealthJudge
 from acd.sip.mailbox import ReportBox
-from acd.sip.messages import Report, TrunkReport
+from acd.sip.messages import CHALLENGES, Counted, Report, TrunkReport
 from acd.sip.pj_config import add_headers
 from acd.sip.plan import TrunkPlan
 from acd.sip.timers import Timer, Timers
@@ -95,6 +95,7 @@ class TrunkSide:
         self._judge.answered()
         self._judge.call_ended(sip_status, now, alerted=alerted)
         if sip_status in _AUTH_CHALLENGES:
+            self._reports.post(Counted(CHALLENGES, self.plan.name))
             self._judge.credentials_refused(sip_status, now)
         wait = retry_after_seconds(message) if sip_status == 503 else None
         if wait is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -77,6 +78,37 @@ def wait_seconds(conn: sa.Connection, campaign_id: int) -> Sequence[float]:
 def talk_seconds(conn: sa.Connection, campaign_id: int) -> Sequence[float]:
     """Talk times that a feed has told, ascending."""
     return _ascending(conn, t.attempts.c.talk_seconds, campaign_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignCounts:
+    """What /metrics asks SQL about one campaign, of one moment."""
+
+    leads: Mapping[str, int]
+    """By lead state."""
+    ledger: LedgerCounts
+    closed_lately: int
+    """Leads closed among those dialed in the window."""
+    first_attempt_at: datetime | None
+    """In the window."""
+
+
+def campaign_counts(
+    conn: sa.Connection, *, campaign_id: int, midnight: datetime, since: datetime
+) -> CampaignCounts:
+    """Leads by state, the abandon ledger from `midnight`, and the speed from `since`."""
+    closed = sa.case((t.leads.c.state == "closed", t.attempts.c.lead_id))
+    row = conn.execute(
+        sa.select(sa.func.count(closed.distinct()), sa.func.min(t.attempts.c.started_at))
+        .join_from(t.attempts, t.leads, t.leads.c.lead_id == t.attempts.c.lead_id)
+        .where(t.attempts.c.campaign_id == campaign_id, t.attempts.c.started_at >= since)
+    ).one()
+    return CampaignCounts(
+        leads=leads_by_state(conn, campaign_id),
+        ledger=ledger_counts(conn, campaign_id=campaign_id, since=midnight),
+        closed_lately=row[0],
+        first_attempt_at=row[1],
+    )
 
 
 def _ascending(conn: sa.Connection, column: sa.Column[float], campaign_id: int) -> Sequence[float]:

@@ -237,7 +237,7 @@ class FakePool:
         self._nursery = nursery
         self._scripts = deque(scripts)
         self._limit = trio.CapacityLimiter(size)
-        self._leased: set[FakeLine] = set()
+        self._leased: dict[FakeLine, str] = {}
 
     @property
     def free(self) -> int:
@@ -248,6 +248,9 @@ class FakePool:
         states = Counter(line.state for line in self._leased)
         states[CallState.IDLE] += self.size - len(self._leased)
         return states
+
+    def holders(self) -> Counter[str]:
+        return Counter(self._leased.values())
 
     @property
     def leased(self) -> int:
@@ -261,7 +264,7 @@ class FakePool:
         line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
         await self._limit.acquire_on_behalf_of(line)
         self.used.append(line)
-        self._leased.add(line)
+        self._leased[line] = holder
         self.most_leased = max(self.most_leased, self.leased)
         watch = trio.CancelScope()
         self._nursery.start_soon(self._expire, line, deadline_seconds, watch)
@@ -281,7 +284,7 @@ class FakePool:
 
     def _take_back(self, line: FakeLine) -> None:
         if line in self._leased:
-            self._leased.remove(line)
+            del self._leased[line]
             line.close()
             self._limit.release_on_behalf_of(line)
 
@@ -291,6 +294,7 @@ class FakeTrunk:
 
     def __init__(self, lines: FakePool, *, name: str = "main") -> None:
         self.name = name
+        self.challenges = 0
         self.lines = lines
         self.asked = 0
         """How often somebody asked for the health."""

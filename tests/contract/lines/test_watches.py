@@ -1,6 +1,6 @@
 """The same promises of a watched extension, kept by the fake and by pjsua2 at Asterisk's hints.
 
-The PBX's extensions are custom device states, which a test sets as it likes; 127.3.6.x.
+The PBX's extensions are custom device states, which a test sets as it likes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from acd.lines import ExtensionState, ExtensionUpdates, Trunk, TrunkStatus
 from acd.settings import TrunkSettings
 from acd.sip import open_sip
 from tests.fakes.lines import FakePool, FakeTrunk, Script
+from tests.peers.addresses import Addresses
 from tests.peers.asterisk import DIALER, DIALER_PASSWORD, Asterisk, run_asterisk
 
-PBX = "127.3.6.1"
-ENGINE = "127.3.6.2"
-NOBODY = "127.3.6.3:5060"
+_HERE = Addresses.free()
+PBX = _HERE.pbx
+ENGINE = _HERE.dialer
+NOBODY = f"{_HERE.carrier}:5060"
 EXTENSION = "701"
 WHOLE_SECONDS = 60
 

@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028) against SIPp; 127.3.5.x.
+"""Session timers (RFC 4028) against SIPp.
 
 90 s is the least that the RFC allows, and pjsip's refresher asks at half of it, so three refreshes
 take 135 s. All calls therefore run side by side, on one trunk to one SIPp each.
@@ -29,6 +29,7 @@ from acd.lines import (
 from acd.settings import TrunkSettings
 from acd.sip import open_sip
 from tests.integration.sip.conftest import until, wait_status
+from tests.peers.addresses import Addresses
 from tests.peers.sipp.runner import Bind, Sipp
 from tests.peers.sipp.steps import (
     ack,
@@ -48,8 +49,9 @@ from tests.peers.wire import SipMessage, Wire, select
 
 pytestmark = pytest.mark.real
 
-ENGINE = "127.3.5.1"
-PBX = "127.3.5.2"
+_HERE = Addresses.free()
+ENGINE = _HERE.dialer
+PBX = _HERE.pbx
 SESSION_SECONDS = 90
 REFRESHES = 3
 WHOLE_SECONDS = 200
