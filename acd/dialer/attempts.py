@@ -26,7 +26,6 @@ from acd.dialer.outcomes import Outcomes
 from acd.dialer.person import LegWatch
 from acd.dialer.routing import AgentPlace, Roster
 from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
-from acd.dialer.transfers import TransferRecord, record_of
 from acd.errors import BadInput, IllegalTransition, StoreUnavailable, TrunkUnavailable
 from acd.lines import (
     CallerId,
@@ -43,6 +42,7 @@ from acd.lines import (
     TransferResult,
     Trunk,
 )
+from acd.lines.records import TransferRecord, record_of
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TrunkSettings

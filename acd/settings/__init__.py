@@ -20,6 +20,8 @@ from acd.settings.tables import (
     Settings,
     Srtp,
     StoreSettings,
+    TapiClientSettings,
+    TapiSettings,
     Transport,
     TrunkSettings,
 )
@@ -37,6 +39,8 @@ __all__ = [
     "Settings",
     "Srtp",
     "StoreSettings",
+    "TapiClientSettings",
+    "TapiSettings",
     "Transport",
     "TrunkSettings",
     "load_settings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from acd.settings.cross_tapi import check_tapi
 from acd.settings.tables import ListenSettings, Settings, Transport, TrunkSettings
 from acd.settings.wording import Finding, Loc
 
@@ -20,6 +21,7 @@ def cross_check(settings: Settings) -> Iterator[Finding]:
     for name, server in servers:
         yield from _check_server(server, name)
     yield from _check_same_server(settings.metrics, settings.api)
+    yield from check_tapi(settings)
 
 
 def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:

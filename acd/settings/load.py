@@ -23,9 +23,26 @@ from acd.settings.tables import Settings
 from acd.settings.wording import Finding, Loc, Places, find_key_lines, findings
 
 _Raw = MutableMapping[str, Any]
-_SECRETS = {"trunk": "password", "metrics": "token", "api": "token"}
+_SECRETS = {
+    "trunk": "password",
+    "metrics": "token",
+    "api": "token",
+    "tapi": "token",
+    "tapi_client": "token",
+}
+_LISTS = frozenset({"trunk", "tapi_client"})
+"""Tables of which there may be many."""
 _PATHS = frozenset(
-    {"password_file", "token_file", "tls_ca_file", "campaigns_folder", "control_socket"}
+    {
+        "password_file",
+        "token_file",
+        "tls_ca_file",
+        "tls_cert_file",
+        "tls_key_file",
+        "wait_message",
+        "campaigns_folder",
+        "control_socket",
+    }
 )
 _SQLITE = "sqlite:///"
 _STAND_IN = "x"
@@ -180,14 +197,14 @@ def _mended(raw: _Raw, wrong: list[Loc]) -> _Raw:
     """The tables with defaults in place of wrong values, so that the rest can be checked."""
     mended = deepcopy(raw)
     for loc in wrong:
-        depth = min(2 if loc[0] == "trunk" else 1, len(loc) - 1)
+        depth = min(2 if loc[0] in _LISTS else 1, len(loc) - 1)
         table: Any = mended
         for part in loc[:depth]:
             table = table[part]
         if isinstance(table, dict):
             key = str(loc[depth])
             table.pop(key, None)
-            table.update({key: _STAND_IN} if key in {"domain", "user"} else {})
+            table.update({key: _STAND_IN} if key in {"domain", "user", "name"} else {})
     return mended
 
 

@@ -153,6 +153,8 @@ def _tables(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 _TABLES = _tables(Settings)
+_MANY = frozenset({"Trunk", "Tapi_Client"})
+"""Tables of which there may be many, and which stand in two brackets."""
 
 
 def _allowed(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
@@ -162,8 +164,9 @@ def _allowed(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 def _allowed_words(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
     if "properties" in schema:
-        header = f"[{model.__name__.removesuffix('Settings').lower()}]"
-        return f"a table headed {'[[trunk]]' if header == '[trunk]' else header}"
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__.removesuffix("Settings"))
+        header = f"[{name.lower()}]"
+        return f"a table headed {f'[{header}]' if name in _MANY else header}"
     if "description" in schema and "enum" not in schema:
         return str(schema["description"])
     if "enum" in schema:

@@ -245,7 +245,8 @@ def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) 
         what="closed",
         detail={"disposition": disposition.value, "cause": closed.cause},
     )
-    _free_lead(conn, attempt, disposition, closed.ended_at, now)
+    if attempt.lead_id is not None:
+        _free_lead(conn, attempt, disposition, closed.ended_at, now)
     return disposition
 
 
