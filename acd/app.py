@@ -21,9 +21,11 @@ import trio
 
 from acd.agents_feed.fixed import open_fixed_feed
 from acd.api.server import metrics_app, open_server
+from acd.app_tapi import join_tapi
 from acd.clock import SystemClock
 from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.lines import Trunk
 from acd.metrics import Metrics
 from acd.settings import Settings
 from acd.sip import open_sip
@@ -60,12 +62,15 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
             )
             log.info("metrics served", action="metrics.serving", address=address)
-        for trunk in settings.trunk:
-            metrics.know_trunk(trunk.name, sip.trunk(trunk.name).lines)
+        trunks: dict[str, Trunk] = {each.name: sip.trunk(each.name) for each in settings.trunk}
+        for trunk in trunks.values():
+            metrics.know_trunk(trunk.name, trunk.lines)
+        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings))
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,
-                trunks={trunk.name: sip.trunk(trunk.name) for trunk in settings.trunk},
+                trunks=gateway.campaign_trunks,
+                companions=gateway.companions,
                 store=store,
                 feed=feed,
                 metrics=metrics,
