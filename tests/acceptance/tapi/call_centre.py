@@ -125,6 +125,8 @@ def _write_settings(
     installation.settle(pbx=addresses.pbx)
     text = re.sub(r"(?m)^lines = \d+", f"lines = {LINES}", settings.read_text())
     text = re.sub(r"(?m)^calls_per_second = \S+", f"calls_per_second = {calls_per_second}", text)
+    # The shortest that is allowed: some phones are never answered.
+    text = re.sub(r"(?m)^# (ring_timeout_seconds) = \S+", r"\1 = 15.0", text)
     settings.write_text(text + SETTINGS.format(port=port, lines=LINES, more=more))
 
 
