@@ -27,7 +27,6 @@ _SECRETS = {
     "trunk": "password",
     "metrics": "token",
     "api": "token",
-    "tapi": "token",
     "tapi_client": "token",
 }
 _LISTS = frozenset({"trunk", "tapi_client"})

@@ -235,8 +235,8 @@ class StoreSettings(Table):
         return re.sub(r"(://[^:/@]*):.*@", r"\1@", self.url.partition("?")[0])
 
 
-class ListenSettings(Table):
-    """A server of ours; off loopback it needs a token."""
+class AddressSettings(Table):
+    """A server of ours."""
 
     enabled: Flag = True
     bind_address: Annotated[
@@ -245,15 +245,20 @@ class ListenSettings(Table):
         Field(description='an IP address of this machine, or "localhost"'),
     ] = "127.0.0.1"
     port: PortOrAny = 0
-    token_env: EnvironmentName = ""
-    token_file: Path | None = None
-    token: SecretStr = SecretStr("")
-    """Filled by `load_settings`; refused in the TOML."""
 
     @property
     def on_loopback(self) -> bool:
         """Whether only programs on this machine can connect."""
         return self.bind_address == "localhost" or ip_address(self.bind_address).is_loopback
+
+
+class ListenSettings(AddressSettings):
+    """A server of ours; off loopback it needs a token."""
+
+    token_env: EnvironmentName = ""
+    token_file: Path | None = None
+    token: SecretStr = SecretStr("")
+    """Filled by `load_settings`; refused in the TOML."""
 
 
 class MetricsSettings(ListenSettings):
@@ -269,7 +274,7 @@ class ApiSettings(ListenSettings):
     port: PortOrAny = 8464
 
 
-class TapiSettings(ListenSettings):
+class TapiSettings(AddressSettings):
     """`[tapi]`: the gateway for TAPI applications; every client has a token of its own."""
 
     enabled: Flag = False
