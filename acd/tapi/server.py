@@ -44,7 +44,9 @@ MISSED_HEARTBEATS = 3
 SEND_SECONDS = 30.0
 """A client that takes nothing for so long is gone."""
 NONCE_BYTES = 16
-Nonce = Callable[[], str]
+SESSION_BYTES = 8
+Secret = Callable[[int], str]
+"""So many random bytes as hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,13 @@ class TapiGateway:
         links: trio.Nursery,
         calls: trio.Nursery,
         *,
-        nonce: Nonce = lambda: secrets.token_hex(NONCE_BYTES),
+        secret: Secret = secrets.token_hex,
     ) -> None:
         self._settings = settings
         self._desks = desks
         self._links = links
         self._calls = calls
-        self._nonce = nonce
+        self._secret = secret
         self._sessions: dict[str, Session] = {}
         self._owners: dict[int, Session] = {}
         self._connections: dict[str, trio.CancelScope] = {}
@@ -110,7 +112,7 @@ class TapiGateway:
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         reader = MessageReader(stream)
-        nonce = self._nonce()
+        nonce = self._secret(NONCE_BYTES)
         auth: Message | None = None
         with trio.move_on_after(AUTH_SECONDS):
             await stream.send_all(encode({"t": "hello", "proto": PROTOCOL, "nonce": nonce}))
@@ -158,7 +160,7 @@ class TapiGateway:
         for old in [each for each in self._sessions.values() if each.inst == inst]:
             if old.desk is desk:
                 self._end(old)
-        name = secrets.token_hex(8)
+        name = self._secret(SESSION_BYTES)
         session = Session(name, desk, self, self._calls, inst=inst)
         self._sessions[name] = session
         return session, None
@@ -325,7 +327,7 @@ async def _serve_stream(
 
 @asynccontextmanager
 async def open_gateway(
-    settings: TapiSettings, desks: Mapping[str, Desk]
+    settings: TapiSettings, desks: Mapping[str, Desk], *, secret: Secret = secrets.token_hex
 ) -> AsyncIterator[tuple[TapiGateway, str]]:
     """Serve TAPI clients while the block lasts; then their calls are ended, not cut.
 
@@ -340,7 +342,7 @@ async def open_gateway(
     listener = _listen(settings)
     host, port = listener.socket.getsockname()[:2]
     async with trio.open_nursery() as calls, trio.open_nursery() as links:
-        gateway = TapiGateway(settings, desks, links, calls)
+        gateway = TapiGateway(settings, desks, links, calls, secret=secret)
         links.start_soon(trio.serve_listeners, partial(_serve_stream, gateway, tls), [listener])
         try:
             yield gateway, f"{host}:{port}"

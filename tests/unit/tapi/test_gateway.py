@@ -3,125 +3,30 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
-from pydantic import SecretStr
 
 from acd.calls import DisconnectCause
-from acd.clock import SystemClock
-from acd.errors import StoreUnavailable
 from acd.lines import (
     PersonWith,
     TransferFailed,
     TransferRefused,
     TransferUnconfirmed,
 )
-from acd.metrics import Metrics
-from acd.rules.dispositions import Disposition
-from acd.settings import DestinationSettings, TapiClientSettings, TapiSettings, TrunkSettings
-from acd.store.attempts import AttemptClosed
-from acd.store.outcomes import Outcome
 from acd.store.tapi import TapiRefusal
-from acd.tapi.books import open_desk
 from acd.tapi.client import (
     GatewayAddress,
     GatewayRefusedError,
     HCall,
-    LineApp,
     LineError,
     line_initialize_ex,
 )
 from acd.tapi.constants import LineCallState, LineDisconnectMode, LineErr
-from acd.tapi.server import open_gateway
-from tests.fakes.lines import FakePool, FakeTrunk, Script
-
-TOKEN = "a token for tests"
-NUMBER = "+43 (1) 505641"
-TRUNK = TrunkSettings(domain="127.0.0.1", user="dialer", calls_per_second=200)
-
-
-@dataclass
-class MemoryBooks:
-    """`acd.tapi.books.Books` without SQL."""
-
-    up: bool = True
-    refuses: TapiRefusal | None = None
-    begun: list[tuple[str, str | None, int]] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    async def begin(self, *, client: str, e164: str | None, line: int) -> int | TapiRefusal:
-        await trio.lowlevel.checkpoint()
-        if not self.up:
-            raise StoreUnavailable("away")
-        if self.refuses is not None:
-            return self.refuses
-        self.begun.append((client, e164, line))
-        return len(self.begun)
-
-    def put(
-        self, outcome: Outcome, *, settled: Callable[[Disposition], None] | None = None
-    ) -> None:
-        self.outcomes.append(outcome)
-
-    @property
-    def closed(self) -> list[AttemptClosed]:
-        return [outcome for outcome in self.outcomes if isinstance(outcome, AttemptClosed)]
-
-
-@dataclass
-class Stage:
-    app: LineApp
-    books: MemoryBooks
-    pool: FakePool
-    trunk: FakeTrunk
-    metrics: Metrics
-    address: GatewayAddress
-
-    async def connected(self, number: int = 1) -> HCall:
-        line = await self.app.line_open(number)
-        call = await self.app.line_make_call(line, NUMBER)
-        assert await self.app.wait_connected(call)
-        return call
-
-
-@asynccontextmanager
-async def stage(
-    *scripts: Script,
-    client: dict[str, Any] | None = None,
-    gateway: dict[str, Any] | None = None,
-) -> AsyncIterator[Stage]:
-    settings = TapiSettings(port=0, **{"lines": 4, "heartbeat_seconds": 0.5, **(gateway or {})})
-    mine = TapiClientSettings(
-        name="overdialer",
-        token=SecretStr(TOKEN),
-        **{"calls_per_second": 200, **(client or {})},
-    )
-    async with trio.open_nursery() as nursery:
-        pool = FakePool(nursery, 4, scripts or (Script(hangs_up_after=None),))
-        trunk, books, metrics = FakeTrunk(pool), MemoryBooks(), Metrics()
-        desk = open_desk(
-            mine,
-            destinations=DestinationSettings(),
-            trunk=trunk,
-            lines=pool,
-            trunk_settings=TRUNK,
-            books=books,
-            metrics=metrics,
-            clock=SystemClock(),
-        )
-        with trio.fail_after(20):
-            async with open_gateway(settings, {mine.name: desk}) as (_, where):
-                host, _, port = where.rpartition(":")
-                address = GatewayAddress(host=host, port=int(port), client=mine.name, token=TOKEN)
-                async with line_initialize_ex(address) as app:
-                    yield Stage(app, books, pool, trunk, metrics, address)
-        nursery.cancel_scope.cancel()
+from tests.fakes.lines import Script
+from tests.unit.tapi.stage import NUMBER, stage
 
 
 def states(call: HCall) -> Sequence[LineCallState]:
