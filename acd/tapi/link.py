@@ -186,7 +186,7 @@ class Link:
             with trio.move_on_after(MISSED_HEARTBEATS * heartbeat_seconds) as silence:
                 try:
                     message = await reader.next()
-                except (trio.BrokenResourceError, WireError):
+                except WireError:
                     return
             if silence.cancelled_caught or message is None:
                 return

@@ -94,6 +94,10 @@ class TapiGateway:
         if self._owners.get(line) is session:
             del self._owners[line]
 
+    def owned(self, line: int) -> bool:
+        """Whether some session has the line open."""
+        return line in self._owners
+
     # Connections
 
     async def serve(self, stream: trio.abc.Stream) -> None:
@@ -252,7 +256,11 @@ class TapiGateway:
         patience = MISSED_HEARTBEATS * self._settings.heartbeat_seconds
         while True:
             with trio.move_on_after(patience) as silence:
-                message = await reader.next()
+                try:
+                    message = await reader.next()
+                except WireError as error:
+                    log.warning("connection cut", action="tapi.cut", why=str(error))
+                    return False
             if silence.cancelled_caught or message is None:
                 return False
             if message["t"] == "bye":

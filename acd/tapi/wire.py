@@ -87,7 +87,7 @@ class MessageReader:
         self._buffer = bytearray()
 
     async def next(self) -> dict[str, Any] | None:
-        """The next message; None at the end of the stream.
+        """The next message; None at the end of the stream, however it came about.
 
         Raises:
             WireError: a line is too long or no message.
@@ -97,7 +97,10 @@ class MessageReader:
             if len(self._buffer) >= MOST_BYTES:
                 raise WireError(f"a line is longer than {MOST_BYTES} bytes")
             searched = len(self._buffer)
-            part = await self._stream.receive_some(MOST_BYTES)
+            try:
+                part = await self._stream.receive_some(MOST_BYTES)
+            except trio.BrokenResourceError:
+                return None
             if not part:
                 return None
             self._buffer += part

@@ -26,7 +26,7 @@ from acd.tapi.client import (
     LineApp,
     line_initialize_ex,
 )
-from acd.tapi.server import Secret, open_gateway
+from acd.tapi.server import Secret, TapiGateway, open_gateway
 from tests.fakes.lines import FakePool, FakeTrunk, Script
 
 TOKEN = "a token for tests"
@@ -70,6 +70,7 @@ class Stage:
     trunk: FakeTrunk
     metrics: Metrics
     address: GatewayAddress
+    gateway: TapiGateway
 
     async def connected(self, number: int = 1) -> HCall:
         line = await self.app.line_open(number)
@@ -106,11 +107,17 @@ async def stage(
             clock=SystemClock(),
         )
         with trio.fail_after(20):
-            async with open_gateway(settings, {mine.name: desk}, secret=secret) as (_, where):
+            async with open_gateway(settings, {mine.name: desk}, secret=secret) as (server, where):
                 host, _, port = where.rpartition(":")
                 address = GatewayAddress(host=host, port=int(port), client=mine.name, token=TOKEN)
                 app = LineApp(address)
                 connection = line_initialize_ex(address) if connect else nullcontext(app)
                 async with connection as app:
-                    yield Stage(app, books, pool, trunk, metrics, address)
+                    yield Stage(app, books, pool, trunk, metrics, address, server)
         nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others work until it holds; `stage` sets the limit."""
+    while not condition():
+        await trio.lowlevel.checkpoint()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import trio
 
 from acd.calls import DisconnectCause
 from acd.lines import (
@@ -26,7 +25,7 @@ from acd.tapi.client import (
 )
 from acd.tapi.constants import LineCallState, LineDisconnectMode, LineErr
 from tests.fakes.lines import Script
-from tests.unit.tapi.stage import NUMBER, stage
+from tests.unit.tapi.stage import NUMBER, stage, until
 
 
 def states(call: HCall) -> Sequence[LineCallState]:
@@ -34,12 +33,6 @@ def states(call: HCall) -> Sequence[LineCallState]:
 
 
 S = LineCallState
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the others work until it holds; `stage` sets the limit."""
-    while not condition():
-        await trio.lowlevel.checkpoint()
 
 
 async def test_an_answered_call_is_handed_over_and_goes_to_idle_alone() -> None:
