@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import trio
 
 from acd.calls import DisconnectCause
 from acd.lines import (
@@ -15,6 +16,7 @@ from acd.lines import (
     TransferRefused,
     TransferUnconfirmed,
 )
+from acd.lines.shares import LineShare
 from acd.store.tapi import TapiRefusal
 from acd.tapi.client import (
     GatewayAddress,
@@ -23,8 +25,8 @@ from acd.tapi.client import (
     LineError,
     line_initialize_ex,
 )
-from acd.tapi.constants import LineCallState, LineDisconnectMode, LineErr
-from tests.fakes.lines import Script
+from acd.tapi.constants import LineCallFeature, LineCallState, LineDisconnectMode, LineErr
+from tests.fakes.lines import FakePool, Script
 from tests.unit.tapi.stage import NUMBER, stage, until
 
 
@@ -235,3 +237,48 @@ async def test_a_client_that_says_goodbye_leaves_no_call() -> None:
         await call.wait_states(S.RINGBACK)
         await on.app.line_shutdown()
         await until(lambda: not on.pool.leased)
+
+
+async def test_closing_a_line_drops_its_call() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        await on.app.line_close(call.line)
+        await call.wait_states(S.IDLE)
+        await until(lambda: not on.pool.leased)
+        with pytest.raises(LineError) as closed:
+            await on.app.line_make_call(call.line, NUMBER)
+        assert closed.value.code is LineErr.INVALLINEHANDLE
+
+
+async def test_the_status_never_contradicts_the_events() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        connected = await on.app.line_get_call_status(call)
+        assert connected["state"] == call.state
+        assert connected["features"] == LineCallFeature.BLINDTRANSFER | LineCallFeature.DROP
+        await on.app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        idle = await on.app.line_get_call_status(call)
+        assert (idle["state"], idle["features"]) == (S.IDLE, 0)
+
+
+async def test_a_handle_that_was_let_go_of_is_dropped_and_says_nothing_more() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        on.app.line_deallocate_call(call)
+        await until(lambda: not on.pool.leased)
+        assert call.state is S.CONNECTED
+        with pytest.raises(LineError) as unknown:
+            await on.app.line_get_call_status(call)
+        assert unknown.value.code is LineErr.INVALCALLHANDLE
+
+
+async def test_lines_of_two_shares_do_not_stand_in_each_others_way() -> None:
+    async with trio.open_nursery() as nursery:
+        pool = FakePool(nursery, 4, [Script()])
+        mine, others = LineShare(pool, lines=1), LineShare(pool, lines=3)
+        async with mine.lease(holder="mine", deadline_seconds=60):
+            assert (mine.free, others.free) == (0, 3)
+            mine.resize(2)
+            assert mine.free == 1
+        assert mine.free == 2
