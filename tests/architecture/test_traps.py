@@ -1,4 +1,4 @@
-"""docs/traps.md names code and tests that exist."""
+"""docs/traps.md and docs/siptapi.md name code and tests that exist."""
 
 from __future__ import annotations
 
@@ -31,3 +31,18 @@ def test_a_trap_names_a_function_of_ours_and_a_test_that_exist(row: str) -> None
     assert code[0].startswith("acd/")
     assert test[0].startswith("tests/")
     assert test[1].startswith("test_")
+
+
+SIPTAPI = (ROOT / "docs/siptapi.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", sorted(set(PLACE.findall(SIPTAPI))), ids=lambda place: place[1])
+def test_a_bug_of_siptapi_names_a_test_that_exists(place: tuple[str, str]) -> None:
+    file, function = place
+    assert function in _functions(ROOT / file)
+
+
+@pytest.mark.parametrize("row", sorted(set(re.findall(r"`(test_row_\w+)`", SIPTAPI))))
+def test_an_accepted_row_names_a_test_that_exists(row: str) -> None:
+    folder = ROOT / "tests/acceptance/tapi"
+    assert any(row in _functions(file) for file in folder.glob("test_*.py"))
