@@ -23,9 +23,11 @@ from acd.agents import FeedName
 from acd.agents_feed.ami import run_ami_feed
 from acd.agents_feed.merged import MergedFeed, open_merged_feed
 from acd.api.server import metrics_app, open_server
+from acd.app_tapi import join_tapi
 from acd.clock import SystemClock
 from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.lines import Trunk
 from acd.metrics import Metrics
 from acd.settings import FeedsSettings, Settings
 from acd.sip import open_sip
@@ -62,13 +64,16 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
             )
             log.info("metrics served", action="metrics.serving", address=address)
+        trunks: dict[str, Trunk] = {}
         for name in (trunk.name for trunk in settings.trunk):
-            trunk = sip.trunk(name)
+            trunks[name] = trunk = sip.trunk(name)
             metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
+        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings))
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,
-                trunks={trunk.name: sip.trunk(trunk.name) for trunk in settings.trunk},
+                trunks=gateway.campaign_trunks,
+                companions=gateway.companions,
                 store=store,
                 feed=feed,
                 metrics=metrics,

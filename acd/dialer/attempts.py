@@ -27,7 +27,6 @@ from acd.dialer.person import LegWatch
 from acd.dialer.places import AgentPlace
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
-from acd.dialer.transfers import TransferRecord, record_of
 from acd.errors import BadInput, IllegalTransition, StoreUnavailable, TrunkUnavailable
 from acd.lines import (
     CallerId,
@@ -44,6 +43,7 @@ from acd.lines import (
     TransferResult,
     Trunk,
 )
+from acd.lines.records import TransferRecord, record_of
 from acd.metrics import Metrics, call_exemplar, response_class
 from acd.rules.dispositions import Disposition
 from acd.settings import TrunkSettings

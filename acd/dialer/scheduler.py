@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -74,6 +74,15 @@ class Surroundings:
     metrics: Metrics
     clock: WallClock
     node: str
+    companions: tuple[Companion, ...] = ()
+
+
+Companion = Callable[[StoreWatch, Outcomes], AbstractAsyncContextManager[Callable[[], None]]]
+"""Something that dials beside the campaigns and writes into the same books.
+
+Opened once the books are, and given a chance to end its calls before they are closed. What it
+yields tells it to start no more calls.
+"""
 
 
 class Scheduler:
@@ -87,6 +96,7 @@ class Scheduler:
         self._stopping = trio.Event()
         self._look = trio.Event()
         self._runs: dict[int, CampaignRun] = {}
+        self._companion_stops: list[Callable[[], None]] = []
         self._outcomes: Outcomes
 
     def look(self) -> None:
@@ -103,6 +113,8 @@ class Scheduler:
         self._look.set()
         for run in self._runs.values():
             run.stop()
+        for stop in self._companion_stops:
+            stop()
 
     async def run(self, *, until_finished: bool = False) -> None:
         """Run until `stop`, or, with `until_finished`, until no campaign runs any more."""
@@ -125,8 +137,12 @@ class Scheduler:
             side.start_soon(watch_lag, around.metrics)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
-            async with trio.open_nursery() as campaigns:
-                await self._follow_campaigns(campaigns, until_finished=until_finished)
+            async with AsyncExitStack() as beside:
+                for companion in around.companions:
+                    stop = await beside.enter_async_context(companion(self._store, outcomes))
+                    self._companion_stops.append(stop)
+                async with trio.open_nursery() as campaigns:
+                    await self._follow_campaigns(campaigns, until_finished=until_finished)
             side.cancel_scope.cancel()
         with suppress(StoreUnavailable):
             await self._store.run(leave_node, node=around.node)

@@ -22,6 +22,8 @@ from acd.settings.tables import (
     Settings,
     Srtp,
     StoreSettings,
+    TapiClientSettings,
+    TapiSettings,
     Transport,
     TrunkSettings,
 )
@@ -41,6 +43,8 @@ __all__ = [
     "Settings",
     "Srtp",
     "StoreSettings",
+    "TapiClientSettings",
+    "TapiSettings",
     "Transport",
     "TrunkSettings",
     "load_settings",

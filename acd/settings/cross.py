@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
+from acd.settings.cross_tapi import check_tapi
 from acd.settings.tables import AmiSettings, ListenSettings, Settings, Transport, TrunkSettings
 from acd.settings.wording import Finding, Loc
 
@@ -23,6 +24,7 @@ def cross_check(settings: Settings) -> Iterator[Finding]:
     yield from _check_same_server(settings.metrics, settings.api)
     if settings.feeds.ami is not None:
         yield from _check_ami(settings.feeds.ami, ("feeds", "ami"))
+    yield from check_tapi(settings)
 
 
 def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:

@@ -28,10 +28,13 @@ _SECRETS: Mapping[Loc, str] = {
     ("metrics",): "token",
     ("api",): "token",
     ("feeds", "ami"): "password",
+    ("tapi_client",): "token",
 }
+_LISTS = frozenset({"trunk", "tapi_client"})
+"""Tables of which there may be many."""
 _PATHS = frozenset(
     {
-        *("password_file", "token_file", "campaigns_folder", "control_socket"),
+        *("password_file", "token_file", "campaigns_folder", "control_socket", "wait_message"),
         *("tls_ca_file", "tls_certificate_file", "tls_key_file"),
     }
 )
@@ -195,14 +198,15 @@ def _mended(raw: _Raw, wrong: list[Loc]) -> _Raw:
     """The tables with defaults in place of wrong values, so that the rest can be checked."""
     mended = deepcopy(raw)
     for loc in wrong:
-        depth = min(2 if loc[0] in {"trunk", "feeds"} else 1, len(loc) - 1)
+        depth = min(2 if loc[0] in _LISTS | {"feeds"} else 1, len(loc) - 1)
         table: Any = mended
         for part in loc[:depth]:
             table = table.get(part) if isinstance(table, dict) else table[part]
         if isinstance(table, dict):
             key = str(loc[depth])
             table.pop(key, None)
-            table.update({key: _STAND_IN} if key in {"domain", "user", "host"} else {})
+            stand_in = key in {"domain", "user", "host", "name"}
+            table.update({key: _STAND_IN} if stand_in else {})
     return mended
 
 

@@ -155,6 +155,8 @@ def _tables(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 _TABLES = _tables(Settings)
+_MANY = frozenset({"Trunk", "Tapi_Client"})
+"""Tables of which there may be many, and which stand in two brackets."""
 
 
 def _allowed(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
@@ -164,9 +166,10 @@ def _allowed(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 def _allowed_words(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
     if "properties" in schema:
-        name = model.__name__.removesuffix("Settings").lower()
-        headers = {"trunk": "[[trunk]]", "ami": "[feeds.ami]", "feeds": "[feeds.ami]"}
-        return f"a table headed {headers.get(name, f'[{name}]')}"
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__.removesuffix("Settings")).lower()
+        if name in {"ami", "feeds"}:
+            return "a table headed [feeds.ami]"
+        return f"a table headed {f'[[{name}]]' if name in _MANY else f'[{name}]'}"
     if "description" in schema and "enum" not in schema:
         return str(schema["description"])
     if "enum" in schema:

@@ -248,7 +248,8 @@ def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) 
         what="closed",
         detail={"disposition": disposition.value, "cause": closed.cause},
     )
-    _after_call(conn, attempt, disposition, closed.ended_at, now)
+    if attempt.lead_id is not None:
+        _after_call(conn, attempt, disposition, closed.ended_at, now)
     return disposition
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 """The migration that this program's statements are written for."""
 
 
@@ -165,9 +165,13 @@ attempts = sa.Table(
     "attempts",
     metadata,
     sa.Column("attempt_id", BigId, primary_key=True),
-    sa.Column("lead_id", sa.ForeignKey("leads.lead_id"), nullable=False),
-    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), nullable=False),
+    # A campaign's attempt has a lead; a TAPI client's has neither, but a client and its number.
+    sa.Column("lead_id", sa.ForeignKey("leads.lead_id")),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id")),
     sa.Column("number_id", sa.ForeignKey("lead_numbers.number_id")),
+    sa.Column("tapi_client", sa.String(32)),
+    # NULL once the person has been erased, or for an extension.
+    sa.Column("tapi_number", sa.String(16)),
     sa.Column("attempt_no", sa.Integer, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("node", sa.String(64), nullable=False),
@@ -212,6 +216,20 @@ attempts = sa.Table(
         postgresql_where=sa.text("state <> 'closed'"),
     ),
     sa.Index("ix_attempts_campaign_id_started_at", "campaign_id", "started_at"),
+    sa.Index(
+        "ix_attempts_tapi_client_started_at",
+        "tapi_client",
+        "started_at",
+        sqlite_where=sa.text("tapi_client IS NOT NULL"),
+        postgresql_where=sa.text("tapi_client IS NOT NULL"),
+    ),
+    # An erasure asks for every row of a number.
+    sa.Index(
+        "ix_attempts_tapi_number",
+        "tapi_number",
+        sqlite_where=sa.text("tapi_number IS NOT NULL"),
+        postgresql_where=sa.text("tapi_number IS NOT NULL"),
+    ),
 )
 
 agents = sa.Table(

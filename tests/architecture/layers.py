@@ -24,6 +24,7 @@ RANKS: Mapping[str, int] = {
     "acd.demo": 41,
     "acd.doctor": 41,
     "acd.app": 40,
+    "acd.app_tapi": 39,
     "acd.dialer": 30,
     "acd.sip": 30,
     "acd.tapi": 30,

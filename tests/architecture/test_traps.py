@@ -1,4 +1,4 @@
-"""docs/traps.md, the code that it names, and the suite say the same."""
+"""docs/traps.md, docs/siptapi.md, the code that they name, and the suite say the same."""
 
 from __future__ import annotations
 
@@ -59,3 +59,18 @@ def test_a_trap_is_tested_with_what_it_traps(row: str) -> None:
 def test_every_test_of_a_trap_is_in_the_list() -> None:
     listed = {name for row in TRAPS for _, (test, name) in [_places(row)] if test == OF_TRAPS}
     assert {name for name in _functions(OF_TRAPS) if name.startswith("test_")} == listed
+
+
+SIPTAPI = (ROOT / "docs/siptapi.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", sorted(set(PLACE.findall(SIPTAPI))), ids=lambda place: place[1])
+def test_a_bug_of_siptapi_names_a_test_that_exists(place: tuple[str, str]) -> None:
+    file, function = place
+    assert function in _functions(ROOT / file)
+
+
+@pytest.mark.parametrize("row", sorted(set(re.findall(r"`(test_row_\w+)`", SIPTAPI))))
+def test_an_accepted_row_names_a_test_that_exists(row: str) -> None:
+    folder = ROOT / "tests/acceptance/tapi"
+    assert any(row in _functions(file) for file in folder.glob("test_*.py"))

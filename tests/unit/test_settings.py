@@ -358,18 +358,25 @@ def test_the_example_names_every_key_with_its_default() -> None:
     assert raw["trunk"][0].pop("password_file") == "dialer.password"
     assert raw["feeds"]["ami"].pop("tls_ca_file") == "ca.pem"
     assert raw["feeds"]["ami"].pop("password_file") == "manager.password"
+    assert raw["tapi"].pop("tls_certificate_file") == "tapi.crt"
+    assert raw["tapi"].pop("tls_key_file") == "tapi.key"
+    assert raw["tapi_client"][0].pop("token_file") == "overdialer.token"
+    assert raw["tapi_client"][0].pop("number_format") == "+"
+    assert raw["tapi_client"][0].pop("number_prefix") == ""
+    assert raw["tapi_client"][0].pop("wait_message") == "sorry.wav"
     shown = Settings.model_validate(raw)
     assert shown.feeds.ami == AmiSettings(host="pbx.example.com", user="acd")
     shown = shown.model_copy(update={"feeds": FeedsSettings()})
     required = {"domain": "pbx.example.com", "user": "dialer"}
-    assert shown == Settings.model_validate({"trunk": [required]})
+    client = {"name": "overdialer"}
+    assert shown == Settings.model_validate({"trunk": [required], "tapi_client": [client]})
     lines = find_key_lines(opened)
-    for name in ("trunk", "store", "metrics", "api", "destinations", "log"):
-        table = shown.trunk[0] if name == "trunk" else getattr(shown, name)
-        at = ("trunk", 0) if name == "trunk" else (name,)
+    for name in ("trunk", "store", "metrics", "api", "tapi", "tapi_client", "destinations", "log"):
+        of_name = getattr(shown, name)
+        table, at = (of_name[0], (name, 0)) if isinstance(of_name, tuple) else (of_name, (name,))
         keys = {field.alias or key for key, field in type(table).model_fields.items()}
         unnamed = {key for key in keys if (*at, key) not in lines}
-        assert unnamed <= {"password", "token", "password_env", "token_file"}
+        assert unnamed <= {"password", "token", "password_env", "token_file", "token_env"}
     keys = set(AmiSettings.model_fields)
     unnamed = {key for key in keys if ("feeds", "ami", key) not in lines}
     assert unnamed == {"password", "password_env"}

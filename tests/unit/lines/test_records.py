@@ -4,7 +4,6 @@ from typing import get_args
 
 import pytest
 
-from acd.dialer.transfers import record_of
 from acd.lines import (
     PersonWith,
     TransferAnswered,
@@ -14,6 +13,7 @@ from acd.lines import (
     TransferTimedOut,
     TransferUnconfirmed,
 )
+from acd.lines.records import record_of
 from acd.rules.dispositions import TransferOutcome
 
 RESULTS: list[tuple[TransferResult, TransferOutcome, PersonWith]] = [
