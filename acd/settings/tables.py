@@ -204,6 +204,12 @@ class TrunkSettings(Table):
         pattern=f"^{PRINTABLE}$",
         description="text on one line",
     )
+    probe_user: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.!~*'()&=+$,;?/%-]*$",
+        description="the user part that OPTIONS ask for, without sip: and without @domain",
+    )
+    """Where a proxy stands before the PBX: a user for whom it asks the PBX."""
     assert_identity: Flag = False
     """Send the caller ID in P-Asserted-Identity too (RFC 3325)."""
     causes: dict[CauseStatus, DisconnectCause] = Field(

@@ -137,6 +137,8 @@ class Leg:
     responded: bool = False
     answered_at: float | None = None
     ended: bool = False
+    number_called: str = ""
+    invited_at: float = 0.0
     _transfer: TransferMachine | None = None
     _refer_to: str = ""
     _timers: list[Timer] = field(default_factory=list)
@@ -148,6 +150,8 @@ class Leg:
 
     def start(self, command: StartCall) -> None:
         """Send the INVITE."""
+        self.number_called = command.uri
+        self.invited_at = perf_counter()
         sent = send_invite(command, self.trunk, self.world.inbox)
         if isinstance(sent, Refusal):
             self._end(sent.cause, reason_text=sent.text)
@@ -246,7 +250,7 @@ class Leg:
             return
         if seen.sip_status > 100 and not self.alerted:
             self.alerted = True
-            self.trunk.call_got_through()
+            self.trunk.call_got_through(seen.at_seconds)
         if seen.sip_status == _RINGING:
             self.world.reports.post(
                 CallAlerting(self.number, seen.at_seconds, dialog_of(seen.message))
@@ -262,7 +266,7 @@ class Leg:
             self.responded = True
             self.trunk.call_responded()
         self.answered_at = seen.at_seconds
-        self.trunk.call_got_through()
+        self.trunk.call_got_through(seen.at_seconds)
         self._cancel_timers()
         self.world.reports.post(CallAnswered(self.number, seen.at_seconds, dialog_of(seen.message)))
 
@@ -298,6 +302,7 @@ class Leg:
     def _cause_of(self, seen: Over, reason: Reason) -> DisconnectCause:
         if self.answered_at is not None:
             if seen.method == "BYE":
+                self.trunk.call_got_through(seen.at_seconds)
                 return DisconnectCause.NORMAL
             if seen.sip_status in _INCOMPATIBLE_STATUSES:
                 return DisconnectCause.INCOMPATIBLE
@@ -306,7 +311,13 @@ class Leg:
             if not self.responded:
                 self.trunk.call_unanswered()
             return DisconnectCause.UNREACHABLE
-        self.trunk.call_refused(seen.sip_status, seen.message, alerted=self.alerted)
+        self.trunk.call_refused(
+            seen.sip_status,
+            seen.message,
+            alerted=self.alerted,
+            number=self.number_called,
+            invited_at_seconds=self.invited_at,
+        )
         return cause_of(
             seen.sip_status,
             q850_cause=reason.q850_cause,

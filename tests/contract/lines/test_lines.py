@@ -85,7 +85,7 @@ async def test_a_phone_that_rings_too_long_is_no_answer(world: World) -> None:
     ended = the_end(await take(line))
     assert ended.cause is DisconnectCause.NO_ANSWER
     # Margin: threads that come late on two cores.
-    assert 0.5 <= ended.at_seconds - start < 1.0
+    assert 0.5 <= ended.at_seconds - start < 3
 
 
 @pytest.mark.parametrize(

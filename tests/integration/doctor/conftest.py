@@ -92,6 +92,9 @@ def trunk(domain: str, more: str = "") -> str:
     return f"[[trunk]]\n{keys}{more}\n"
 
 
+ROWS_SECONDS = 8.0 + 7.0
+"""In which every row is there, and what a process may need to start on a busy machine."""
+
 PbxMaker = Callable[..., AbstractContextManager[Sipp]]
 
 
