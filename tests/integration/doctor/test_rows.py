@@ -26,6 +26,7 @@ from tests.integration.doctor.conftest import (
 from tests.peers.addresses import Addresses
 from tests.peers.dns import run_dns
 from tests.peers.postgres import running_postgres
+from tests.peers.wire import Wire, select
 
 pytestmark = pytest.mark.real
 
@@ -135,6 +136,14 @@ def test_a_closed_port_is_known_at_once(office: Office) -> None:
     visit = office.visit()
     assert visit.row("OPTIONS (main)")["detail"] == f"{domain}: nothing listens there"
     assert visit.seconds < ROWS_SECONDS  # the detail says that nothing was waited for
+
+
+def test_options_ask_for_the_probe_user(office: Office, pbx: PbxMaker) -> None:
+    with pbx() as peer, Wire(peer.bind.host) as wire:
+        office.write(trunk(str(peer.bind), 'probe_user = "acd-probe"'))
+        office.visit()
+        (asked, *_) = select(wire.sip(), "OPTIONS")
+    assert asked.request_uri == f"sip:acd-probe@{peer.bind}"
 
 
 def test_an_unknown_host_name_is_said(office: Office) -> None:
