@@ -133,6 +133,8 @@ class Leg:
     trunk: TrunkSide
     world: LegWorld
     call: LegCall | None = None
+    call_id: str = ""
+    """Its holder's name of it."""
     alerted: bool = False
     responded: bool = False
     answered_at: float | None = None
@@ -148,6 +150,7 @@ class Leg:
 
     def start(self, command: StartCall) -> None:
         """Send the INVITE."""
+        self.call_id = command.call_id
         sent = send_invite(command, self.trunk, self.world.inbox)
         if isinstance(sent, Refusal):
             self._end(sent.cause, reason_text=sent.text)
