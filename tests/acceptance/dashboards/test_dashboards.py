@@ -219,7 +219,9 @@ def assert_transfers(seen: Seen) -> None:
     # A row keeps its last transfer; every retry followed one that is not in SQL.
     last = seen.count("SELECT count(transfer_result) FROM attempts")
     assert sum(results.values()) == last + retries
-    assert seen.value("sum(acd_answer_to_agent_seconds_count)") == joined
+    # On a busy machine an agent's answer may come late: joined, by another result's name.
+    with_agent = seen.count("SELECT count(transferred_at) FROM attempts")
+    assert seen.value("sum(acd_answer_to_agent_seconds_count)") == with_agent
 
 
 def assert_ledger(seen: Seen) -> None:
