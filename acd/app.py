@@ -11,7 +11,7 @@ import hashlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from acd.agents_feed.ami import run_ami_feed
 from acd.agents_feed.merged import MergedFeed, open_merged_feed
 from acd.api.server import metrics_app, open_server
 from acd.app_tapi import join_tapi
+from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
 from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
@@ -56,7 +57,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
-        sip = await stack.enter_async_context(open_sip(settings.trunk))
+        switch = stack.enter_context(closing(TraceSwitch(settings)))
+        sip = await stack.enter_async_context(
+            open_sip(settings.trunk, trace=switch.take if switch.on else None)
+        )
+        stack.enter_context(switch.serving(sip))
         feed = await stack.enter_async_context(open_feeds(settings.feeds, metrics))
         address = ""
         if settings.metrics.enabled:
@@ -82,7 +87,10 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             )
         )
         await stack.enter_async_context(
-            open_control(settings.control_socket, {"look": partial(_look, scheduler)})
+            open_control(
+                settings.control_socket,
+                {"look": partial(_look, scheduler), **control_handlers(switch)},
+            )
         )
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
 

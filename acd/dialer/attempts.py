@@ -252,6 +252,7 @@ class Attempt:
         self._watch = LegWatch(line, on_dialog=self._note_dialog)
         self._started_at = trio.current_time()
         self._dialed = False
+        self._sip_call_id = ""
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
@@ -295,6 +296,7 @@ class Attempt:
             await self._say_who_called()
 
     def _note_dialog(self, dialog: DialogId) -> None:
+        self._sip_call_id = dialog.call_id
         self._dialing.outcomes.put(
             DialogSeen(
                 attempt_id=self._attempt_id,
@@ -457,6 +459,13 @@ class Attempt:
     def _count_end(self) -> None:
         end, metrics = self._watch.end, self._dialing.metrics
         if end is not None:
+            log.info(
+                "call over",
+                action="call.ended",
+                cause=end.cause,
+                sip_status=end.sip_status,
+                sip_call_id=self._sip_call_id,
+            )
             metrics.ended.labels(self._campaign, end.cause).inc(exemplar=self._exemplar)
             answered = self._watch.answered_at is not None
             seen = response_class(200 if answered else end.sip_status)
@@ -474,6 +483,7 @@ class Attempt:
             campaign=self._campaign,
             lead=self._lead_id,
             attempt=self._attempt_id,
+            call=f"a{self._attempt_id}",
             disposition=disposition,
         )
 

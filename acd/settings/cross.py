@@ -24,7 +24,17 @@ def cross_check(settings: Settings) -> Iterator[Finding]:
     yield from _check_same_server(settings.metrics, settings.api)
     if settings.feeds.ami is not None:
         yield from _check_ami(settings.feeds.ami, ("feeds", "ami"))
+    yield from _check_trace(settings)
     yield from check_tapi(settings)
+
+
+def _check_trace(settings: Settings) -> Iterator[Finding]:
+    names = sorted(trunk.name for trunk in settings.trunk)
+    for name in settings.sip_trace.trunks:
+        if name not in names:
+            yield Finding(
+                ("sip_trace", "trunks"), f'"{name}" is no trunk', f"allowed: {', '.join(names)}"
+            )
 
 
 def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:

@@ -381,10 +381,35 @@ class DestinationSettings(Table):
     """Numbers or extensions let through although a rule would refuse them; never emergency."""
 
 
-class LogSettings(Table):
-    """`[log]`."""
+LogLevel = Literal["debug", "info", "warning", "error"]
+Megabytes = Annotated[Number, Field(ge=0.01, le=10_000)]
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+
+class LogSettings(Table):
+    """`[log]`: what the engine says, and where."""
+
+    level: LogLevel = "info"
+    file: Path | None = None
+    """JSON lines of the engine; None: stderr."""
+    file_megabytes: Megabytes = 50.0
+    """A file is full at this size (10^6 bytes)."""
+    old_files: Whole = Field(default=5, ge=0, le=1000)
+    """Full files kept beside it, as FILE.1 (the newest) and so on."""
+
+
+class SipTraceSettings(Table):
+    """`[sip_trace]`: SIP messages into a file of their own; `acd trace` switches it meanwhile."""
+
+    enabled: Flag = False
+    file: Path = Path("sip-trace.jsonl")
+    """Mode 0600: it has phone numbers."""
+    file_megabytes: Megabytes = 20.0
+    old_files: Whole = Field(default=1, ge=0, le=1000)
+    trunks: tuple[str, ...] = Field(default=(), description='a list of trunks, e.g. ["main"]')
+    numbers: tuple[Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")], ...] = Field(
+        default=(), description='a list of numbers or extensions, e.g. ["+431505641", "600"]'
+    )
+    """Only these; with neither trunks nor numbers every message."""
 
 
 class Settings(Table):
@@ -406,6 +431,7 @@ class Settings(Table):
     )
     destinations: DestinationSettings = DestinationSettings()
     log: LogSettings = LogSettings()
+    sip_trace: SipTraceSettings = SipTraceSettings()
     campaigns_folder: Path = Path("campaigns")
     control_socket: Path = Path("acd.sock")
     """Where commands reach the running engine."""

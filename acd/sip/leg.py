@@ -133,6 +133,8 @@ class Leg:
     trunk: TrunkSide
     world: LegWorld
     call: LegCall | None = None
+    call_id: str = ""
+    """Its holder's name of it."""
     alerted: bool = False
     responded: bool = False
     answered_at: float | None = None
@@ -152,6 +154,7 @@ class Leg:
         """Send the INVITE."""
         self.number_called = command.uri
         self.invited_at = perf_counter()
+        self.call_id = command.call_id
         sent = send_invite(command, self.trunk, self.world.inbox)
         if isinstance(sent, Refusal):
             self._end(sent.cause, reason_text=sent.text)

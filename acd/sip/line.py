@@ -316,7 +316,9 @@ def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int]
         headers = (*headers, ("P-Asserted-Identity", shown))
 
     def command(leg: int) -> StartCall:
-        return StartCall(leg, plan.name, uri, shown, headers, request.ring_timeout_seconds)
+        return StartCall(
+            leg, plan.name, uri, shown, headers, request.ring_timeout_seconds, request.call_id
+        )
 
     return command
 

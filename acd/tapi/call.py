@@ -86,7 +86,8 @@ class TapiCall:
                     placed.silence()
                     placed.drop_soon()
                 reply(LineErr.OPERATIONFAILED if self._dropped else None)
-                await placed.run()
+                with structlog.contextvars.bound_contextvars(**placed.story):
+                    await placed.run()
         finally:
             self.over.set()
 
@@ -118,7 +119,7 @@ class TapiCall:
         if error is not None:
             return error
         self._desk.metrics.originates.labels(self._desk.label).inc()
-        log.info("dialing", action="call.originate", attempt=attempt_id, tapi_call=self.name)
+        log.info("dialing", action="call.originate", **live.story)
         return live
 
     async def _originate(self, line: Line, attempt_id: int) -> LineErr | None:

@@ -10,7 +10,7 @@ hear the message and are hung up on, and that counts as abandoned.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -93,7 +93,18 @@ class LiveCall:
         self._transfer: TransferRecord | None = None
         self._transfer_over: trio.Event | None = None
         self._end: Ended | None = None
+        self._sip_call_id = ""
         self._changed = trio.Event()
+
+    @property
+    def story(self) -> Mapping[str, Any]:
+        """What every log line of this call carries."""
+        return {
+            "tapi_client": self._desk.name,
+            "tapi_call": self._name,
+            "attempt": self._attempt_id,
+            "call": f"a{self._attempt_id}",
+        }
 
     @property
     def answered(self) -> bool:
@@ -141,6 +152,7 @@ class LiveCall:
         self._tell(self._told.take(event, dropped=self._dropped), event)
 
     def _note_answer(self, at_seconds: float) -> None:
+        log.info("answered", action="call.answered")
         self._answered_at = self._waits_since = at_seconds
         self.look_again()
         metrics, label = self._desk.metrics, self._desk.label
@@ -152,6 +164,7 @@ class LiveCall:
 
     def _note(self, dialog: DialogId | None) -> None:
         if dialog is not None:
+            self._sip_call_id = dialog.call_id
             self._desk.books.put(
                 DialogSeen(
                     attempt_id=self._attempt_id, sip_call_id=dialog.call_id, dialog=asdict(dialog)
@@ -198,6 +211,13 @@ class LiveCall:
         self, target: Destination, written: str, reply: Callable[[LineErr | None], None]
     ) -> None:
         """`lineBlindTransfer`; look at `may_transfer` in the same step before."""
+        with structlog.contextvars.bound_contextvars(**self.story):
+            await self._transfer_now(target, written, reply)
+
+    async def _transfer_now(
+        self, target: Destination, written: str, reply: Callable[[LineErr | None], None]
+    ) -> None:
+        log.info("transferring", action="transfer.start")
         self._transfer_over = over = trio.Event()
         self.look_again()
         self._desk.metrics.answer_to_refer_seconds.labels(self._desk.label).observe(
@@ -222,6 +242,7 @@ class LiveCall:
     def _take_result(self, record: TransferRecord, at_seconds: float) -> LineErr | None:
         """What to answer the `lineBlindTransfer`."""
         self._transfer = record
+        log.info("transfer over", action="transfer.end", result=record.outcome)
         metrics, label = self._desk.metrics, self._desk.label
         metrics.transfers.labels(label, record.outcome).inc()
         if record.outcome not in _AGENT_HAS_PERSON:
@@ -276,7 +297,7 @@ class LiveCall:
         if self._joined_at is not None or self._person_is_gone:
             return
         self._abandoned = True
-        log.warning("abandoned", action="call.abandoned", attempt=self._attempt_id)
+        log.warning("abandoned", action="call.abandoned")
         message = self._desk.settings.wait_message
         if message is None:
             return
@@ -302,6 +323,13 @@ class LiveCall:
         if self._end is None:
             self._tell(self._told.lost())
         else:
+            log.info(
+                "call over",
+                action="call.ended",
+                cause=self._end.cause,
+                sip_status=self._end.sip_status,
+                sip_call_id=self._sip_call_id,
+            )
             self._desk.metrics.ended.labels(self._desk.label, self._end.cause).inc()
         self._close_row(dialed=True)
 
@@ -328,8 +356,7 @@ class LiveCall:
         log.info(
             "attempt closed",
             action="attempt.closed",
-            tapi_client=self._desk.name,
-            attempt=self._attempt_id,
+            **self.story,
             disposition=disposition,
         )
 

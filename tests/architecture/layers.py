@@ -25,6 +25,7 @@ RANKS: Mapping[str, int] = {
     "acd.doctor": 41,
     "acd.app": 40,
     "acd.app_tapi": 39,
+    "acd.app_trace": 39,
     "acd.dialer": 30,
     "acd.sip": 30,
     "acd.tapi": 30,
