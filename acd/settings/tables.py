@@ -308,6 +308,8 @@ class AmiSettings(Table):
     queues: tuple[str, ...] = Field(
         default=(), description='a list of queues whose pauses count, e.g. ["sales"]; []: all'
     )
+    queue_wrap_up_seconds: Number = Field(default=0.0, ge=0, le=3600)
+    """`wrapuptime` of queues.conf, which Asterisk tells nobody; a member's own counts instead."""
 
 
 class FeedsSettings(Table):
