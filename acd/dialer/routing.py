@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import trio
 
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen, steps
+from acd.dialer.handover import Handover
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
 from acd.dialer.queue_gate import QueueGate
 from acd.rules.agent_states import RESTING, resting_steps
@@ -40,6 +41,8 @@ class _Seat:
     """The feed's last word since the agent was reserved."""
     call_over: bool = False
     """While reserved, the feed has seen a call, and its end."""
+    handover: Handover | None = None
+    """Told what the phone does with the present person."""
     queue: str = ""
     """Of which it is a place."""
     confirmed: bool = False
@@ -188,6 +191,8 @@ class Roster:
         seat = self._seats.get(update.agent)
         if seat is None:
             return
+        if seat.handover is not None and update.phone is not None:
+            seat.handover.take(update.phone, trio.current_time())
         if seat.state is AgentState.RESERVED:
             ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
             seat.call_over = seat.call_over or ended
@@ -293,9 +298,14 @@ class Roster:
                 return self._reserve(seat, campaign_id)
         return None
 
+    def follow(self, place: AgentPlace, handover: Handover) -> None:
+        """Tell what the phone of a reserved agent does, until it is over or the next person's."""
+        self._seats[place.agent].handover = handover
+
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
         seat = self._seats[place.agent]
+        seat.handover = None
         self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
 
     def joined(self, place: AgentPlace) -> None:
@@ -321,6 +331,7 @@ class Roster:
 
     def _reserve(self, seat: _Seat, campaign_id: int) -> AgentPlace:
         self._go(seat, AgentState.RESERVED, Teller.ENGINE)
+        seat.handover = None
         self._notice()
         return seat.places[campaign_id]
 
