@@ -9,7 +9,7 @@ told under its own name, with what it can take; while its feed is lost it can ta
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
@@ -76,6 +76,7 @@ class MergedFeed:
         self._fixed = FixedFeed(nursery)
         self._said: dict[AgentId, AgentUpdate] = {}
         self._queues: dict[str, QueueSeen] = {}
+        self._on_asked: Callable[[AgentId], None] = lambda _: None
         self._confirm_seconds = confirm_seconds
         self._send, self._receive = trio.open_memory_channel[AgentUpdate](float("inf"))
         for feed in feeds:
@@ -90,7 +91,13 @@ class MergedFeed:
     def state_of(self, agent: AgentId) -> AgentState:
         """The present state, also of an agent of whom nothing was told yet."""
         # Who is asked for is told of from now on, also where no feed has named them yet.
+        if agent not in self._said and not queue_of_place(agent):
+            self._on_asked(agent)
         return self._said.setdefault(agent, self._update(agent)).state
+
+    def tell_asked(self, on_asked: Callable[[AgentId], None]) -> None:
+        """Have a feed that must be asked told of every agent, before their state is."""
+        self._on_asked = on_asked
 
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """A person was given to this agent just now."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 
 from tests.acceptance.agent_feed.test_agent_feed import (
     ADDRESSES,
@@ -36,20 +38,19 @@ def first(centre: Centre, status: int) -> float:
 
 async def test_ring_answer_and_talk_are_those_of_the_wire(tmp_path: Path) -> None:
     phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=800, talk_ms=1200)
+    # Several: a PBX that is too busy may refuse the transfer of the first.
     installation = await installation_with_feed(
-        tmp_path, host=ADDRESSES.pbx, people=PEOPLE[:1], prepare=patient
+        tmp_path, host=ADDRESSES.pbx, people=PEOPLE, prepare=patient
     )
     async with open_centre(ADDRESSES, phone) as centre:
         async with installation.engine() as engine:
-            await engine.wait_metric(HANDED_OVER, 1, campaign="sample", disposition="handed_over")
-            await engine.wait_metric("acd_agents", 1, state="ready")
+            row = await wait_talked(installation)
+            await engine.read_metrics()
             for name in ("ring", "agent"):
-                histogram = f"acd_answer_to_{name}_seconds_count"
-                assert engine.metric(histogram, campaign="sample") == 1
+                assert engine.metric(f"acd_answer_to_{name}_seconds_count", campaign="sample") >= 1
             assert await engine.end() == 0, engine.log()
         rang, answered = first(centre, 180), first(centre, 200)
         hung_up = centre.traffic().of(ADDRESSES.agent_101, "BYE")[0].at_seconds
-    [row] = installation.rows("attempts")
     assert abs(seconds(row["agent_rang_at"]) - rang) < MARGIN_SECONDS
     assert abs(seconds(row["agent_answered_at"]) - answered) < MARGIN_SECONDS
     assert abs(row["talk_seconds"] - (hung_up - answered)) < MARGIN_SECONDS
@@ -58,6 +59,17 @@ async def test_ring_answer_and_talk_are_those_of_the_wire(tmp_path: Path) -> Non
     (told,) = await installation.succeed("acd report sample")
     assert "wait: p50" in told.stdout
     assert "talk: p50" in told.stdout
+
+
+async def wait_talked(installation: Installation) -> dict[str, Any]:
+    """The first attempt whose agent has hung up and whose row is closed."""
+    with trio.fail_after(60):
+        while True:
+            for row in installation.rows("attempts"):
+                if row["talk_seconds"] is not None and row["state"] == "closed":
+                    return row
+            # Another process writes the rows: they can only be read again.
+            await trio.sleep(0.1)
 
 
 def patient(installation: Installation) -> None:
@@ -78,7 +90,7 @@ async def ring_with_tones(centre: Centre) -> None:
 
 
 async def test_an_answer_of_the_pbx_while_the_phone_still_rings_is_none(tmp_path: Path) -> None:
-    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=6000, talk_ms=200)
+    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=6000, talk_ms=1500)
     installation = await installation_with_feed(tmp_path, host=ADDRESSES.pbx, people=PEOPLE[:1])
     async with open_centre(ADDRESSES, phone) as centre:
         await ring_with_tones(centre)
