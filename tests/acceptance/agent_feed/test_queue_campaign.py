@@ -60,7 +60,10 @@ async def test_a_lost_feed_stops_the_dialing_for_a_queue_until_it_is_back(tmp_pa
             tmp_path, host=way.host, port=way.port, prepare=use_queue
         )
         async with installation.engine() as engine:
-            await wait_on_wire(centre.wire, lambda _: centre.traffic().from_engine("REFER"))
+            # On a busy machine the engine alone takes seconds to start.
+            await wait_on_wire(
+                centre.wire, lambda _: centre.traffic().from_engine("REFER"), timeout_seconds=30
+            )
             way.cut()
             await engine.wait_metric("acd_feed_up", 0, feed="ami")
             await engine.wait_metric(HANDED_OVER, 1, campaign="sample", disposition="handed_over")
