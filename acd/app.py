@@ -21,6 +21,7 @@ import trio
 
 from acd.agents import FeedName
 from acd.agents_feed.ami import run_ami_feed
+from acd.agents_feed.dialog_info import DialogInfoFeed, Watch
 from acd.agents_feed.merged import MergedFeed, open_merged_feed
 from acd.api.server import metrics_app, open_server
 from acd.app_tapi import join_tapi
@@ -31,7 +32,7 @@ from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
 from acd.settings import FeedsSettings, Settings
-from acd.sip import open_sip
+from acd.sip import Sip, open_sip
 from acd.store import open_store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -62,7 +63,9 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             open_sip(settings.trunk, trace=switch.take if switch.on else None)
         )
         stack.enter_context(switch.serving(sip))
-        feed = await stack.enter_async_context(open_feeds(settings.feeds, metrics))
+        feed = await stack.enter_async_context(
+            open_feeds(settings.feeds, metrics, watch=_watch_of(settings, sip))
+        )
         address = ""
         if settings.metrics.enabled:
             address = await stack.enter_async_context(
@@ -96,14 +99,26 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def open_feeds(settings: FeedsSettings, metrics: Metrics) -> AsyncIterator[MergedFeed]:
-    """Whatever tells what agents do, as one feed, while the block lasts."""
+async def open_feeds(
+    settings: FeedsSettings, metrics: Metrics, *, watch: Watch | None = None
+) -> AsyncIterator[MergedFeed]:
+    """Whatever tells what agents do, as one feed, while the block lasts; `watch` is a trunk's."""
     names = [FeedName.AMI] if settings.ami is not None else []
+    names += [FeedName.DIALOG_INFO] if watch is not None else []
     async with open_merged_feed(metrics, names) as feed, trio.open_nursery() as nursery:
         if settings.ami is not None:
             nursery.start_soon(run_ami_feed, settings.ami, feed)
+        if watch is not None:
+            subscriptions = DialogInfoFeed(watch, feed)
+            feed.tell_asked(subscriptions.ask)
+            nursery.start_soon(subscriptions.run)
         yield feed
         nursery.cancel_scope.cancel()
+
+
+def _watch_of(settings: Settings, sip: Sip) -> Watch | None:
+    asked = settings.feeds.dialog_info
+    return None if asked is None else sip.trunk(asked.trunk or settings.trunk[0].name).watch
 
 
 def node_name(settings: Settings) -> str:

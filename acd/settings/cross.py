@@ -25,6 +25,7 @@ def cross_check(settings: Settings) -> Iterator[Finding]:
     if settings.feeds.ami is not None:
         yield from _check_ami(settings.feeds.ami, ("feeds", "ami"))
     yield from _check_trace(settings)
+    yield from _check_watched_trunk(settings)
     yield from check_tapi(settings)
 
 
@@ -35,6 +36,16 @@ def _check_trace(settings: Settings) -> Iterator[Finding]:
             yield Finding(
                 ("sip_trace", "trunks"), f'"{name}" is no trunk', f"allowed: {', '.join(names)}"
             )
+
+
+def _check_watched_trunk(settings: Settings) -> Iterator[Finding]:
+    feed, names = settings.feeds.dialog_info, [trunk.name for trunk in settings.trunk]
+    if feed is not None and feed.trunk and feed.trunk not in names:
+        yield Finding(
+            ("feeds", "dialog_info", "trunk"),
+            f"there is no trunk {feed.trunk}",
+            f"allowed: {', '.join(names)}",
+        )
 
 
 def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:

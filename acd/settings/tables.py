@@ -314,12 +314,21 @@ class AmiSettings(Table):
     queues: tuple[str, ...] = Field(
         default=(), description='a list of queues whose pauses count, e.g. ["sales"]; []: all'
     )
+    queue_wrap_up_seconds: Number = Field(default=0.0, ge=0, le=3600)
+    """`wrapuptime` of queues.conf, which Asterisk tells nobody; a member's own counts instead."""
+
+
+class DialogInfoSettings(Table):
+    """`[feeds.dialog_info]`: subscriptions to the agents' extensions (RFC 4235)."""
+
+    trunk: str = Field(default="", description="the name of a [[trunk]]; empty: the first")
 
 
 class FeedsSettings(Table):
     """`[feeds]`: who tells what agents do, once a call was handed over."""
 
     ami: AmiSettings | None = None
+    dialog_info: DialogInfoSettings | None = None
 
 
 class TapiSettings(AddressSettings):

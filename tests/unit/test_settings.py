@@ -17,6 +17,7 @@ from acd.errors import BadSettings
 from acd.settings import (
     AmiSettings,
     Codec,
+    DialogInfoSettings,
     FeedsSettings,
     Settings,
     Srtp,
@@ -367,6 +368,7 @@ def test_the_example_names_every_key_with_its_default() -> None:
     assert raw["log"].pop("file") == "acd.log"
     shown = Settings.model_validate(raw)
     assert shown.feeds.ami == AmiSettings(host="pbx.example.com", user="acd")
+    assert shown.feeds.dialog_info == DialogInfoSettings()
     shown = shown.model_copy(update={"feeds": FeedsSettings()})
     required = {"domain": "pbx.example.com", "user": "dialer"}
     client = {"name": "overdialer"}
