@@ -23,6 +23,7 @@ from acd.agents import FeedName
 from acd.agents_feed.ami import run_ami_feed
 from acd.agents_feed.merged import MergedFeed, open_merged_feed
 from acd.api.server import metrics_app, open_server
+from acd.app_api import open_api
 from acd.app_tapi import join_tapi
 from acd.clock import SystemClock
 from acd.control import open_control
@@ -57,7 +58,9 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
         sip = await stack.enter_async_context(open_sip(settings.trunk))
-        feed = await stack.enter_async_context(open_feeds(settings.feeds, metrics))
+        feed = await stack.enter_async_context(
+            open_feeds(settings.feeds, metrics, desktops=settings.api.enabled)
+        )
         address = ""
         if settings.metrics.enabled:
             address = await stack.enter_async_context(
@@ -84,13 +87,25 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         await stack.enter_async_context(
             open_control(settings.control_socket, {"look": partial(_look, scheduler)})
         )
+        if settings.api.enabled:
+            await stack.enter_async_context(open_api(settings, store, feed, scheduler.look))
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
 
 
 @asynccontextmanager
-async def open_feeds(settings: FeedsSettings, metrics: Metrics) -> AsyncIterator[MergedFeed]:
-    """Whatever tells what agents do, as one feed, while the block lasts."""
+async def open_feeds(
+    settings: FeedsSettings, metrics: Metrics, *, desktops: bool = False
+) -> AsyncIterator[MergedFeed]:
+    """Whatever tells what agents do, as one feed, while the block lasts.
+
+    Args:
+        settings: the feeds.
+        metrics: told which feeds are up.
+        desktops: whether agents say something over HTTP too.
+    """
     names = [FeedName.AMI] if settings.ami is not None else []
+    if desktops:
+        names.append(FeedName.HTTP)
     async with open_merged_feed(metrics, names) as feed, trio.open_nursery() as nursery:
         if settings.ami is not None:
             nursery.start_soon(run_ami_feed, settings.ami, feed)
