@@ -24,7 +24,7 @@ pytestmark = pytest.mark.real
 ADDRESSES = Addresses.free()
 KNOWN = {"agent": "anna", "campaign": "sample", "lead": "1", "lead_id": 1, "attempt_id": 1}
 """What exists, for every other request."""
-EXAMPLES = 8
+EXAMPLES = 4
 """Requests an endpoint, of each kind."""
 
 
