@@ -24,6 +24,7 @@ from acd.agents_feed.ami import run_ami_feed
 from acd.agents_feed.dialog_info import DialogInfoFeed, Watch
 from acd.agents_feed.merged import MergedFeed, open_merged_feed
 from acd.api.server import metrics_app, open_server
+from acd.app_api import open_api
 from acd.app_tapi import join_tapi
 from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
@@ -64,7 +65,12 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         )
         stack.enter_context(switch.serving(sip))
         feed = await stack.enter_async_context(
-            open_feeds(settings.feeds, metrics, watch=_watch_of(settings, sip))
+            open_feeds(
+                settings.feeds,
+                metrics,
+                watch=_watch_of(settings, sip),
+                desktops=settings.api.enabled,
+            )
         )
         address = ""
         if settings.metrics.enabled:
@@ -95,16 +101,30 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 {"look": partial(_look, scheduler), **control_handlers(switch)},
             )
         )
+        if settings.api.enabled:
+            await stack.enter_async_context(open_api(settings, store, feed, scheduler.look))
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
 
 
 @asynccontextmanager
 async def open_feeds(
-    settings: FeedsSettings, metrics: Metrics, *, watch: Watch | None = None
+    settings: FeedsSettings,
+    metrics: Metrics,
+    *,
+    watch: Watch | None = None,
+    desktops: bool = False,
 ) -> AsyncIterator[MergedFeed]:
-    """Whatever tells what agents do, as one feed, while the block lasts; `watch` is a trunk's."""
+    """Whatever tells what agents do, as one feed, while the block lasts.
+
+    Args:
+        settings: the feeds.
+        metrics: told which feeds are up.
+        watch: a trunk's, for the feed of subscriptions.
+        desktops: whether agents say something over HTTP too.
+    """
     names = [FeedName.AMI] if settings.ami is not None else []
     names += [FeedName.DIALOG_INFO] if watch is not None else []
+    names += [FeedName.HTTP] if desktops else []
     async with open_merged_feed(metrics, names) as feed, trio.open_nursery() as nursery:
         if settings.ami is not None:
             nursery.start_soon(run_ami_feed, settings.ami, feed)

@@ -108,6 +108,10 @@ class MergedFeed:
         else:
             self._nursery.start_soon(self._confirm, agent)
 
+    def call_over(self, agent: AgentId) -> None:
+        """The agent's own word that they are done with a person, where nobody sees the phone."""
+        self._fixed.call_over(agent)
+
     def feed_up(
         self,
         feed: FeedName,

@@ -10,7 +10,10 @@ from acd.settings.load import load_settings
 from acd.settings.tables import (
     MAX_LINES,
     RTP_PORTS_PER_LINE,
+    AddressSettings,
     AmiSettings,
+    ApiClientSettings,
+    ApiRole,
     ApiSettings,
     Codec,
     DestinationSettings,
@@ -34,7 +37,10 @@ from acd.settings.tables import (
 __all__ = [
     "MAX_LINES",
     "RTP_PORTS_PER_LINE",
+    "AddressSettings",
     "AmiSettings",
+    "ApiClientSettings",
+    "ApiRole",
     "ApiSettings",
     "Codec",
     "DestinationSettings",

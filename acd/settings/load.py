@@ -26,11 +26,11 @@ _Raw = MutableMapping[str, Any]
 _SECRETS: Mapping[Loc, str] = {
     ("trunk",): "password",
     ("metrics",): "token",
-    ("api",): "token",
     ("feeds", "ami"): "password",
     ("tapi_client",): "token",
+    ("api_client",): "token",
 }
-_LISTS = frozenset({"trunk", "tapi_client"})
+_LISTS = frozenset({"trunk", "tapi_client", "api_client"})
 """Tables of which there may be many."""
 _PATHS = frozenset(
     {

@@ -281,11 +281,40 @@ class MetricsSettings(ListenSettings):
     port: PortOrAny = 9464
 
 
-class ApiSettings(ListenSettings):
-    """`[api]`: agent desktops, CRMs and supervisors."""
+class ApiRole(StrEnum):
+    """What a client of the HTTP API may do."""
+
+    AGENT = "agent"
+    """An agent's desktop: what agents do, and what came of the people whom they had."""
+    SUPERVISOR = "supervisor"
+    """Everything."""
+    INTEGRATOR = "integrator"
+    """A CRM: campaigns, leads and do-not-call, not agents."""
+
+
+class ApiSettings(AddressSettings):
+    """`[api]`: agent desktops, CRMs and supervisors; every client has a token of its own."""
 
     enabled: Flag = False
     port: PortOrAny = 8464
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+
+
+class ApiClientSettings(Table):
+    """One `[[api_client]]`: a program that may use the HTTP API, and what it may do there."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
+    )
+    role: ApiRole = ApiRole.AGENT
+    agent: str = Field(default="", description="an agent's name, for role agent; empty: any agent")
+    """The one agent for whom a desktop speaks."""
+    token_env: EnvironmentName = ""
+    token_file: Path | None = None
+    token: SecretStr = SecretStr("")
+    """Filled by `load_settings`; refused in the TOML."""
 
 
 class AmiSettings(Table):
@@ -437,6 +466,9 @@ class Settings(Table):
     tapi: TapiSettings = TapiSettings()
     tapi_client: tuple[TapiClientSettings, ...] = Field(
         default=(), description="tables, each headed [[tapi_client]] with two brackets"
+    )
+    api_client: tuple[ApiClientSettings, ...] = Field(
+        default=(), description="tables, each headed [[api_client]] with two brackets"
     )
     destinations: DestinationSettings = DestinationSettings()
     log: LogSettings = LogSettings()
