@@ -47,9 +47,11 @@ GOODBYE_SECONDS = 2.0
 class LineError(AcdError):
     """A TAPI function failed."""
 
-    def __init__(self, code: LineErr, why: str = "") -> None:
+    def __init__(self, code: LineErr, why: str = "", rule: str = "") -> None:
         super().__init__(f"{code.shown}: {why}" if why else code.shown)
         self.code = code
+        self.rule = rule
+        """Which rule refused a number: `calling_hours`, `dnc`, `region` …; mostly empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +189,8 @@ class LineApp:
         Args:
             line: an open line without a call.
             address: canonical or dialable.
-            no_answer_timeout_seconds: LINECALLPARAMS.dwNoAnswerTimeout; 0: the trunk's.
+            no_answer_timeout_seconds: LINECALLPARAMS.dwNoAnswerTimeout; 0: the trunk's. Below
+                the client's `shortest_ring_seconds` it is raised to that.
             calling_party_id: number to show; empty: the trunk's.
 
         Raises:
@@ -258,8 +261,8 @@ class LineApp:
         finally:
             del self._waiting[request]
         if "err" in waiting.reply:
-            why = str(waiting.reply.get("why", ""))
-            raise LineError(LineErr(waiting.reply["err"]), why)
+            why, rule = (str(waiting.reply.get(key, "")) for key in ("why", "rule"))
+            raise LineError(LineErr(waiting.reply["err"]), why, rule)
         return waiting.reply
 
     def _ready(self, ready: Message) -> None:

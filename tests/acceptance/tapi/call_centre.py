@@ -33,6 +33,7 @@ grace_seconds = 2.0
 name = "overdialer"
 token_env = "TAPI_TOKEN"
 calls_per_second = 50.0
+keep_calling_hours = false
 {more}
 """
 

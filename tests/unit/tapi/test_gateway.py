@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from acd.lines import (
     TransferUnconfirmed,
 )
 from acd.lines.shares import LineShare
+from acd.rules.definition import HoursTable
 from acd.store.tapi import TapiRefusal
 from acd.tapi.client import (
     GatewayAddress,
@@ -27,7 +28,7 @@ from acd.tapi.client import (
 )
 from acd.tapi.constants import LineCallFeature, LineCallState, LineDisconnectMode, LineErr
 from tests.fakes.lines import FakePool, Script
-from tests.unit.tapi.stage import NUMBER, stage, until
+from tests.unit.tapi.stage import NUMBER, OPEN, StandingClock, stage, until
 
 
 def states(call: HCall) -> Sequence[LineCallState]:
@@ -282,3 +283,59 @@ async def test_lines_of_two_shares_do_not_stand_in_each_others_way() -> None:
             mine.resize(2)
             assert mine.free == 1
         assert mine.free == 2
+
+
+async def test_nobody_is_called_outside_their_calling_hours() -> None:
+    clock = StandingClock(OPEN.replace(hour=19))  # 20:00 in Vienna
+    async with stage(clock=clock) as on:
+        line = await on.app.line_open(1)
+        with pytest.raises(LineError) as refused:
+            await on.app.line_make_call(line, NUMBER)
+        assert refused.value.code is LineErr.ADDRESSBLOCKED
+        assert refused.value.rule == "calling_hours"
+        opens = "closed in Europe/Vienna, open from 2026-11-25T09:00Z"
+        assert str(refused.value) == f"LINEERR_ADDRESSBLOCKED: calling hours: {opens}"
+        assert on.books.begun == []
+        # The same line, once they are open.
+        clock.at = OPEN
+        await on.app.line_make_call(line, NUMBER)
+
+
+async def test_hours_that_end_while_the_call_waits_for_its_turn_are_kept() -> None:
+    clock = StandingClock(OPEN)
+    async with stage(client={"calls_per_second": 1}, clock=clock) as on:
+        first, second = await on.app.line_open(1), await on.app.line_open(2)
+        await on.app.line_make_call(first, NUMBER)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                _is_refused_by, on.app.line_make_call(second, NUMBER), "calling_hours"
+            )
+            await until(lambda: on.gateway.owned(2))
+            clock.at = OPEN.replace(hour=19)
+        assert len(on.books.begun) == 1
+
+
+async def _is_refused_by(request: Awaitable[object], rule: str) -> None:
+    with pytest.raises(LineError) as refused:
+        await request
+    assert refused.value.rule == rule
+
+
+async def test_a_client_may_be_given_hours_of_its_own_or_none() -> None:
+    night = StandingClock(OPEN.replace(hour=19))
+    late = HoursTable(tuesday=("09:00-21:00",))
+    for client in ({"calling_hours": late}, {"keep_calling_hours": False}):
+        async with stage(client=client, clock=night) as on:
+            await on.connected()
+
+
+@pytest.mark.parametrize(
+    ("asked", "shortest", "rings"), [(0, 15, 25), (1, 15, 15), (20, 15, 20), (1, 1, 1)]
+)
+async def test_a_no_answer_timeout_below_the_minimum_is_raised_to_it(
+    asked: int, shortest: int, rings: int
+) -> None:
+    async with stage(client={"shortest_ring_seconds": shortest}) as on:
+        line = await on.app.line_open(1)
+        await on.app.line_make_call(line, NUMBER, no_answer_timeout_seconds=asked)
+        assert on.pool.used[0].requests[0].ring_timeout_seconds == rings

@@ -57,6 +57,13 @@ def test_a_client_has_its_token_from_the_environment(tmp_path: Path) -> None:
         ('[tapi]\nenabled = true\ntrunk = "other"\n' + CLIENT, '"other" is no trunk'),
         ('[[tapi_client]]\nname = "one"\n', "tapi_client[0].token_env"),
         (CLIENT + CLIENT, "is already the name of tapi_client[0]"),
+        (
+            CLIENT + '[tapi_client.calling_hours]\nmonday = ["25:00-26:00"]\n',
+            "tapi_client[0].calling_hours.monday[0] (line 9): ",
+        ),
+        (CLIENT + "[tapi_client.calling_hours]\nnoon = 1\n", "is no key that acd knows"),
+        (CLIENT + "calling_hours = 9\n", "a table headed [tapi_client.calling_hours]"),
+        (CLIENT + "shortest_ring_seconds = 0.5\n", "allowed: a number from 1 to 180"),
         (CLIENT + 'token = "x"\n', "a token does not belong into this file"),
         (CLIENT + "first_line = 9\nlast_line = 8\n", "8 is below first_line, 9"),
         (CLIENT + 'wait_message = "none.wav"\n', "there is no file"),
