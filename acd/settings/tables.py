@@ -363,6 +363,8 @@ class TapiClientSettings(Table):
     """How long an answered person waits for `lineBlindTransfer`; 0: no limit, agents listen in."""
     wait_message: Path | None = None
     """A WAV that the person hears when the limit has passed, before BYE."""
+    transfer_timeout_seconds: Number = Field(default=60.0, ge=1, le=300)
+    """From the REFER to its final NOTIFY; then the transfer has failed."""
     shortest_ring_seconds: Number = Field(default=float(SHORTEST_RING_SECONDS), ge=1, le=180)
     """A `dwNoAnswerTimeout` below this is raised to it."""
     keep_calling_hours: Flag = True

@@ -42,7 +42,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 HANG_UP_SECONDS = 40.0
 """Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
-TRANSFER_SECONDS = 60.0
 LINK_LOST_SECONDS = 2.0
 """How long a person waits for a client that is gone, where the client may take its time."""
 _AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
@@ -205,7 +204,8 @@ class LiveCall:
         )
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
-            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+            timeout_seconds = self._desk.settings.transfer_timeout_seconds
+            result = await self._line.blind_transfer(target, timeout_seconds=timeout_seconds)
             if not self._dropped:
                 error = self._take_result(record_of(result, target=written), result.at_seconds)
         except IllegalTransition:
