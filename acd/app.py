@@ -82,7 +82,9 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             )
         )
         await stack.enter_async_context(
-            open_control(settings.control_socket, {"look": partial(_look, scheduler)})
+            open_control(
+                settings.control_socket, {"look": partial(_look, scheduler), **gateway.controls}
+            )
         )
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
 

@@ -3,11 +3,13 @@
 SQL is the truth: `acd campaign pause` writes it, then asks the engine to look. One JSON object a
 line in each direction over a Unix socket that only its owner may open (0600):
 
-    {"ask": "look"}  ─▶  {"ok": true, "pid": 4711}
+    {"ask": "look"}                    ─▶  {"ok": true, "pid": 4711}
+    {"ask": "tapi.lines", "lines": 9}  ─▶  {"ok": true, "pid": 4711, "lines": 9}
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import socket
@@ -25,8 +27,11 @@ ANSWER_SECONDS = 1.0
 """How long a command waits for the engine, and the engine for a command."""
 MAX_LINE_BYTES = 65536
 
-Handler = Callable[[], Mapping[str, Any]]
-"""What the engine does and answers when it is asked; returns at once."""
+Handler = Callable[..., Mapping[str, Any]]
+"""What the engine does and answers when it is asked; returns at once.
+
+Gets the question's other fields as keywords; `{"ok": False, "why": …}` says that it did nothing.
+"""
 
 
 @asynccontextmanager
@@ -43,12 +48,16 @@ async def open_control(path: Path, handlers: Mapping[str, Handler]) -> AsyncIter
     if await trio.to_thread.run_sync(ask_engine, path, "ping") is not None:
         raise AddressInUse(f"another engine already answers on {path}; stop it first")
     with _listening(path) as sock:
-        answer = partial(_answer, {"ping": dict, **handlers})
+        answer = partial(_answer, {"ping": _ping, **handlers})
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, answer, [listener])
             yield
             nursery.cancel_scope.cancel()
+
+
+def _ping() -> Mapping[str, Any]:
+    return {}
 
 
 @contextmanager
@@ -92,14 +101,16 @@ async def _read_line(stream: trio.SocketStream) -> bytes:
 
 def _reply(handlers: Mapping[str, Handler], line: bytes) -> dict[str, Any]:
     try:
-        question = json.loads(line)["ask"]
-        handler = handlers[question]
-    except (ValueError, KeyError, TypeError):
+        fields = json.loads(line)
+        handler = handlers[fields.pop("ask")]
+        # One with fields that it does not take is no question either.
+        inspect.signature(handler).bind(**fields)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {"ok": False, "why": f"allowed: {', '.join(sorted(handlers))}"}
-    return {"ok": True, "pid": os.getpid(), **handler()}
+    return {"ok": True, "pid": os.getpid(), **handler(**fields)}
 
 
-def ask_engine(path: Path, question: str) -> dict[str, Any] | None:
+def ask_engine(path: Path, question: str, **fields: object) -> dict[str, Any] | None:
     """Ask the running engine; blocks for `ANSWER_SECONDS` at most.
 
     Returns:
@@ -109,7 +120,7 @@ def ask_engine(path: Path, question: str) -> dict[str, Any] | None:
         sock.settimeout(ANSWER_SECONDS)
         try:
             sock.connect(str(path))
-            sock.sendall(json.dumps({"ask": question}).encode() + b"\n")
+            sock.sendall(json.dumps({"ask": question, **fields}).encode() + b"\n")
             with sock.makefile("rb") as answer:
                 reply = json.loads(answer.readline(MAX_LINE_BYTES))
         except (OSError, ValueError):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import trio
@@ -63,6 +63,8 @@ class LineDevice:
     name: str
     address: str
     enabled: bool
+    in_service: bool
+    """False while the trunk may not dial (LINEDEVSTATE_OUTOFSERVICE)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,7 @@ class LineApp:
         self._calls: dict[str, HCall] = {}
         self._lines: dict[int, HLine] = {}
         self._last_request = 0
+        self._devices_changed = trio.Event()
 
     @property
     def connected(self) -> bool:
@@ -160,6 +163,10 @@ class LineApp:
     def line_get_dev_caps(self) -> list[LineDevice]:
         """Every line device that this client may open, disabled ones too."""
         return list(self._devices.values())
+
+    async def wait_devices_changed(self) -> None:
+        """Wait for the next LINE_CREATE, LINE_REMOVE or LINE_LINEDEVSTATE."""
+        await self._devices_changed.wait()
 
     async def line_open(self, number: int) -> HLine:
         """Open a line.
@@ -266,15 +273,12 @@ class LineApp:
         return waiting.reply
 
     def _ready(self, ready: Message) -> None:
-        self._devices = {
-            line["n"]: LineDevice(
-                number=line["n"],
-                name=line["name"],
-                address=line["addr"],
-                enabled=line["enabled"],
-            )
-            for line in ready["lines"]
-        }
+        self._devices = {line["n"]: _device_of(line) for line in ready["lines"]}
+        self._tell_devices()
+
+    def _tell_devices(self) -> None:
+        self._devices_changed.set()
+        self._devices_changed = trio.Event()
 
     def _message(self, message: Message) -> None:
         match message["t"]:
@@ -284,6 +288,18 @@ class LineApp:
                 call = self._calls.get(message["call"])
                 if call is not None:
                     call.take(_event_of(message))
+            case "line.state":
+                device = self._devices.get(message["n"])
+                if device is not None:
+                    self._devices[device.number] = replace(
+                        device, enabled=message["enabled"], in_service=message["insvc"]
+                    )
+                    self._tell_devices()
+            case "lines.changed":
+                for number in message["remove"]:
+                    self._devices.pop(number, None)
+                self._devices |= {line["n"]: _device_of(line) for line in message["add"]}
+                self._tell_devices()
             case _:
                 pass
 
@@ -307,6 +323,16 @@ class LineApp:
                     )
                 )
                 call.take(CallStateEvent(state=LineCallState.IDLE, mode=0))
+
+
+def _device_of(line: Message) -> LineDevice:
+    return LineDevice(
+        number=line["n"],
+        name=line["name"],
+        address=line["addr"],
+        enabled=line["enabled"],
+        in_service=line["insvc"],
+    )
 
 
 def _event_of(message: Message) -> CallStateEvent:

@@ -83,6 +83,23 @@ class Session:
 
     # What the server asks of us
 
+    @property
+    def open_lines(self) -> int:
+        """How many lines the client has open."""
+        return len(self._lines)
+
+    @property
+    def live_calls(self) -> int:
+        """How many of its calls are not over."""
+        return sum(not call.over.is_set() for call in self._calls.values())
+
+    def tell_lines(self, line: Callable[[int], Mapping[str, Any]]) -> None:
+        """Tell how each open line is now."""
+        for number in sorted(self._lines):
+            fields = line(number)
+            told = {key: fields[key] for key in ("n", "enabled", "reg", "insvc")}
+            self.tell("line.state", **told)
+
     def lost(self) -> None:
         """The connection broke."""
         self._lost_at = trio.current_time()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,15 @@ async def test_the_engine_answers_what_it_was_asked(path: Path) -> None:
 async def test_an_unknown_question_names_what_is_allowed(path: Path) -> None:
     async with open_control(path, {"look": dict}):
         assert await ask(path, "dance") == {"ok": False, "why": "allowed: look, ping"}
+
+
+async def test_a_question_may_have_fields_but_only_those_that_are_known(path: Path) -> None:
+    async with open_control(path, {"lines": lambda number: {"lines": number}}):
+        asked = partial(ask_engine, path, "lines")
+        good = await trio.to_thread.run_sync(partial(asked, number=3))
+        assert good == {"ok": True, "pid": os.getpid(), "lines": 3}
+        bad = await trio.to_thread.run_sync(partial(asked, colour="blue"))
+        assert bad == {"ok": False, "why": "allowed: lines, ping"}
 
 
 async def test_only_the_owner_may_open_the_socket(path: Path) -> None:

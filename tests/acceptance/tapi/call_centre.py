@@ -6,8 +6,14 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -82,19 +88,26 @@ class TapiCentre:
         return [each for each in self.wire.sip() if each.at_seconds >= self.since]
 
     def sent(self, what: str | int, *, cseq: str = "") -> list[SipMessage]:
-        """What the engine sent."""
-        found = select(self.messages(), what, cseq=cseq)
+        """What the engine sent, each message once however often it was sent again."""
+        found = self._once(what, cseq)
         return [each for each in found if each.source[0] not in self.phones]
 
     def heard(self, what: str | int, *, cseq: str = "") -> list[SipMessage]:
-        """What came to the engine."""
-        found = select(self.messages(), what, cseq=cseq)
+        """What came to the engine, each message once."""
+        found = self._once(what, cseq)
         return [each for each in found if each.destination[0] not in self.phones]
 
     def to(self, address: str, what: str | int, *, cseq: str = "") -> list[SipMessage]:
-        """What came to one phone."""
-        found = select(self.messages(), what, cseq=cseq)
-        return [each for each in found if each.destination[0] == address]
+        """What came to one phone, each message once."""
+        return [each for each in self._once(what, cseq) if each.destination[0] == address]
+
+    def _once(self, what: str | int, cseq: str) -> list[SipMessage]:
+        """Without retransmissions: on a busy machine any message may be sent again."""
+        found: dict[object, SipMessage] = {}
+        for each in select(self.messages(), what, cseq=cseq):
+            key = (each.source, each.destination, each.first_line, each.branch, each.get("cseq"))
+            found.setdefault((*key, each.body), each)
+        return list(found.values())
 
     async def seen(self, what: Callable[[], list[SipMessage]]) -> list[SipMessage]:
         """Wait until the wire has shown it, however busy the machine is."""
@@ -219,9 +232,11 @@ def kept_open(opened: AbstractAsyncContextManager[TapiCentre]) -> Iterator[TapiC
 
     with ThreadPoolExecutor(1) as thread:
         kept = thread.submit(trio.run, keep)
-        # Whichever comes first: it is open, or it could not be opened.
-        wait((is_open, kept), return_when=FIRST_COMPLETED)
-        if kept.done():
+        # Where it could not be opened, that is the error to show.
+        kept.add_done_callback(lambda _: is_open.cancel())
+        with suppress(CancelledError):
+            is_open.exception()
+        if is_open.cancelled():
             kept.result()
         centre, end = is_open.result()
         try:

@@ -15,6 +15,7 @@ from acd.lines import (
     TransferFailed,
     TransferRefused,
     TransferUnconfirmed,
+    TrunkStatus,
 )
 from acd.lines.shares import LineShare
 from acd.rules.definition import HoursTable
@@ -339,3 +340,36 @@ async def test_a_no_answer_timeout_below_the_minimum_is_raised_to_it(
         line = await on.app.line_open(1)
         await on.app.line_make_call(line, NUMBER, no_answer_timeout_seconds=asked)
         assert on.pool.used[0].requests[0].ring_timeout_seconds == rings
+
+
+async def test_lines_come_and_go_and_calls_on_those_that_go_end_by_themselves() -> None:
+    async with stage(client={"last_line": 5}) as on:
+        call = await on.connected(4)
+        on.gateway.resize(6)
+        await on.app.wait_devices_changed()
+        # Lines beyond the client's range are none of its business.
+        assert [each.number for each in on.app.line_get_dev_caps()] == [1, 2, 3, 4, 5]
+        await on.app.line_open(5)
+        on.gateway.resize(2)
+        await on.app.wait_devices_changed()
+        assert [each.number for each in on.app.line_get_dev_caps()] == [1, 2]
+        assert call.state is S.CONNECTED
+        await on.app.line_blind_transfer(call, "7001")
+        await call.wait_states(S.IDLE)
+        with pytest.raises(LineError) as gone:
+            await on.app.line_make_call(call.line, NUMBER)
+        assert gone.value.code is LineErr.RESOURCEUNAVAIL
+        status = on.gateway.status()
+        assert status["lines"] == 2
+        assert status["clients"][0]["client"] == "overdialer"
+
+
+async def test_open_lines_are_told_when_the_trunk_goes_and_comes_back() -> None:
+    async with stage() as on:
+        await on.app.line_open(1)
+        on.trunk.become(TrunkStatus.UNREACHABLE)
+        await on.app.wait_devices_changed()
+        assert not on.app.line_get_dev_caps()[0].in_service
+        on.trunk.become(TrunkStatus.UP)
+        await on.app.wait_devices_changed()
+        assert on.app.line_get_dev_caps()[0].in_service
