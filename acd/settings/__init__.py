@@ -24,6 +24,7 @@ from acd.settings.tables import (
     StoreSettings,
     TapiClientSettings,
     TapiSettings,
+    TransferReply,
     Transport,
     TrunkSettings,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "StoreSettings",
     "TapiClientSettings",
     "TapiSettings",
+    "TransferReply",
     "Transport",
     "TrunkSettings",
     "load_settings",

@@ -61,6 +61,15 @@ class NumberFormat(StrEnum):
     """431505641, behind `number_prefix`"""
 
 
+class TransferReply(StrEnum):
+    """When a TAPI application is told that its transfer succeeded."""
+
+    ANSWERED = "answered"
+    """At the final NOTIFY: the agent has the person."""
+    ACCEPTED = "accepted"
+    """At the REFER's 2xx, as SIPTAPI does: the PBX will try."""
+
+
 def _known_region(region: str) -> str:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("is no region that has phone numbers")
@@ -365,6 +374,8 @@ class TapiClientSettings(Table):
     """A WAV that the person hears when the limit has passed, before BYE."""
     transfer_timeout_seconds: Number = Field(default=60.0, ge=1, le=300)
     """From the REFER to its final NOTIFY; then the transfer has failed."""
+    transfer_reply: TransferReply = TransferReply.ANSWERED
+    """When `lineBlindTransfer` is completed."""
     shortest_ring_seconds: Number = Field(default=float(SHORTEST_RING_SECONDS), ge=1, le=180)
     """A `dwNoAnswerTimeout` below this is raised to it."""
     keep_calling_hours: Flag = True

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -32,6 +33,7 @@ from acd.lines import (
 )
 from acd.lines.records import TransferRecord, record_of
 from acd.rules.dispositions import Disposition, TransferOutcome
+from acd.settings import TransferReply
 from acd.store.attempts import AttemptClosed
 from acd.store.outcomes import AttemptAnswered, DialogSeen
 from acd.tapi.books import Desk
@@ -204,8 +206,11 @@ class LiveCall:
         )
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
-            timeout_seconds = self._desk.settings.transfer_timeout_seconds
-            result = await self._line.blind_transfer(target, timeout_seconds=timeout_seconds)
+            result = await self._line.blind_transfer(
+                target,
+                timeout_seconds=self._desk.settings.transfer_timeout_seconds,
+                on_accepted=partial(self._accepted, reply),
+            )
             if not self._dropped:
                 error = self._take_result(record_of(result, target=written), result.at_seconds)
         except IllegalTransition:
@@ -218,6 +223,11 @@ class LiveCall:
             self._waits_since = trio.current_time()
             over.set()
             self.look_again()
+
+    def _accepted(self, reply: Callable[[LineErr | None], None]) -> None:
+        """The PBX will try; an application that wants to know no more is told now."""
+        if self._desk.settings.transfer_reply is TransferReply.ACCEPTED and not self._dropped:
+            reply(None)
 
     def _take_result(self, record: TransferRecord, at_seconds: float) -> LineErr | None:
         """What to answer the `lineBlindTransfer`."""

@@ -19,6 +19,7 @@ from acd.lines import (
 )
 from acd.lines.shares import LineShare
 from acd.rules.definition import HoursTable
+from acd.settings import TransferReply
 from acd.store.tapi import TapiRefusal
 from acd.tapi.client import (
     GatewayAddress,
@@ -373,3 +374,27 @@ async def test_open_lines_are_told_when_the_trunk_goes_and_comes_back() -> None:
         on.trunk.become(TrunkStatus.UP)
         await on.app.wait_devices_changed()
         assert on.app.line_get_dev_caps()[0].in_service
+
+
+async def test_a_transfer_may_be_completed_when_the_pbx_has_accepted_it() -> None:
+    script = Script(transfers=deque([0.5]))
+    async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+        assert call.state is S.CONNECTED
+        # Until the agent has the person, no second transfer.
+        with pytest.raises(LineError) as second:
+            await on.app.line_blind_transfer(call, "7002")
+        assert second.value.code is LineErr.INVALCALLSTATE
+        await call.wait_states(S.IDLE)
+        assert states(call)[-2:] == [S.CONNECTED, S.IDLE]
+
+
+async def test_an_accepted_transfer_that_fails_leaves_the_call_to_be_handed_over_again() -> None:
+    failed = TransferFailed(at_seconds=0, sip_status=404, person_with=PersonWith.US)
+    script = Script(transfers=deque([failed]))
+    async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+        await on.app.line_blind_transfer(call, "7002")
+        await call.wait_states(S.IDLE)
