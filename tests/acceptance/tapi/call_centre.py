@@ -215,7 +215,8 @@ async def _open_engine(
             await _wait_listening(engine)
             address = GatewayAddress(host="127.0.0.1", port=port, client="overdialer", token=TOKEN)
             yield TapiCentre(addresses, installation, engine, wire, address, pbx)
-            await engine.end()
+            if engine.process.poll() is None:
+                await engine.end()
 
 
 @contextmanager

@@ -398,3 +398,9 @@ async def test_an_accepted_transfer_that_fails_leaves_the_call_to_be_handed_over
         await on.app.line_blind_transfer(call, "7001")
         await on.app.line_blind_transfer(call, "7002")
         await call.wait_states(S.IDLE)
+
+
+async def test_a_client_of_999_lines_is_told_all_of_them() -> None:
+    async with stage(gateway={"lines": 999}) as on:
+        assert len(on.app.line_get_dev_caps()) == 999
+        await on.app.line_open(999)

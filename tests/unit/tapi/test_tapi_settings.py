@@ -53,6 +53,8 @@ def test_a_client_has_its_token_from_the_environment(tmp_path: Path) -> None:
             '[tapi]\nenabled = true\nbind_address = "0.0.0.0"\n' + CLIENT,
             "can be reached from other machines and needs TLS",
         ),
+        ("[tapi]\nlines = 0\n", "allowed: a whole number from 1 to 999"),
+        ("[tapi]\nlines = 1000\n", "allowed: a whole number from 1 to 999"),
         ("[tapi]\nenabled = true\nlines = 31\n" + CLIENT, "31 is more than the 30 lines"),
         ('[tapi]\nenabled = true\ntrunk = "other"\n' + CLIENT, '"other" is no trunk'),
         ('[[tapi_client]]\nname = "one"\n', "tapi_client[0].token_env"),
