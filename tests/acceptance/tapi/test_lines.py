@@ -134,8 +134,8 @@ async def test_row_39_a_client_sees_through_the_engines_crash_and_restart(tmp_pa
         lost = await app.line_make_call(await app.line_open(1), "answered")
         assert await app.wait_connected(lost)
         with trio.fail_after(30):
-            while not centre.installation.rows("attempts")[0]["sip_call_id"]:
-                # The dialog is written soon after the answer, by another program.
+            # The dialog is written soon after the answer, by another program.
+            while not centre.installation.rows("attempts")[0]["sip_call_id"]:  # noqa: ASYNC110
                 await trio.sleep(0.05)
         centre.engine.process.kill()
         await centre.engine.process.wait()
