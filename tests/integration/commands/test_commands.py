@@ -15,8 +15,8 @@ from acd.cli.campaign import campaign
 from acd.cli.db import db
 from acd.cli.dnc import dnc
 from acd.cli.leads import leads
-from acd.cli.tapi import tapi
 from acd.cli.report import report
+from acd.cli.tapi import tapi
 from acd.errors import AcdError, BadInput, StoreUnavailable, UnknownName
 from acd.settings import Settings
 
