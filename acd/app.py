@@ -98,7 +98,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         await stack.enter_async_context(
             open_control(
                 settings.control_socket,
-                {"look": partial(_look, scheduler), **control_handlers(switch)},
+                {
+                    "look": partial(_look, scheduler),
+                    **control_handlers(switch),
+                    **gateway.controls,
+                },
             )
         )
         if settings.api.enabled:

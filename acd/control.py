@@ -46,12 +46,16 @@ async def open_control(path: Path, handlers: Mapping[str, Handler]) -> AsyncIter
     if await trio.to_thread.run_sync(ask_engine, path, "ping") is not None:
         raise AddressInUse(f"another engine already answers on {path}; stop it first")
     with _listening(path) as sock:
-        answer = partial(_answer, {"ping": dict, **handlers})
+        answer = partial(_answer, {"ping": _ping, **handlers})
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, answer, [listener])
             yield
             nursery.cancel_scope.cancel()
+
+
+def _ping() -> Mapping[str, Any]:
+    return {}
 
 
 @contextmanager

@@ -35,6 +35,7 @@ COMMANDS = {
     "log-level": "More or fewer log lines of the running engine.",
     "report": "What became of a campaign's leads.",
     "run": "Run the engine: dial the campaigns that are started.",
+    "tapi": "Applications that dial with TAPI, and their lines.",
     "trace": "SIP messages of the running engine into a file.",
 }
 """Each is `acd.cli.<name>` (with _ for -), imported only when it is used: `acd --help` need not

@@ -30,6 +30,7 @@ from acd.settings.tables import (
     StoreSettings,
     TapiClientSettings,
     TapiSettings,
+    TransferReply,
     Transport,
     TrunkSettings,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "StoreSettings",
     "TapiClientSettings",
     "TapiSettings",
+    "TransferReply",
     "Transport",
     "TrunkSettings",
     "load_settings",

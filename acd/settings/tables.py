@@ -18,8 +18,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from acd import __version__
 from acd.calls import DisconnectCause
+from acd.rules.definition import HoursTable
 
 MAX_LINES = 999
+SHORTEST_RING_SECONDS = 15
+"""16 CFR 310.4(b)(4)(ii) and Ofcom ask for 15 seconds or four rings."""
 RTP_PORTS_PER_LINE = 2.5
 """Two a call, and room: with a range that is nearly full pjsua gives up after 100 busy pairs."""
 
@@ -56,6 +59,15 @@ class NumberFormat(StrEnum):
     """00431505641"""
     DIGITS = "digits"
     """431505641, behind `number_prefix`"""
+
+
+class TransferReply(StrEnum):
+    """When a TAPI application is told that its transfer succeeded."""
+
+    ANSWERED = "answered"
+    """At the final NOTIFY: the agent has the person."""
+    ACCEPTED = "accepted"
+    """At the REFER's 2xx, as SIPTAPI does: the PBX will try."""
 
 
 def _known_region(region: str) -> str:
@@ -179,7 +191,7 @@ class TrunkSettings(Table):
     srtp: Srtp = Srtp.OFF
     lines: Whole = Field(default=30, ge=1, le=MAX_LINES)
     calls_per_second: Number = Field(default=5.0, gt=0, le=200)
-    ring_timeout_seconds: Number = Field(default=25.0, ge=15, le=180)
+    ring_timeout_seconds: Number = Field(default=25.0, ge=SHORTEST_RING_SECONDS, le=180)
     """At least 15 s: 16 CFR 310.4(b)(4)(ii) and Ofcom ask for 15 seconds or four rings."""
     codecs: Annotated[
         tuple[Codec, ...],
@@ -404,6 +416,16 @@ class TapiClientSettings(Table):
     """How long an answered person waits for `lineBlindTransfer`; 0: no limit, agents listen in."""
     wait_message: Path | None = None
     """A WAV that the person hears when the limit has passed, before BYE."""
+    transfer_timeout_seconds: Number = Field(default=60.0, ge=1, le=300)
+    """From the REFER to its final NOTIFY; then the transfer has failed."""
+    transfer_reply: TransferReply = TransferReply.ANSWERED
+    """When `lineBlindTransfer` is completed."""
+    shortest_ring_seconds: Number = Field(default=float(SHORTEST_RING_SECONDS), ge=1, le=180)
+    """A `dwNoAnswerTimeout` below this is raised to it."""
+    keep_calling_hours: Flag = True
+    """False: `calling_hours` are the application's own business."""
+    calling_hours: HoursTable = HoursTable()
+    """By the clock of whoever is called, as for campaigns."""
 
 
 class DestinationSettings(Table):

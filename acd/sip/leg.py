@@ -59,6 +59,7 @@ from acd.sip.messages import (
     ResumeCall,
     StartCall,
     StopPlaying,
+    TransferAccepted,
     TransferCall,
     TransferEnded,
 )
@@ -143,6 +144,7 @@ class Leg:
     invited_at: float = 0.0
     _transfer: TransferMachine | None = None
     _refer_to: str = ""
+    _accepted_told: bool = False
     _timers: list[Timer] = field(default_factory=list)
     _media: LegMedia = field(init=False)
 
@@ -233,6 +235,7 @@ class Leg:
                 self.world.reports.post(late)
             return
         self._transfer = TransferMachine(self.trunk.timing)
+        self._accepted_told = False
         self._refer_to = command.refer_to
         now = perf_counter()
         self._timers.append(
@@ -295,12 +298,21 @@ class Leg:
             self._step(self._transfer.unanswered())
         else:
             self._step(self._transfer.answered(seen.sip_status))
+            self._tell_accepted()
 
     def _seen_notify(self, seen: Notified) -> None:
         """A NOTIFY; only the REFER's count."""
         notify = read_notify(seen.message)
         if self._transfer is not None and notify is not None:
-            self._step(self._transfer.notified(notify.sip_status, terminated=notify.terminated))
+            step = self._transfer.notified(notify.sip_status, terminated=notify.terminated)
+            self._tell_accepted()
+            self._step(step)
+
+    def _tell_accepted(self) -> None:
+        """Once a transfer, before its end is told."""
+        if self._transfer is not None and self._transfer.accepted and not self._accepted_told:
+            self._accepted_told = True
+            self.world.reports.post(TransferAccepted(self.number))
 
     def _cause_of(self, seen: Over, reason: Reason) -> DisconnectCause:
         if self.answered_at is not None:

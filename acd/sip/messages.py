@@ -167,6 +167,13 @@ class CallReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAccepted:
+    """The PBX will try: the first 2xx to a `TransferCall`'s REFER."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
 class TransferEnded:
     """The answer to one `TransferCall`."""
 
@@ -270,7 +277,7 @@ class Stopped:
 
 
 EventReport = CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased
-LegReport = EventReport | TransferEnded | PlayEnded | HoldEnded
+LegReport = EventReport | TransferAccepted | TransferEnded | PlayEnded | HoldEnded
 TraceReport = CallNamed | MessageSeen
 Report = (
     LegReport

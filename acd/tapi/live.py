@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -32,6 +33,7 @@ from acd.lines import (
 )
 from acd.lines.records import TransferRecord, record_of
 from acd.rules.dispositions import Disposition, TransferOutcome
+from acd.settings import TransferReply
 from acd.store.attempts import AttemptClosed
 from acd.store.outcomes import AttemptAnswered, DialogSeen
 from acd.tapi.books import Desk
@@ -42,7 +44,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 HANG_UP_SECONDS = 40.0
 """Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
-TRANSFER_SECONDS = 60.0
 LINK_LOST_SECONDS = 2.0
 """How long a person waits for a client that is gone, where the client may take its time."""
 _AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
@@ -225,7 +226,11 @@ class LiveCall:
         )
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
-            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+            result = await self._line.blind_transfer(
+                target,
+                timeout_seconds=self._desk.settings.transfer_timeout_seconds,
+                on_accepted=partial(self._accepted, reply),
+            )
             if not self._dropped:
                 error = self._take_result(record_of(result, target=written), result.at_seconds)
         except IllegalTransition:
@@ -238,6 +243,11 @@ class LiveCall:
             self._waits_since = trio.current_time()
             over.set()
             self.look_again()
+
+    def _accepted(self, reply: Callable[[LineErr | None], None]) -> None:
+        """The PBX will try; an application that wants to know no more is told now."""
+        if self._desk.settings.transfer_reply is TransferReply.ACCEPTED and not self._dropped:
+            reply(None)
 
     def _take_result(self, record: TransferRecord, at_seconds: float) -> LineErr | None:
         """What to answer the `lineBlindTransfer`."""
