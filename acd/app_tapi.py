@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import structlog
 
@@ -16,7 +17,15 @@ from acd.lines import Trunk
 from acd.lines.shares import LineShare, TrunkShare
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition
-from acd.settings import Settings
+from acd.settings import (
+    Settings,
+    TapiClientSettings,
+    TrunkSettings,
+    base_trunk,
+    lines_by_trunk,
+    profile_lines,
+    switched_off_lines,
+)
 from acd.store.outcomes import Outcome
 from acd.store.tapi import TapiRefusal, begin_tapi_attempt
 from acd.tapi.books import Desk, open_desk
@@ -40,11 +49,13 @@ def join_tapi(
     """Divide the gateway's trunk, and make the companion that serves clients on its share."""
     if not settings.tapi.enabled:
         return TapiJoint(campaign_trunks=trunks, companions=())
-    name = settings.tapi.trunk or settings.trunk[0].name
-    trunk = trunks[name]
-    rest = TrunkShare(trunk, lines=trunk.lines.size - settings.tapi.lines)
-    companion = _Companion(settings, trunk, metrics, node)
-    return TapiJoint(campaign_trunks={**trunks, name: rest}, companions=(companion.open,))
+    used = lines_by_trunk(settings)
+    shared = {
+        name: TrunkShare(trunks[name], lines=trunks[name].lines.size - len(lines))
+        for name, lines in used.items()
+    }
+    companion = _Companion(settings, trunks, metrics, node)
+    return TapiJoint(campaign_trunks={**trunks, **shared}, companions=(companion.open,))
 
 
 class _Books:
@@ -84,9 +95,12 @@ class _Books:
 class _Companion:
     """The gateway as the scheduler sees it."""
 
-    def __init__(self, settings: Settings, trunk: Trunk, metrics: Metrics, node: str) -> None:
+    def __init__(
+        self, settings: Settings, trunks: Mapping[str, Trunk], metrics: Metrics, node: str
+    ) -> None:
         self._settings = settings
-        self._trunk = trunk
+        self._trunks = trunks
+        self._base = base_trunk(settings)
         self._metrics = metrics
         self._node = node
 
@@ -95,29 +109,60 @@ class _Companion:
         self, store: StoreWatch, outcomes: Outcomes
     ) -> AsyncIterator[Callable[[], None]]:
         """Serve clients while the block lasts."""
-        books = _Books(store, outcomes, node=self._node, trunk=self._trunk.name)
-        desks = self._desks(books)
-        async with open_gateway(self._settings.tapi, desks) as (gateway, where):
+        counters = {
+            name: self._counter(name, len(lines), store, outcomes)
+            for name, lines in {self._base: (), **lines_by_trunk(self._settings)}.items()
+        }
+        desks = {each.name: self._desk(each, counters) for each in self._settings.tapi_client}
+        for desk in desks.values():
+            self._metrics.know_campaign(desk.label)
+        shown = self._settings.tapi.model_copy(
+            update={"disabled_lines": switched_off_lines(self._settings)}
+        )
+        async with open_gateway(shown, desks) as (gateway, where):
             log.info("TAPI clients served", action="tapi.serving", address=where)
             yield gateway.stop
 
-    def _desks(self, books: _Books) -> dict[str, Desk]:
-        settings = self._settings
-        lines = LineShare(self._trunk.lines, lines=settings.tapi.lines)
-        of_trunk = {each.name: each for each in settings.trunk}[self._trunk.name]
+    def _counter(self, name: str, lines: int, store: StoreWatch, outcomes: Outcomes) -> _Counter:
+        trunk = self._trunks[name]
+        return _Counter(
+            trunk=trunk,
+            lines=LineShare(trunk.lines, lines=lines),
+            trunk_settings={each.name: each for each in self._settings.trunk}[name],
+            books=_Books(store, outcomes, node=self._node, trunk=name),
+        )
+
+    def _desk(self, client: TapiClientSettings, counters: Mapping[str, _Counter]) -> Desk:
+        settings, base = self._settings, counters[self._base]
+        desk = open_desk(
+            client,
+            destinations=settings.destinations,
+            trunk=base.trunk,
+            lines=base.lines,
+            trunk_settings=base.trunk_settings,
+            books=base.books,
+            metrics=self._metrics,
+            clock=SystemClock(),
+        )
+        profiles = [each for each in settings.profile if each.enabled]
         desks = {
-            client.name: open_desk(
-                client,
-                destinations=settings.destinations,
-                trunk=self._trunk,
-                lines=lines,
-                trunk_settings=of_trunk,
-                books=books,
-                metrics=self._metrics,
-                clock=SystemClock(),
-            )
-            for client in settings.tapi_client
+            each.name: desk.with_profile(each, **counters[each.trunk or self._base].as_words())
+            for each in profiles
+            if (each.trunk or self._base) in counters
         }
-        for desk in desks.values():
-            self._metrics.know_campaign(desk.label)
-        return desks
+        served = profile_lines(settings).items()
+        desk.by_line = {line: desks[of.name] for line, of in served if of.name in desks}
+        return desk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counter:
+    """One trunk as the desks at it share it."""
+
+    trunk: Trunk
+    lines: LineShare
+    trunk_settings: TrunkSettings
+    books: _Books
+
+    def as_words(self) -> Any:
+        return {each.name: getattr(self, each.name) for each in fields(self)}

@@ -30,7 +30,7 @@ _SECRETS: Mapping[Loc, str] = {
     ("feeds", "ami"): "password",
     ("tapi_client",): "token",
 }
-_LISTS = frozenset({"trunk", "tapi_client"})
+_LISTS = frozenset({"trunk", "tapi_client", "profile"})
 """Tables of which there may be many."""
 _PATHS = frozenset(
     {

@@ -58,6 +58,31 @@ class NumberFormat(StrEnum):
     """431505641, behind `number_prefix`"""
 
 
+class LineMode(StrEnum):
+    """Who is called first on a TAPI line, and what happens then."""
+
+    ACD = "acd"
+    """The number; then the application hands the person over with `lineBlindTransfer`."""
+    STANDARD = "standard"
+    """The user's own phone; then it is sent to the number by REFER."""
+    REVERSE = "reverse"
+    """The number; then the person is sent to the user's phone by REFER."""
+    ALTERNATIVE = "alternative"
+    """As standard, straight to a phone at the address in the trunk's `outbound_proxy`."""
+
+
+class AutoAnswer(StrEnum):
+    """Whose words ask the user's own phone to pick up by itself."""
+
+    OFF = "off"
+    ANY = "any"
+    """All of them."""
+    SNOM = "snom"
+    GRANDSTREAM = "grandstream"
+    POLYCOM = "polycom"
+    AASTRA = "aastra"
+
+
 def _known_region(region: str) -> str:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("is no region that has phone numbers")
@@ -110,6 +135,7 @@ Region = Annotated[
     Field(description='a two-letter ISO 3166 region in capitals, e.g. "AT", "DE" or "GB"'),
 ]
 HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
+EXTENSION = r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,31}"
 PRINTABLE = r"[^\x00-\x1f\x7f]*"
 """No line breaks: the value goes into a SIP header."""
 HIDDEN = {"hidden": True}
@@ -362,6 +388,28 @@ class TapiClientSettings(Table):
     """A WAV that the person hears when the limit has passed, before BYE."""
 
 
+class ProfileSettings(Table):
+    """One `[[profile]]`: how the lines from `first_line` to `last_line` of the gateway dial."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
+    )
+    first_line: Whole = Field(ge=1, le=MAX_LINES)
+    last_line: Whole = Field(ge=1, le=MAX_LINES)
+    mode: LineMode = LineMode.ACD
+    trunk: str = Field(default="", description="the name of a [[trunk]]; empty: that of [tapi]")
+    enabled: Flag = True
+    """False: shown as deactivated; its trunk, where no other line needs it, is left alone."""
+    phone: str = Field(
+        default="",
+        pattern=f"^({EXTENSION}(@{HOST})?)?$",
+        description='the user\'s extension, e.g. "31" or "31@192.0.2.7:5060"',
+    )
+    """Empty: the trunk's `user`."""
+    auto_answer: AutoAnswer = AutoAnswer.OFF
+
+
 class DestinationSettings(Table):
     """`[destinations]`: what the one door lets through."""
 
@@ -398,6 +446,10 @@ class Settings(Table):
     tapi_client: tuple[TapiClientSettings, ...] = Field(
         default=(), description="tables, each headed [[tapi_client]] with two brackets"
     )
+    profile: tuple[ProfileSettings, ...] = Field(
+        default=(), description="tables, each headed [[profile]] with two brackets"
+    )
+    """Lines without one are in ACD mode on the trunk of [tapi]."""
     destinations: DestinationSettings = DestinationSettings()
     log: LogSettings = LogSettings()
     campaigns_folder: Path = Path("campaigns")

@@ -155,7 +155,7 @@ def _tables(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 _TABLES = _tables(Settings)
-_MANY = frozenset({"Trunk", "Tapi_Client"})
+_MANY = frozenset({"trunk", "tapi_client", "profile"})
 """Tables of which there may be many, and which stand in two brackets."""
 
 

@@ -240,7 +240,7 @@ class TapiGateway:
 
     def _line(self, number: int) -> dict[str, Any]:
         enabled = bool(self.enabled(number))
-        desk = next(iter(self._desks.values()))
+        desk = next(iter(self._desks.values())).of_line(number)
         account = f"sip:{desk.trunk_settings.user}@{desk.trunk_settings.domain}"
         return {
             "n": number,

@@ -218,18 +218,19 @@ class Session:
         error = self._why_not(line, name)
         if error is not None:
             return error
-        dialed = self.desk.read_address(address)
+        desk = self.desk.of_line(line)
+        dialed = desk.read_address(address)
         if isinstance(dialed, LineErr):
             return dialed
         if not isinstance(caller_id, str):
             return LineErr.INVALCALLPARAMS
         call = TapiCall(
-            self.desk,
+            desk,
             self,
             name=name,
             line=line,
             dialed=dialed,
-            no_answer_seconds=seconds or self.desk.trunk_settings.ring_timeout_seconds,
+            no_answer_seconds=seconds or desk.trunk_settings.ring_timeout_seconds,
             caller_id=caller_id,
         )
         self._lines[line] = self._calls[name] = call
@@ -239,7 +240,8 @@ class Session:
     def _why_not(self, line: int, name: str) -> LineErr | None:
         if line not in self._lines:
             return LineErr.INVALLINEHANDLE
-        if not self._gateway.enabled(line) or self._gateway.stopping or not self.desk.may_dial:
+        may_dial = self.desk.of_line(line).may_dial
+        if not self._gateway.enabled(line) or self._gateway.stopping or not may_dial:
             return LineErr.RESOURCEUNAVAIL
         present = self._lines[line]
         if present is not None and not present.idle:

@@ -369,9 +369,13 @@ def test_the_example_names_every_key_with_its_default() -> None:
     shown = shown.model_copy(update={"feeds": FeedsSettings()})
     required = {"domain": "pbx.example.com", "user": "dialer"}
     client = {"name": "overdialer"}
-    assert shown == Settings.model_validate({"trunk": [required], "tapi_client": [client]})
+    profile = {"name": "office", "first_line": 1, "last_line": 4, "mode": "standard"}
+    assert shown == Settings.model_validate(
+        {"trunk": [required], "tapi_client": [client], "profile": [profile]}
+    )
     lines = find_key_lines(opened)
-    for name in ("trunk", "store", "metrics", "api", "tapi", "tapi_client", "destinations", "log"):
+    servers = ("metrics", "api", "tapi", "tapi_client", "profile")
+    for name in ("trunk", "store", *servers, "destinations", "log"):
         of_name = getattr(shown, name)
         table, at = (of_name[0], (name, 0)) if isinstance(of_name, tuple) else (of_name, (name,))
         keys = {field.alias or key for key, field in type(table).model_fields.items()}
