@@ -33,6 +33,7 @@ COMMANDS = {
     "leads": "Load leads and ask about them.",
     "report": "What became of a campaign's leads.",
     "run": "Run the engine: dial the campaigns that are started.",
+    "tapi": "Import SIPTAPI's settings.",
 }
 """Each is `acd.cli.<name>`, imported only when it is used: `acd --help` need not load pandas."""
 

@@ -7,6 +7,7 @@ or from files, never from the TOML itself, and no message shows one.
 """
 
 from acd.settings.load import load_settings
+from acd.settings.profile_words import AutoAnswer, LineMode
 from acd.settings.profiles import (
     base_trunk,
     lines_by_trunk,
@@ -19,11 +20,9 @@ from acd.settings.tables import (
     RTP_PORTS_PER_LINE,
     AmiSettings,
     ApiSettings,
-    AutoAnswer,
     Codec,
     DestinationSettings,
     FeedsSettings,
-    LineMode,
     ListenSettings,
     LogSettings,
     MetricsSettings,

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from acd import __version__
 from acd.calls import DisconnectCause
+from acd.settings.profile_words import AutoAnswer, LineMode
 
 MAX_LINES = 999
 RTP_PORTS_PER_LINE = 2.5
@@ -56,31 +57,6 @@ class NumberFormat(StrEnum):
     """00431505641"""
     DIGITS = "digits"
     """431505641, behind `number_prefix`"""
-
-
-class LineMode(StrEnum):
-    """Who is called first on a TAPI line, and what happens then."""
-
-    ACD = "acd"
-    """The number; then the application hands the person over with `lineBlindTransfer`."""
-    STANDARD = "standard"
-    """The user's own phone; then it is sent to the number by REFER."""
-    REVERSE = "reverse"
-    """The number; then the person is sent to the user's phone by REFER."""
-    ALTERNATIVE = "alternative"
-    """As standard, straight to a phone at the address in the trunk's `outbound_proxy`."""
-
-
-class AutoAnswer(StrEnum):
-    """Whose words ask the user's own phone to pick up by itself."""
-
-    OFF = "off"
-    ANY = "any"
-    """All of them."""
-    SNOM = "snom"
-    GRANDSTREAM = "grandstream"
-    POLYCOM = "polycom"
-    AASTRA = "aastra"
 
 
 def _known_region(region: str) -> str:
