@@ -29,7 +29,7 @@ from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import FeedsSettings, Settings, trunks_in_use
+from acd.settings import FeedsSettings, Settings, trunks_to_open
 from acd.sip import open_sip
 from acd.store import open_store
 
@@ -56,7 +56,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
-        sip = await stack.enter_async_context(open_sip(trunks_in_use(settings)))
+        sip = await stack.enter_async_context(open_sip(trunks_to_open(settings)))
         feed = await stack.enter_async_context(open_feeds(settings.feeds, metrics))
         address = ""
         if settings.metrics.enabled:
@@ -65,7 +65,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             )
             log.info("metrics served", action="metrics.serving", address=address)
         trunks: dict[str, Trunk] = {}
-        for name in (trunk.name for trunk in trunks_in_use(settings)):
+        for name in (trunk.name for trunk in settings.trunk):
             trunks[name] = trunk = sip.trunk(name)
             metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
         gateway = join_tapi(settings, trunks, metrics, node=node_name(settings))

@@ -13,7 +13,7 @@ from acd.settings.profiles import (
     lines_by_trunk,
     profile_lines,
     switched_off_lines,
-    trunks_in_use,
+    trunks_to_open,
 )
 from acd.settings.tables import (
     MAX_LINES,
@@ -64,5 +64,5 @@ __all__ = [
     "load_settings",
     "profile_lines",
     "switched_off_lines",
-    "trunks_in_use",
+    "trunks_to_open",
 ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from acd.settings.profiles import base_trunk, lines_by_trunk, profile_lines
 from acd.settings.profile_words import AutoAnswer, LineMode
+from acd.settings.profiles import base_trunk, lines_by_trunk, profile_lines
 from acd.settings.tables import ProfileSettings, Settings
 from acd.settings.wording import Finding, Loc
 

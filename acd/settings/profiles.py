@@ -39,12 +39,16 @@ def switched_off_lines(settings: Settings) -> tuple[int, ...]:
     return tuple(sorted(off | set(settings.tapi.disabled_lines)))
 
 
-def trunks_in_use(settings: Settings) -> tuple[TrunkSettings, ...]:
-    """All trunks but those that belong to switched-off profiles alone.
+def trunks_to_open(settings: Settings) -> tuple[TrunkSettings, ...]:
+    """All trunks; those that belong to switched-off profiles alone do not register.
 
-    The first trunk and that of `[tapi]` always stay: campaigns and plain lines dial on them.
+    The first trunk and that of `[tapi]` are left as they are: campaigns and plain lines dial on
+    them.
     """
     wanted = {profile.trunk for profile in settings.profile if profile.enabled}
     idle = {profile.trunk for profile in settings.profile} - wanted
     idle -= {settings.trunk[0].name, base_trunk(settings)}
-    return tuple(trunk for trunk in settings.trunk if trunk.name not in idle)
+    return tuple(
+        trunk.model_copy(update={"register_account": False}) if trunk.name in idle else trunk
+        for trunk in settings.trunk
+    )

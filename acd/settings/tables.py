@@ -376,7 +376,7 @@ class ProfileSettings(Table):
     mode: LineMode = LineMode.ACD
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: that of [tapi]")
     enabled: Flag = True
-    """False: shown as deactivated; its trunk, where no other line needs it, is left alone."""
+    """False: shown as deactivated; its trunk, where no other line needs it, does not register."""
     phone: str = Field(
         default="",
         pattern=f"^({EXTENSION}(@{HOST})?)?$",

@@ -170,3 +170,24 @@ def users(invites: list[SipMessage]) -> set[str]:
     """Whose account each INVITE shows."""
     found = (re.search(r"sip:([^@]+)@", each.get("from")) for each in invites)
     return {each[1] for each in found if each is not None}
+
+
+async def test_row_19_more_than_forty_lines_are_visible_and_row_22_a_disabled_one_too(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    trunk = trunk_toml("office", addresses.pbx, user="31", register="false", lines=120)
+    off = '[[profile]]\nname = "off"\nfirst_line = 50\nlast_line = 50\nenabled = false\n'
+    with Wire(addresses.pbx) as wire:
+        async with (
+            open_office(tmp_path, trunks=trunk, profiles=off, wire=wire, lines=120) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            devices = app.line_get_dev_caps()
+            assert [device.number for device in devices] == list(range(1, 121))
+            disabled = [device for device in devices if not device.enabled]
+            assert [device.name for device in disabled] == ["acd 050: deactivated"]
+            with pytest.raises(LineError) as refused:
+                await app.line_open(50)
+            assert refused.value.code is LineErr.RESOURCEUNAVAIL
+            await app.line_open(120)

@@ -13,7 +13,7 @@ from acd.settings import (
     load_settings,
     profile_lines,
     switched_off_lines,
-    trunks_in_use,
+    trunks_to_open,
 )
 
 TRUNK = """[[trunk]]
@@ -90,7 +90,8 @@ def test_lines_have_the_profile_that_names_them(tmp_path: Path) -> None:
     assert set(profile_lines(settings)) == {1, 2}
     assert switched_off_lines(settings) == (1, 2)
     assert lines_by_trunk(settings) == {"main": (3, 4, 5, 6, 7, 8, 9, 10)}
-    assert [trunk.name for trunk in trunks_in_use(settings)] == ["main"]
+    # An account that only deactivated lines have leaves the PBX alone.
+    assert [trunk.register_account for trunk in trunks_to_open(settings)] == [True, False]
 
 
 @pytest.mark.parametrize(
