@@ -32,7 +32,7 @@ from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import FeedsSettings, Settings
+from acd.settings import FeedsSettings, Settings, trunks_to_open
 from acd.sip import Sip, open_sip
 from acd.store import open_store
 
@@ -61,7 +61,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
         switch = stack.enter_context(closing(TraceSwitch(settings)))
         sip = await stack.enter_async_context(
-            open_sip(settings.trunk, trace=switch.take if switch.on else None)
+            open_sip(trunks_to_open(settings), trace=switch.take if switch.on else None)
         )
         stack.enter_context(switch.serving(sip))
         feed = await stack.enter_async_context(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import structlog
@@ -18,7 +18,17 @@ from acd.lines import Trunk
 from acd.lines.shares import LineShare, TrunkShare
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition
-from acd.settings import Settings
+from acd.settings import (
+    Settings,
+    TapiClientSettings,
+    TrunkSettings,
+    base_trunk,
+    lines_allowed,
+    lines_by_trunk,
+    profile_lines,
+    switched_off_lines,
+    with_lines,
+)
 from acd.store.outcomes import Outcome
 from acd.store.tapi import TapiRefusal, begin_tapi_attempt
 from acd.tapi.books import Desk, open_desk
@@ -46,12 +56,14 @@ def join_tapi(
     """Divide the gateway's trunk, and make the companion that serves clients on its share."""
     if not settings.tapi.enabled:
         return TapiJoint(campaign_trunks=trunks, companions=(), controls={})
-    name = settings.tapi.trunk or settings.trunk[0].name
-    trunk = trunks[name]
-    rest = TrunkShare(trunk, lines=trunk.lines.size - settings.tapi.lines)
-    companion = _Companion(settings, trunk, rest.lines, metrics, node)
+    used = {base_trunk(settings): (), **lines_by_trunk(settings)}
+    rests = {
+        name: TrunkShare(trunks[name], lines=trunks[name].lines.size - len(lines))
+        for name, lines in used.items()
+    }
+    companion = _Companion(settings, trunks, rests[base_trunk(settings)].lines, metrics, node)
     return TapiJoint(
-        campaign_trunks={**trunks, name: rest},
+        campaign_trunks={**trunks, **rests},
         companions=(companion.open,),
         controls={"tapi.status": companion.status, "tapi.lines": companion.resize},
     )
@@ -95,12 +107,22 @@ class _Companion:
     """The gateway as the scheduler sees it."""
 
     def __init__(
-        self, settings: Settings, trunk: Trunk, rest: LineShare, metrics: Metrics, node: str
+        self,
+        settings: Settings,
+        trunks: Mapping[str, Trunk],
+        rest: LineShare,
+        metrics: Metrics,
+        node: str,
     ) -> None:
         self._settings = settings
-        self._trunk = trunk
-        self._lines = LineShare(trunk.lines, lines=settings.tapi.lines)
+        self._trunks = trunks
+        used = {base_trunk(settings): (), **lines_by_trunk(settings)}
+        self._shares = {
+            name: LineShare(trunks[name].lines, lines=len(lines)) for name, lines in used.items()
+        }
+        self._base = base_trunk(settings)
         self._rest = rest
+        """The base trunk's lines that campaigns have."""
         self._gateway: TapiGateway | None = None
         self._metrics = metrics
         self._node = node
@@ -110,9 +132,17 @@ class _Companion:
         self, store: StoreWatch, outcomes: Outcomes
     ) -> AsyncIterator[Callable[[], None]]:
         """Serve clients while the block lasts."""
-        books = _Books(store, outcomes, node=self._node, trunk=self._trunk.name)
-        desks = self._desks(books)
-        async with open_gateway(self._settings.tapi, desks) as (gateway, where):
+        counters = {
+            name: self._counter(name, lines, store, outcomes)
+            for name, lines in self._shares.items()
+        }
+        desks = {each.name: self._desk(each, counters) for each in self._settings.tapi_client}
+        for desk in desks.values():
+            self._metrics.know_campaign(desk.label)
+        shown = self._settings.tapi.model_copy(
+            update={"disabled_lines": switched_off_lines(self._settings)}
+        )
+        async with open_gateway(shown, desks) as (gateway, where):
             log.info("TAPI clients served", action="tapi.serving", address=where)
             self._gateway = gateway
             yield gateway.stop
@@ -123,33 +153,69 @@ class _Companion:
         return _NOT_OPEN if self._gateway is None else self._gateway.status()
 
     def resize(self, lines: object) -> Mapping[str, Any]:
-        """Give TAPI so many of the trunk's lines, and campaigns the rest; until the engine ends."""
-        most = self._trunk.lines.size
+        """Have so many TAPI lines, and give campaigns the rest; until the engine ends.
+
+        Lines of profiles stay what they are: those without one come and go, on the base trunk.
+        """
         if self._gateway is None:
             return _NOT_OPEN
-        if not isinstance(lines, int) or isinstance(lines, bool) or not 1 <= lines <= most:
-            return {"ok": False, "why": f"allowed: 1 to {most} lines of trunk {self._trunk.name}"}
-        self._lines.resize(lines)
-        self._rest.resize(most - lines)
+        most = self._trunks[self._base].lines.size
+        allowed = lines_allowed(self._settings, most=most)
+        if not isinstance(lines, int) or isinstance(lines, bool) or lines not in allowed:
+            return {"ok": False, "why": _why_not(allowed, most=most, trunk=self._base)}
+        used = len(lines_by_trunk(with_lines(self._settings, lines)).get(self._base, ()))
+        self._shares[self._base].resize(used)
+        self._rest.resize(most - used)
         self._gateway.resize(lines)
-        return {"lines": lines, "campaign_lines": most - lines}
+        return {"lines": lines, "campaign_lines": most - used}
 
-    def _desks(self, books: _Books) -> dict[str, Desk]:
-        settings = self._settings
-        of_trunk = {each.name: each for each in settings.trunk}[self._trunk.name]
+    def _counter(
+        self, name: str, lines: LineShare, store: StoreWatch, outcomes: Outcomes
+    ) -> _Counter:
+        return _Counter(
+            trunk=self._trunks[name],
+            lines=lines,
+            trunk_settings={each.name: each for each in self._settings.trunk}[name],
+            books=_Books(store, outcomes, node=self._node, trunk=name),
+        )
+
+    def _desk(self, client: TapiClientSettings, counters: Mapping[str, _Counter]) -> Desk:
+        settings, base = self._settings, counters[self._base]
+        desk = open_desk(
+            client,
+            destinations=settings.destinations,
+            trunk=base.trunk,
+            lines=base.lines,
+            trunk_settings=base.trunk_settings,
+            books=base.books,
+            metrics=self._metrics,
+            clock=SystemClock(),
+        )
+        profiles = [each for each in settings.profile if each.enabled]
         desks = {
-            client.name: open_desk(
-                client,
-                destinations=settings.destinations,
-                trunk=self._trunk,
-                lines=self._lines,
-                trunk_settings=of_trunk,
-                books=books,
-                metrics=self._metrics,
-                clock=SystemClock(),
-            )
-            for client in settings.tapi_client
+            each.name: desk.with_profile(each, **counters[each.trunk or self._base].as_words())
+            for each in profiles
+            if (each.trunk or self._base) in counters
         }
-        for desk in desks.values():
-            self._metrics.know_campaign(desk.label)
-        return desks
+        served = profile_lines(settings).items()
+        desk.by_line = {line: desks[of.name] for line, of in served if of.name in desks}
+        return desk
+
+
+def _why_not(allowed: range, *, most: int, trunk: str) -> str:
+    if not allowed:
+        return f"trunk {trunk} has {most} lines, and all have their use"
+    return f"allowed: {allowed[0]} to {allowed[-1]} lines, as trunk {trunk} has {most}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counter:
+    """One trunk as the desks at it share it."""
+
+    trunk: Trunk
+    lines: LineShare
+    trunk_settings: TrunkSettings
+    books: _Books
+
+    def as_words(self) -> Any:
+        return {each.name: getattr(self, each.name) for each in fields(self)}

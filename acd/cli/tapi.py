@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from acd.cli.shared import say_json, settings_of, store_of
+from acd.cli.tapi_import import import_reg
 from acd.control import ask_engine
 from acd.errors import BadInput, Problem
 from acd.store.tapi import TapiCounts, tapi_counts
@@ -16,6 +17,9 @@ from acd.store.tapi import TapiCounts, tapi_counts
 @click.group()
 def tapi() -> None:
     """Applications that dial with TAPI, and their lines."""
+
+
+tapi.add_command(import_reg)
 
 
 @tapi.command(epilog="\b\nExample:\n  acd tapi status\n  acd tapi status --json | jq .lines")

@@ -7,6 +7,16 @@ or from files, never from the TOML itself, and no message shows one.
 """
 
 from acd.settings.load import load_settings
+from acd.settings.profile_words import AutoAnswer, LineMode
+from acd.settings.profiles import (
+    base_trunk,
+    lines_allowed,
+    lines_by_trunk,
+    profile_lines,
+    switched_off_lines,
+    trunks_to_open,
+    with_lines,
+)
 from acd.settings.tables import (
     MAX_LINES,
     RTP_PORTS_PER_LINE,
@@ -24,6 +34,7 @@ from acd.settings.tables import (
     LogSettings,
     MetricsSettings,
     NumberFormat,
+    ProfileSettings,
     Settings,
     SipTraceSettings,
     Srtp,
@@ -43,15 +54,18 @@ __all__ = [
     "ApiClientSettings",
     "ApiRole",
     "ApiSettings",
+    "AutoAnswer",
     "Codec",
     "DestinationSettings",
     "DialogInfoSettings",
     "FeedsSettings",
+    "LineMode",
     "ListenSettings",
     "LogLevel",
     "LogSettings",
     "MetricsSettings",
     "NumberFormat",
+    "ProfileSettings",
     "Settings",
     "SipTraceSettings",
     "Srtp",
@@ -61,5 +75,12 @@ __all__ = [
     "TransferReply",
     "Transport",
     "TrunkSettings",
+    "base_trunk",
+    "lines_allowed",
+    "lines_by_trunk",
     "load_settings",
+    "profile_lines",
+    "switched_off_lines",
+    "trunks_to_open",
+    "with_lines",
 ]

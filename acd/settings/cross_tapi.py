@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from acd.settings.cross_profiles import check_profiles
+from acd.settings.profiles import base_trunk, lines_by_trunk
 from acd.settings.tables import Settings, TapiClientSettings, TapiSettings
 from acd.settings.wording import Finding, Loc
 
@@ -11,9 +13,10 @@ from acd.settings.wording import Finding, Loc
 def check_tapi(settings: Settings) -> Iterator[Finding]:
     """Check the gateway against its trunk, and its clients against each other."""
     yield from _check_clients(settings.tapi_client)
+    yield from check_profiles(settings)
     if settings.tapi.enabled:
         yield from _check_gateway(settings.tapi, anybody=bool(settings.tapi_client))
-        yield from _check_trunk(settings)
+        yield from _check_trunks(settings)
 
 
 def _check_gateway(tapi: TapiSettings, *, anybody: bool) -> Iterator[Finding]:
@@ -40,20 +43,32 @@ def _check_gateway(tapi: TapiSettings, *, anybody: bool) -> Iterator[Finding]:
         )
 
 
-def _check_trunk(settings: Settings) -> Iterator[Finding]:
+def _check_trunks(settings: Settings) -> Iterator[Finding]:
+    """Each trunk has as many lines as the gateway's lines on it."""
     tapi = settings.tapi
-    trunks = {trunk.name: trunk for trunk in settings.trunk}
-    name = tapi.trunk or settings.trunk[0].name
-    if name not in trunks:
+    trunks = {trunk.name: (index, trunk) for index, trunk in enumerate(settings.trunk)}
+    base = base_trunk(settings)
+    if base not in trunks:
         yield Finding(
-            ("tapi", "trunk"), f'"{name}" is no trunk', f"allowed: {', '.join(sorted(trunks))}"
+            ("tapi", "trunk"), f'"{base}" is no trunk', f"allowed: {', '.join(sorted(trunks))}"
         )
-    elif tapi.lines > trunks[name].lines:
-        yield Finding(
-            ("tapi", "lines"),
-            f"{tapi.lines} is more than the {trunks[name].lines} lines of trunk {name}",
-            f"allowed: a whole number from 1 to {trunks[name].lines}",
-        )
+    for name, lines in lines_by_trunk(settings).items():
+        if name not in trunks or len(lines) <= trunks[name][1].lines:
+            continue
+        index, trunk = trunks[name]
+        if name == base:
+            yield Finding(
+                ("tapi", "lines"),
+                f"{len(lines)} is more than the {trunk.lines} lines of trunk {name}",
+                f"allowed: {'at most' if len(lines) < tapi.lines else 'a whole number from 1 to'} "
+                f"{trunk.lines}",
+            )
+        else:
+            yield Finding(
+                ("trunk", index, "lines"),
+                f"{trunk.lines} is fewer than the {len(lines)} lines that profiles have on it",
+                f"allowed: a whole number from {len(lines)} to 999",
+            )
 
 
 def _check_clients(clients: tuple[TapiClientSettings, ...]) -> Iterator[Finding]:

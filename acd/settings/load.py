@@ -30,7 +30,7 @@ _SECRETS: Mapping[Loc, str] = {
     ("tapi_client",): "token",
     ("api_client",): "token",
 }
-_LISTS = frozenset({"trunk", "tapi_client", "api_client"})
+_LISTS = frozenset({"trunk", "tapi_client", "api_client", "profile"})
 """Tables of which there may be many."""
 _PATHS = frozenset(
     {

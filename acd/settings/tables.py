@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from acd import __version__
 from acd.calls import DisconnectCause
 from acd.rules.definition import HoursTable
+from acd.settings.profile_words import AutoAnswer, LineMode
 
 MAX_LINES = 999
 SHORTEST_RING_SECONDS = 15
@@ -122,6 +123,7 @@ Region = Annotated[
     Field(description='a two-letter ISO 3166 region in capitals, e.g. "AT", "DE" or "GB"'),
 ]
 HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
+EXTENSION = r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,31}"
 PRINTABLE = r"[^\x00-\x1f\x7f]*"
 """No line breaks: the value goes into a SIP header."""
 HIDDEN = {"hidden": True}
@@ -428,6 +430,28 @@ class TapiClientSettings(Table):
     """By the clock of whoever is called, as for campaigns."""
 
 
+class ProfileSettings(Table):
+    """One `[[profile]]`: how the lines from `first_line` to `last_line` of the gateway dial."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
+    )
+    first_line: Whole = Field(ge=1, le=MAX_LINES)
+    last_line: Whole = Field(ge=1, le=MAX_LINES)
+    mode: LineMode = LineMode.ACD
+    trunk: str = Field(default="", description="the name of a [[trunk]]; empty: that of [tapi]")
+    enabled: Flag = True
+    """False: shown as deactivated; its trunk, where no other line needs it, does not register."""
+    phone: str = Field(
+        default="",
+        pattern=f"^({EXTENSION}(@{HOST})?)?$",
+        description='the user\'s extension, e.g. "31" or "31@192.0.2.7:5060"',
+    )
+    """Empty: the trunk's `user`."""
+    auto_answer: AutoAnswer = AutoAnswer.OFF
+
+
 class DestinationSettings(Table):
     """`[destinations]`: what the one door lets through."""
 
@@ -492,6 +516,10 @@ class Settings(Table):
     api_client: tuple[ApiClientSettings, ...] = Field(
         default=(), description="tables, each headed [[api_client]] with two brackets"
     )
+    profile: tuple[ProfileSettings, ...] = Field(
+        default=(), description="tables, each headed [[profile]] with two brackets"
+    )
+    """Lines without one are in ACD mode on the trunk of [tapi]."""
     destinations: DestinationSettings = DestinationSettings()
     log: LogSettings = LogSettings()
     sip_trace: SipTraceSettings = SipTraceSettings()

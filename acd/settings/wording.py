@@ -78,7 +78,7 @@ def find_key_lines(text: str) -> dict[Loc, int]:
 def _place(name: str, tables: Counter[str]) -> Loc:
     """Of a table in single brackets; below one of many it belongs to the last of them."""
     first, *below = name.split(".")
-    many = below and first.title() in _MANY
+    many = below and first in _MANY
     return (first, tables[first] - 1, *below) if many else (first, *below)
 
 
@@ -162,7 +162,7 @@ def _tables(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 _TABLES = _tables(Settings)
-_MANY = frozenset({"Trunk", "Tapi_Client"})
+_MANY = frozenset({"trunk", "tapi_client", "api_client", "profile"})
 """Tables of which there may be many, and which stand in two brackets."""
 
 

@@ -56,6 +56,23 @@ def endpoint_config(plans: Sequence[TrunkPlan], *, most_calls: int) -> pj.EpConf
     return config
 
 
+MOST_TRANSPORTS = 7
+"""pjsua has room for 8 sockets of its own, and one wakes the SIP thread."""
+
+
+def transport_key(plan: TrunkPlan) -> object:
+    """Trunks with the same key may share a SIP socket; one at a port of its own shares none."""
+    if plan.bind_port:
+        return plan.name
+    tls = (plan.tls_verify, plan.tls_ca_file, plan.tls_certificate_file, plan.tls_key_file)
+    return (
+        plan.transport,
+        plan.bind_address,
+        plan.public_address,
+        tls if plan.transport is Transport.TLS else (),
+    )
+
+
 def transport_type(transport: Transport) -> int:
     """pjsip_transport_type_e of a transport."""
     return _TRANSPORT_TYPES[transport]

@@ -54,10 +54,12 @@ from acd.sip.messages import (
     WatchExtension,
 )
 from acd.sip.pj_config import (
+    MOST_TRANSPORTS,
     account_config,
     codec_priorities,
     endpoint_config,
     sip_transport_config,
+    transport_key,
     transport_type,
     wake_transport_config,
 )
@@ -140,7 +142,7 @@ class SipThread:
         endpoint.libInit(config)
         if self._traced:
             self._tracer.switch((), on=True)
-        transports = {plan.name: _create_transport(endpoint, plan) for plan in self._plans}
+        transports = _create_transports(endpoint, self._plans)
         # Last: a response outside any transaction, to a Via without rport, leaves through the
         # first UDP transport there is, and from this one it would reach nobody but ourselves.
         wake_id = endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, wake_transport_config())
@@ -326,6 +328,25 @@ def _nothing() -> None:
 def _address(endpoint: pj.Endpoint, transport_id: int) -> tuple[str, int]:
     host, _, port = endpoint.transportGetInfo(transport_id).localName.rpartition(":")
     return host, int(port)
+
+
+def _create_transports(endpoint: pj.Endpoint, plans: Sequence[TrunkPlan]) -> dict[str, int]:
+    """Each trunk's transport; where there are more trunks than pjsua has, like ones share one."""
+    keys = {
+        plan.name: transport_key(plan) if len(plans) > MOST_TRANSPORTS else plan.name
+        for plan in plans
+    }
+    if len(set(keys.values())) > MOST_TRANSPORTS:
+        raise BadSettings(
+            f"{len(plans)} trunks need {len(set(keys.values()))} SIP sockets, and pjsua has "
+            f"{MOST_TRANSPORTS}: trunks share one where transport, bind_address, public_address "
+            "and certificates are the same and bind_port is 0"
+        )
+    made: dict[object, int] = {}
+    for plan in plans:
+        if keys[plan.name] not in made:
+            made[keys[plan.name]] = _create_transport(endpoint, plan)
+    return {name: made[key] for name, key in keys.items()}
 
 
 def _create_transport(endpoint: pj.Endpoint, plan: TrunkPlan) -> int:

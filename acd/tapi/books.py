@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -21,12 +21,18 @@ from acd.metrics import Metrics
 from acd.numbers import PhoneNumber, read_number
 from acd.rules.dispositions import Disposition
 from acd.rules.hours import is_open, next_open
-from acd.settings import DestinationSettings, TapiClientSettings, TrunkSettings
+from acd.settings import (
+    DestinationSettings,
+    ProfileSettings,
+    TapiClientSettings,
+    TrunkSettings,
+)
 from acd.store.outcomes import Outcome
 from acd.store.tapi import TapiRefusal
 from acd.tapi.constants import LineErr
 from acd.tapi.dialing import dialed_number, transfer_target
 from acd.tapi.mapping import DOOR_ERRORS
+from acd.tapi.profiles import PLAIN, LineProfile, Party, read_profile
 
 
 class Books(Protocol):
@@ -96,6 +102,40 @@ class Desk:
     clock: WallClock
     bucket: TokenBucket
     turn: trio.Lock
+    profile: LineProfile = PLAIN
+    by_line: Mapping[int, Desk] = field(default_factory=dict)
+    """Lines that have a profile, with the desks that serve them."""
+
+    def of_line(self, line: int) -> Desk:
+        """Who serves this line: the same client, perhaps on another trunk and in another mode."""
+        return self.by_line.get(line, self)
+
+    def with_profile(
+        self,
+        settings: ProfileSettings,
+        *,
+        trunk: Trunk,
+        lines: LinePool,
+        trunk_settings: TrunkSettings,
+        books: Books,
+    ) -> Desk:
+        """The same client's desk for the lines of a profile; its calls per second are shared.
+
+        Raises:
+            BadSettings: the profile's phone must not be called.
+        """
+        written = written_by(self.settings, trunk_settings)
+        door = Door(self.destinations, written)
+        return replace(
+            self,
+            trunk=trunk,
+            lines=lines,
+            trunk_settings=written,
+            books=books,
+            door=door,
+            profile=read_profile(settings, trunk_settings, door),
+            by_line={},
+        )
 
     @property
     def name(self) -> str:
@@ -139,9 +179,14 @@ class Desk:
         return _refused(Law.CALLING_HOURS, LineErr.ADDRESSBLOCKED, f"calling hours: {zones}{until}")
 
     def ring_seconds(self, no_answer_seconds: int) -> float:
-        """How long a phone rings for a `dwNoAnswerTimeout`; 0: as the trunk says."""
+        """How long a phone rings for a `dwNoAnswerTimeout`; 0: as the trunk says.
+
+        The law asks for a shortest time where a person is called, not the user's own phone.
+        """
         if not no_answer_seconds:
             return self.trunk_settings.ring_timeout_seconds
+        if self.profile.flow.first is Party.PHONE:
+            return float(no_answer_seconds)
         return max(float(no_answer_seconds), self.settings.shortest_ring_seconds)
 
     def read_target(self, address: str) -> Destination | LineErr:
@@ -189,6 +234,17 @@ def _refused(rule: str, error: LineErr, why: str) -> Refusal:
     return Refusal(error=error, rule=str(rule), why=why)
 
 
+def written_by(client: TapiClientSettings, trunk: TrunkSettings) -> TrunkSettings:
+    """The trunk with the client's own rule for how numbers are written."""
+    prefix = trunk.number_prefix if client.number_prefix is None else client.number_prefix
+    return trunk.model_copy(
+        update={
+            "number_format": client.number_format or trunk.number_format,
+            "number_prefix": prefix,
+        }
+    )
+
+
 def open_desk(
     settings: TapiClientSettings,
     *,
@@ -201,14 +257,7 @@ def open_desk(
     clock: WallClock,
 ) -> Desk:
     """A client's desk, with its own rule for how numbers are written."""
-    written = trunk_settings.model_copy(
-        update={
-            "number_format": settings.number_format or trunk_settings.number_format,
-            "number_prefix": trunk_settings.number_prefix
-            if settings.number_prefix is None
-            else settings.number_prefix,
-        }
-    )
+    written = written_by(settings, trunk_settings)
     return Desk(
         settings=settings,
         destinations=destinations,

@@ -18,6 +18,7 @@ from acd.lines import CallerId, CallId, Destination, Line, OriginateRequest
 from acd.tapi.books import Desk, Dialed, Refusal
 from acd.tapi.constants import LineCallFeature, LineCallState, LineErr
 from acd.tapi.live import LiveCall, Teller
+from acd.tapi.profiles import course_of
 from acd.tapi.progress import CallProgressTold
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -51,6 +52,7 @@ class TapiCall:
         self._desk = desk
         self._teller = teller
         self._dialed = dialed
+        self._course = course_of(desk.profile, dialed.destination)
         self._no_answer_seconds = no_answer_seconds
         self._caller_id = caller_id
         self._place_scope = trio.CancelScope(deadline=trio.current_time() + PLACE_SECONDS)
@@ -107,7 +109,13 @@ class TapiCall:
         if isinstance(attempt_id, LineErr | Refusal):
             return attempt_id
         live = LiveCall(
-            self._desk, self._teller, self.told, line, name=self.name, attempt_id=attempt_id
+            self._desk,
+            self._teller,
+            self.told,
+            line,
+            name=self.name,
+            attempt_id=attempt_id,
+            course=self._course,
         )
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
@@ -125,7 +133,8 @@ class TapiCall:
     async def _originate(self, line: Line, attempt_id: int) -> LineErr | None:
         request = OriginateRequest(
             call_id=CallId(f"a{attempt_id}"),
-            destination=self._dialed.destination,
+            destination=self._course.first,
+            headers=self._course.headers,
             ring_timeout_seconds=self._no_answer_seconds,
             caller_id=CallerId(number=self._caller_id) if self._caller_id else None,
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -38,6 +38,7 @@ from acd.store.attempts import AttemptClosed
 from acd.store.outcomes import AttemptAnswered, DialogSeen
 from acd.tapi.books import Desk
 from acd.tapi.constants import LineErr
+from acd.tapi.profiles import Course, cause_of_target
 from acd.tapi.progress import CallProgressTold, Told
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -74,6 +75,7 @@ class LiveCall:
         *,
         name: str,
         attempt_id: int,
+        course: Course,
     ) -> None:
         self._desk = desk
         self._teller = teller
@@ -81,6 +83,10 @@ class LiveCall:
         self._line = line
         self._name = name
         self._attempt_id = attempt_id
+        self._course = course
+        self._failed_as: DisconnectCause | None = None
+        """Why the number was not reached, where the user's phone was called first."""
+        self._nursery: trio.Nursery | None = None
         self._message_scope = trio.CancelScope()
         self._silent = False
         self._dropped = False
@@ -115,6 +121,8 @@ class LiveCall:
     @property
     def may_transfer(self) -> bool:
         """Whether `lineBlindTransfer` fits the present moment."""
+        if not self._course.person_first:
+            return False
         busy = self._leaving or self._dropped or self._transfer_over is not None
         return self.answered and self._end is None and not busy
 
@@ -123,6 +131,7 @@ class LiveCall:
         self._tell(self._told.placed())
         try:
             async with trio.open_nursery() as nursery:
+                self._nursery = nursery
                 nursery.start_soon(self._guard)
                 await self._read()
                 nursery.cancel_scope.cancel()
@@ -141,6 +150,8 @@ class LiveCall:
             case Answered(at_seconds=at, dialog=dialog):
                 self._note_answer(at)
                 self._note(dialog)
+                if self._course.then is not None and self._nursery is not None:
+                    self._nursery.start_soon(self._hand_on, self._course.then)
             case Ended():
                 self._end = event
                 self.look_again()
@@ -148,6 +159,8 @@ class LiveCall:
                     # LINE_REPLY before IDLE: the line tells both at the same moment.
                     with trio.move_on_after(HANG_UP_SECONDS):
                         await self._transfer_over.wait()
+                if self._failed_as is not None and not self._dropped:
+                    event = replace(event, cause=self._failed_as)
             case _:
                 pass
         self._tell(self._told.take(event, dropped=self._dropped), event)
@@ -156,6 +169,8 @@ class LiveCall:
         log.info("answered", action="call.answered")
         self._answered_at = self._waits_since = at_seconds
         self.look_again()
+        if not self._course.person_first:
+            return
         metrics, label = self._desk.metrics, self._desk.label
         metrics.live_answers.labels(label).inc()
         metrics.ring_seconds.labels(label).observe(max(0.0, at_seconds - self._started_at))
@@ -186,6 +201,16 @@ class LiveCall:
                 q850=end.q850_cause if end else None,
                 reason=str(end.cause) if end else "",
             )
+
+    async def _hand_on(self, target: Destination) -> None:
+        """The mode's own REFER, as soon as somebody has answered."""
+        await self.transfer(target, self._course.then_written, self._handed_on)
+
+    def _handed_on(self, error: LineErr | None) -> None:
+        if error is not None and not self._course.person_first:
+            # Only the user's own phone is on the line: nobody waits for anything more.
+            self._failed_as = cause_of_target(self._transfer)
+            self._leaving = True
 
     # What is asked of it
 
@@ -258,6 +283,8 @@ class LiveCall:
         if record.outcome not in _AGENT_HAS_PERSON:
             return LineErr.OPERATIONFAILED
         self._joined_at = at_seconds
+        if not self._course.person_first:
+            return None
         metrics.answer_to_agent_seconds.labels(label).observe(
             max(0.0, at_seconds - self._answered_at)
         )
@@ -277,7 +304,14 @@ class LiveCall:
 
     @property
     def _has_limit(self) -> bool:
-        return self._desk.settings.wait_limit_seconds > 0
+        return self._course.person_first and self._desk.settings.wait_limit_seconds > 0
+
+    @property
+    def _limit_seconds(self) -> float:
+        """How long somebody waits for a transfer, or for another after one that failed."""
+        if self._has_limit:
+            return self._desk.settings.wait_limit_seconds
+        return math.inf if self._course.then is None else LINK_LOST_SECONDS
 
     def _patience(self) -> float:
         """Until when, on trio's clock, the call may go on as it is."""
@@ -287,8 +321,7 @@ class LiveCall:
             return -math.inf
         if self._joined_at is not None:
             return self._joined_at + HANG_UP_SECONDS
-        limit = self._desk.settings.wait_limit_seconds
-        until = self._waits_since + limit if self._has_limit else math.inf
+        until = self._waits_since + self._limit_seconds
         lost_at = self._teller.lost_at
         if lost_at is not None:
             until = min(until, max(lost_at, self._waits_since) + LINK_LOST_SECONDS)
@@ -304,7 +337,7 @@ class LiveCall:
     async def _let_go(self) -> None:
         """Nobody took the person: the message, if there is one."""
         self._leaving = True
-        if self._joined_at is not None or self._person_is_gone:
+        if self._joined_at is not None or self._person_is_gone or not self._course.person_first:
             return
         self._abandoned = True
         log.warning("abandoned", action="call.abandoned")
@@ -370,12 +403,27 @@ class LiveCall:
             disposition=disposition,
         )
 
+    @property
+    def _person_answered_at(self) -> float | None:
+        """When the dialed number answered, on trio's clock; the user's own phone is nobody."""
+        if self._course.person_first:
+            return self._answered_at if self.answered else None
+        return self._joined_at
+
+    def _row_cause(self, *, dialed: bool) -> DisconnectCause | None:
+        if not self._course.person_first and self._joined_at is None:
+            # A user's phone that was busy says nothing about the number.
+            return self._failed_as or DisconnectCause.HUNG_UP
+        if self._end is not None:
+            return self._end.cause
+        return None if dialed else DisconnectCause.HUNG_UP
+
     def _closed(self, *, dialed: bool) -> AttemptClosed:
         end, transfer, joined_at = self._end, self._transfer, self._joined_at
-        answered_at = self._answered_at if self.answered else None
+        answered_at = self._person_answered_at
         return AttemptClosed(
             attempt_id=self._attempt_id,
-            cause=end.cause if end else None if dialed else DisconnectCause.HUNG_UP,
+            cause=self._row_cause(dialed=dialed),
             sip_status=end.sip_status if end else None,
             q850_cause=end.q850_cause if end else None,
             ring_seconds=None if answered_at is None else answered_at - self._started_at,

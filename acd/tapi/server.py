@@ -21,6 +21,7 @@ import structlog
 import trio
 
 from acd.errors import AddressInUse, BadSettings
+from acd.lines import Trunk
 from acd.settings import TapiClientSettings, TapiSettings
 from acd.tapi.books import Desk
 from acd.tapi.session import Session
@@ -134,15 +135,21 @@ class TapiGateway:
             ],
         }
 
-    async def watch_trunk(self) -> None:
-        """Tell who has lines open when the trunk comes and goes (LINE_LINEDEVSTATE)."""
-        trunk = next(iter(self._desks.values())).trunk
+    async def watch_trunks(self) -> None:
+        """Tell who has lines open when their trunk comes and goes (LINE_LINEDEVSTATE)."""
+        desk = next(iter(self._desks.values()))
+        trunks = {each.trunk.name: each.trunk for each in (desk, *desk.by_line.values())}
+        async with trio.open_nursery() as nursery:
+            for trunk in trunks.values():
+                nursery.start_soon(self._watch_trunk, trunk)
+
+    async def _watch_trunk(self, trunk: Trunk) -> None:
         seen = trunk.health
         while True:
             now = await trunk.wait_health_change(seen)
             if now.may_dial is not seen.may_dial:
                 for session in self._sessions.values():
-                    session.tell_lines(self._line)
+                    session.tell_lines(self._line, of=trunk.name)
             seen = now
 
     # Connections
@@ -287,7 +294,7 @@ class TapiGateway:
 
     def _line(self, number: int) -> dict[str, Any]:
         enabled = bool(self.enabled(number))
-        desk = next(iter(self._desks.values()))
+        desk = next(iter(self._desks.values())).of_line(number)
         account = f"sip:{desk.trunk_settings.user}@{desk.trunk_settings.domain}"
         return {
             "n": number,
@@ -399,7 +406,7 @@ async def open_gateway(
     host, port = listener.socket.getsockname()[:2]
     async with trio.open_nursery() as calls, trio.open_nursery() as links:
         gateway = TapiGateway(settings, desks, links, calls, secret=secret)
-        links.start_soon(gateway.watch_trunk)
+        links.start_soon(gateway.watch_trunks)
         links.start_soon(trio.serve_listeners, partial(_serve_stream, gateway, tls), [listener])
         try:
             yield gateway, f"{host}:{port}"

@@ -93,9 +93,11 @@ class Session:
         """How many of its calls are not over."""
         return sum(not call.over.is_set() for call in self._calls.values())
 
-    def tell_lines(self, line: Callable[[int], Mapping[str, Any]]) -> None:
-        """Tell how each open line is now."""
+    def tell_lines(self, line: Callable[[int], Mapping[str, Any]], *, of: str) -> None:
+        """Tell how each open line of a trunk is now."""
         for number in sorted(self._lines):
+            if self.desk.of_line(number).trunk.name != of:
+                continue
             fields = line(number)
             told = {key: fields[key] for key in ("n", "enabled", "reg", "insvc")}
             self.tell("line.state", **told)
@@ -238,18 +240,19 @@ class Session:
         error = self._why_not(line, name)
         if error is not None:
             return error
-        dialed = self.desk.read_address(address)
+        desk = self.desk.of_line(line)
+        dialed = desk.read_address(address)
         if isinstance(dialed, LineErr | Refusal):
             return dialed
         if not isinstance(caller_id, str):
             return LineErr.INVALCALLPARAMS
         call = TapiCall(
-            self.desk,
+            desk,
             self,
             name=name,
             line=line,
             dialed=dialed,
-            no_answer_seconds=self.desk.ring_seconds(seconds),
+            no_answer_seconds=desk.ring_seconds(seconds),
             caller_id=caller_id,
         )
         self._lines[line] = self._calls[name] = call
@@ -259,7 +262,8 @@ class Session:
     def _why_not(self, line: int, name: str) -> LineErr | None:
         if line not in self._lines:
             return LineErr.INVALLINEHANDLE
-        if not self._gateway.enabled(line) or self._gateway.stopping or not self.desk.may_dial:
+        may_dial = self.desk.of_line(line).may_dial
+        if not self._gateway.enabled(line) or self._gateway.stopping or not may_dial:
             return LineErr.RESOURCEUNAVAIL
         present = self._lines[line]
         if present is not None and not present.idle:
@@ -300,7 +304,7 @@ class Session:
             return LineErr.INVALCALLHANDLE
         if LineCallFeature.BLINDTRANSFER not in call.features:
             return LineErr.INVALCALLSTATE
-        target = self.desk.read_target(address)
+        target = self.desk.of_line(call.line_number).read_target(address)
         if isinstance(target, LineErr):
             return target
         reply = self._later(request, call.name)

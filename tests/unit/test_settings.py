@@ -392,11 +392,15 @@ def test_the_example_names_every_key_with_its_default() -> None:
     assert shown.feeds.dialog_info == DialogInfoSettings()
     shown = shown.model_copy(update={"feeds": FeedsSettings()})
     required = {"domain": "pbx.example.com", "user": "dialer"}
-    clients = {"tapi_client": [{"name": "overdialer"}], "api_client": [{"name": "desktop"}]}
-    assert shown == Settings.model_validate({"trunk": [required], **clients})
+    shown_tables = {
+        "tapi_client": [{"name": "overdialer"}],
+        "api_client": [{"name": "desktop"}],
+        "profile": [{"name": "office", "first_line": 1, "last_line": 4, "mode": "standard"}],
+    }
+    assert shown == Settings.model_validate({"trunk": [required], **shown_tables})
     lines = find_key_lines(opened)
     tables = ("trunk", "store", "metrics", "api", "tapi", "destinations", "log")
-    for name in (*tables, "tapi_client", "api_client"):
+    for name in (*tables, *shown_tables):
         of_name = getattr(shown, name)
         table, at = (of_name[0], (name, 0)) if isinstance(of_name, tuple) else (of_name, (name,))
         keys = {field.alias or key for key, field in type(table).model_fields.items()}

@@ -16,7 +16,13 @@ from acd.clock import WallClock
 from acd.errors import StoreUnavailable
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition
-from acd.settings import DestinationSettings, TapiClientSettings, TapiSettings, TrunkSettings
+from acd.settings import (
+    DestinationSettings,
+    ProfileSettings,
+    TapiClientSettings,
+    TapiSettings,
+    TrunkSettings,
+)
 from acd.store.attempts import AttemptClosed
 from acd.store.outcomes import Outcome
 from acd.store.tapi import TapiRefusal
@@ -100,6 +106,7 @@ async def stage(
     secret: Secret = secrets.token_hex,
     connect: bool = True,
     clock: WallClock | None = None,
+    profile: ProfileSettings | None = None,
 ) -> AsyncIterator[Stage]:
     settings = TapiSettings(port=0, **{"lines": 4, "heartbeat_seconds": 0.5, **(gateway or {})})
     mine = TapiClientSettings(
@@ -120,6 +127,11 @@ async def stage(
             metrics=metrics,
             clock=clock or StandingClock(),
         )
+        if profile is not None:
+            own = desk.with_profile(
+                profile, trunk=trunk, lines=pool, trunk_settings=TRUNK, books=books
+            )
+            desk.by_line = dict.fromkeys(range(profile.first_line, profile.last_line + 1), own)
         with trio.fail_after(20):
             async with open_gateway(settings, {mine.name: desk}, secret=secret) as (server, where):
                 host, _, port = where.rpartition(":")

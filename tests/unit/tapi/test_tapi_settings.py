@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from acd.errors import BadSettings
-from acd.settings import Settings, load_settings
+from acd.settings import (
+    Settings,
+    lines_by_trunk,
+    load_settings,
+    profile_lines,
+    switched_off_lines,
+    trunks_to_open,
+)
 
 TRUNK = """[[trunk]]
 domain = "pbx.example.com"
@@ -75,3 +82,48 @@ def test_a_client_has_its_token_from_the_environment(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_named_with_its_key(tmp_path: Path, text: str, sentence: str) -> None:
     assert sentence in refusal(tmp_path, text)
+
+
+GATEWAY = "[tapi]\nenabled = true\nlines = 10\n" + CLIENT
+OTHER = '[[trunk]]\nname = "phone"\ndomain = "pbx.example.com"\nuser = "31"\nlines = 2\n'
+
+
+def profile(first: int, last: int, more: str = "", name: str = "one") -> str:
+    lines = f"first_line = {first}\nlast_line = {last}\n"
+    return f'[[profile]]\nname = "{name}"\n{lines}{more}\n'
+
+
+def test_lines_have_the_profile_that_names_them(tmp_path: Path) -> None:
+    text = GATEWAY + profile(1, 2, 'trunk = "phone"\nmode = "standard"\nenabled = false')
+    settings = load(tmp_path, text + OTHER)
+    assert set(profile_lines(settings)) == {1, 2}
+    assert switched_off_lines(settings) == (1, 2)
+    assert lines_by_trunk(settings) == {"main": (3, 4, 5, 6, 7, 8, 9, 10)}
+    # An account that only deactivated lines have leaves the PBX alone.
+    assert [trunk.register_account for trunk in trunks_to_open(settings)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (profile(2, 1), "1 is below first_line, 2"),
+        (profile(1, 11), "11 is more than the 10 lines of [tapi]"),
+        (profile(1, 2) + profile(2, 3, name="two"), "line 2 belongs to profile one already"),
+        (profile(1, 1) + profile(2, 2), "is already the name of profile[0]"),
+        (profile(1, 1, 'trunk = "none"'), '"none" is no trunk'),
+        (profile(1, 3, 'trunk = "phone"'), "2 is fewer than the 3 lines that profiles have on it"),
+        (profile(1, 1, 'phone = "31"'), "phone (line 15): has no use in acd mode"),
+        (profile(1, 1, 'mode = "reverse"\nauto_answer = "snom"'), "must not be picked up for"),
+        (profile(1, 1, 'mode = "standard"\nphone = "a b"'), '"a b" is not allowed'),
+        (profile(1, 1, 'trunk = "phone"\nmode = "alternative"'), "does not say where it is"),
+        (
+            profile(1, 1, 'trunk = "phone"\nmode = "alternative"')
+            + profile(2, 2, 'trunk = "phone"\nmode = "reverse"', name="two"),
+            "trunk phone leads to one phone, and cannot be in reverse mode too",
+        ),
+        (profile(1, 1, 'mode = "alternative"'), "cannot be in acd mode too"),
+        ('[profile]\nname = "one"\n', "headed [[profile]] with two brackets"),
+    ],
+)
+def test_a_profile_that_cannot_be_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    assert sentence in refusal(tmp_path, GATEWAY + text + OTHER)

@@ -1,0 +1,103 @@
+"""Values of `[[profile]]` that are wrong together, or with the trunk that they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from acd.settings.profile_words import AutoAnswer, LineMode
+from acd.settings.profiles import base_trunk, lines_by_trunk, profile_lines
+from acd.settings.tables import ProfileSettings, Settings
+from acd.settings.wording import Finding, Loc
+
+_PHONE_FIRST = frozenset({LineMode.STANDARD, LineMode.ALTERNATIVE})
+
+
+def check_profiles(settings: Settings) -> Iterator[Finding]:
+    """Check each profile, then all against each other."""
+    for index, profile in enumerate(settings.profile):
+        at: Loc = ("profile", index)
+        yield from _check_lines(settings, profile, at)
+        yield from _check_mode(profile, at)
+        yield from _check_trunk(settings, profile, at)
+    yield from _check_pairs(settings.profile)
+
+
+def _check_lines(settings: Settings, profile: ProfileSettings, at: Loc) -> Iterator[Finding]:
+    if profile.last_line < profile.first_line:
+        yield Finding(
+            (*at, "last_line"),
+            f"{profile.last_line} is below first_line, {profile.first_line}",
+            f"allowed: a whole number from {profile.first_line} to {settings.tapi.lines}",
+        )
+    elif profile.last_line > settings.tapi.lines:
+        yield Finding(
+            (*at, "last_line"),
+            f"{profile.last_line} is more than the {settings.tapi.lines} lines of [tapi]",
+            f"allowed: a whole number from 1 to {settings.tapi.lines}, or more lines in [tapi]",
+        )
+
+
+def _check_mode(profile: ProfileSettings, at: Loc) -> Iterator[Finding]:
+    if profile.phone and profile.mode is LineMode.ACD:
+        yield Finding(
+            (*at, "phone"),
+            "has no use in acd mode, where the application names the phone in lineBlindTransfer",
+            "take it out, or choose another mode",
+        )
+    if profile.auto_answer is not AutoAnswer.OFF and profile.mode not in _PHONE_FIRST:
+        yield Finding(
+            (*at, "auto_answer"),
+            f"has no use in {profile.mode} mode: acd itself calls only the customer there, who "
+            "must not be picked up for",
+            'allowed: "off", or mode = "standard" or "alternative"',
+        )
+
+
+def _check_trunk(settings: Settings, profile: ProfileSettings, at: Loc) -> Iterator[Finding]:
+    trunks = {trunk.name: trunk for trunk in settings.trunk}
+    name = profile.trunk or base_trunk(settings)
+    if name not in trunks:
+        if profile.trunk:
+            allowed = ", ".join(sorted(trunks))
+            yield Finding((*at, "trunk"), f'"{name}" is no trunk', f"allowed: {allowed}")
+        return
+    if profile.mode is not LineMode.ALTERNATIVE:
+        return
+    if not trunks[name].outbound_proxy:
+        yield Finding(
+            (*at, "mode"),
+            f"alternative mode calls the phone straight, and trunk {name} does not say where it is",
+            'set outbound_proxy of the trunk to the phone, e.g. "192.0.2.7:8899"',
+        )
+    if other := _other_mode(settings, name):
+        yield Finding(
+            (*at, "mode"),
+            f"trunk {name} leads to one phone, and cannot be in {other} mode too",
+            "give each a [[trunk]] of its own",
+        )
+
+
+def _other_mode(settings: Settings, trunk: str) -> LineMode | None:
+    """A mode that lines of this trunk are in, and that calls numbers on it."""
+    profiles = profile_lines(settings)
+    lines = lines_by_trunk(settings).get(trunk, ()) if settings.tapi.enabled else ()
+    modes = {profiles[line].mode if line in profiles else LineMode.ACD for line in lines}
+    return next((mode for mode in (LineMode.ACD, LineMode.REVERSE) if mode in modes), None)
+
+
+def _check_pairs(profiles: tuple[ProfileSettings, ...]) -> Iterator[Finding]:
+    for (first, one), (second, other) in combinations(enumerate(profiles), 2):
+        if one.name == other.name:
+            yield Finding(
+                ("profile", second, "name"),
+                f'"{other.name}" is already the name of profile[{first}]',
+                "allowed: a name of its own for each [[profile]]",
+            )
+        shared = max(one.first_line, other.first_line)
+        if shared <= min(one.last_line, other.last_line):
+            yield Finding(
+                ("profile", second, "first_line"),
+                f"line {shared} belongs to profile {one.name} already",
+                "allowed: each line in one [[profile]]",
+            )

@@ -1,0 +1,193 @@
+"""Lines with an account each: imported from SIPTAPI, many side by side, one of them refused."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import trio
+
+from acd.tapi.client import GatewayAddress, LineApp, LineError, line_initialize_ex
+from acd.tapi.constants import LineCallState as S
+from acd.tapi.constants import LineErr
+from tests.acceptance.support.installation import Installation
+from tests.acceptance.tapi.office import free_port, open_office, trunk_toml, wait_said
+from tests.peers import phones
+from tests.peers.addresses import Addresses
+from tests.peers.asterisk import run_asterisk
+from tests.peers.certificates import make_certificate
+from tests.peers.kamailio import pbx_behind, run_kamailio
+from tests.peers.watching import wait_on_wire
+from tests.peers.wire import SipMessage, Wire, select
+
+pytestmark = pytest.mark.real
+
+LINES = 40
+REFUSED = 7
+EXPORT = """Windows Registry Editor Version 5.00\r
+\r
+[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Telephony\\SIPTAPI]\r
+"proxy1"="{pbx}"\r
+"username1"="office"\r
+"password1"="office-secret"\r
+"phoneusername1"="101"\r
+"lineactive1"=dword:00000001\r
+"register1"=dword:00000001\r
+"proxy2"="{pbx}"\r
+"username2"="other"\r
+"password2"="something"\r
+"lineactive2"=dword:00000000\r
+"reversemode"=dword:00000000\r
+"""
+
+
+async def test_row_38_an_imported_line_dials_as_it_did_in_siptapi(tmp_path: Path) -> None:
+    addresses = Addresses.free()
+    installation = Installation.fresh(tmp_path)
+    export = EXPORT.format(pbx=addresses.pbx)
+    (installation.folder / "siptapi.reg").write_bytes(export.encode("utf-16"))
+    await installation.succeed("acd tapi import-reg siptapi.reg")
+    again = await installation.command("acd tapi import-reg siptapi.reg")
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "acd.toml: is there already" in again.stderr
+    port = settle(installation)
+    async with run_asterisk(
+        address=addresses.pbx,
+        carrier=f"{addresses.carrier}:5060",
+        agents={"101": f"{addresses.agent_101}:5060"},
+    ):
+        with ExitStack() as stack:
+            wire = stack.enter_context(Wire(addresses.pbx))
+            for peer in (
+                phones.carrier(addresses.carrier),
+                phones.agent_answers(addresses.agent_101, talk_ms=2000),
+            ):
+                stack.enter_context(peer)
+                stack.callback(peer.stop, grace_seconds=0.2)
+            async with installation.engine("acd run") as engine:
+                await engine.wait_metric("acd_trunk_up", 1, trunk="account-1")
+                await wait_said(engine, "tapi.serving")
+                token = (installation.folder / "siptapi.token").read_text().strip()
+                gateway = GatewayAddress(host="127.0.0.1", port=port, client="siptapi", token=token)
+                async with line_initialize_ex(gateway) as app:
+                    await dial_from_the_imported_line(app)
+                messages = await wait_on_wire(
+                    wire, lambda seen: select(seen, "BYE"), timeout_seconds=30
+                )
+                await engine.end()
+    assert "sip:101@" in select(messages, "INVITE")[0].request_uri
+    # What is switched off keeps its settings and leaves the PBX alone.
+    assert not [each for each in select(messages, "REGISTER") if "other@" in each.get("to")]
+
+
+async def dial_from_the_imported_line(app: LineApp) -> None:
+    """Line 1 works, line 2 is there and deactivated."""
+    call = await app.line_make_call(await app.line_open(1), phones.ANSWERS)
+    await call.wait_states(S.IDLE)
+    assert call.events[-2].state is S.CONNECTED
+    with pytest.raises(LineError) as refused:
+        await app.line_open(2)
+    assert refused.value.code is LineErr.RESOURCEUNAVAIL
+
+
+def settle(installation: Installation) -> int:
+    """What the import cannot know; the gateway's port."""
+    settings = installation.folder / "acd.toml"
+    port = free_port()
+    text = re.sub(r"(?m)^\[tapi\]$", f"[tapi]\nport = {port}", settings.read_text())
+    text += (
+        f'[destinations]\ndefault_region = "DE"\n[metrics]\nport = {installation.metrics_port}\n'
+    )
+    settings.write_text(text)
+    return port
+
+
+async def test_row_18_forty_lines_have_an_account_each_and_one_refused_leaves_the_others(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    certificate, key = make_certificate(tmp_path, name=addresses.pbx)
+    names = {line: f"line-{line}" for line in range(1, LINES + 1)}
+    trunks = "".join(
+        trunk_toml(name, addresses.pbx, user=f"user{line}", password="yes", lines=1)
+        for line, name in names.items()
+    )
+    passwords = dict.fromkeys(names.values(), "change-me") | {names[REFUSED]: "wrong"}
+    working = [name for line, name in names.items() if line != REFUSED]
+    profiles = "".join(
+        f'[[profile]]\nname = "{name}"\nfirst_line = {line}\nlast_line = {line}\n'
+        f'mode = "standard"\ntrunk = "{name}"\nphone = "31"\n'
+        for line, name in names.items()
+    )
+    with pbx_behind(addresses.carrier) as pbx, Wire(addresses.pbx) as wire:
+        async with (
+            run_kamailio(
+                address=addresses.pbx, pbx=str(pbx.bind), certificate=certificate, key=key
+            ),
+            open_office(
+                tmp_path,
+                trunks=trunks,
+                profiles=profiles,
+                wire=wire,
+                passwords=passwords,
+                lines=LINES,
+                up=tuple(working),
+            ) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            await office.engine.wait_metric("acd_trunk_up", 0, trunk=names[REFUSED])
+            async with trio.open_nursery() as nursery:
+                for line in names:
+                    nursery.start_soon(dial_on, app, line)
+            messages = await office.seen(
+                lambda: (
+                    len({each.call_id for each in office.to(addresses.carrier, "BYE")})
+                    == len(working)
+                )
+            )
+    dialed = [each for each in select(messages, "INVITE") if each.destination[0] == pbx.bind.host]
+    assert sorted(users(dialed)) == sorted(f"user{line}" for line in names if line != REFUSED)
+    registered = {each.get("to") for each in select(messages, 200, cseq="REGISTER")}
+    assert len(registered) == len(working)
+
+
+async def dial_on(app: LineApp, line: int) -> None:
+    """Each line by itself; the one whose account is refused says so at once."""
+    handle = await app.line_open(line)
+    if line == REFUSED:
+        with pytest.raises(LineError) as refused:
+            await app.line_make_call(handle, phones.ANSWERS)
+        assert refused.value.code is LineErr.RESOURCEUNAVAIL
+        return
+    call = await app.line_make_call(handle, phones.ANSWERS)
+    await call.wait_states(S.IDLE)
+    assert call.events[-2].state is S.CONNECTED
+
+
+def users(invites: list[SipMessage]) -> set[str]:
+    """Whose account each INVITE shows."""
+    found = (re.search(r"sip:([^@]+)@", each.get("from")) for each in invites)
+    return {each[1] for each in found if each is not None}
+
+
+async def test_row_19_more_than_forty_lines_are_visible_and_row_22_a_disabled_one_too(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    trunk = trunk_toml("office", addresses.pbx, user="31", register="false", lines=120)
+    off = '[[profile]]\nname = "off"\nfirst_line = 50\nlast_line = 50\nenabled = false\n'
+    with Wire(addresses.pbx) as wire:
+        async with (
+            open_office(tmp_path, trunks=trunk, profiles=off, wire=wire, lines=120) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            devices = app.line_get_dev_caps()
+            assert [device.number for device in devices] == list(range(1, 121))
+            disabled = [device for device in devices if not device.enabled]
+            assert [device.name for device in disabled] == ["acd 050: deactivated"]
+            with pytest.raises(LineError) as refused:
+                await app.line_open(50)
+            assert refused.value.code is LineErr.RESOURCEUNAVAIL
+            await app.line_open(120)

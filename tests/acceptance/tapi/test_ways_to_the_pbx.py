@@ -1,0 +1,186 @@
+"""How lines reach their PBX: realm check, outbound proxy, transport, port; on real Kamailios."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from acd.tapi.client import line_initialize_ex
+from acd.tapi.constants import LineCallState as S
+from tests.acceptance.support.installation import Installation
+from tests.acceptance.tapi.office import open_office, trunk_toml
+from tests.peers import phones
+from tests.peers.addresses import Addresses
+from tests.peers.certificates import make_certificate
+from tests.peers.kamailio import Kamailio, pbx_behind, run_kamailio
+from tests.peers.wire import Wire, select
+
+pytestmark = pytest.mark.real
+
+PASSWORD = "change-me"
+
+
+@asynccontextmanager
+async def proxy(
+    folder: Path, address: str, *, pbx: str, realm: str = ""
+) -> AsyncIterator[Kamailio]:
+    """A Kamailio with a certificate for its address, in `folder`."""
+    folder.mkdir(exist_ok=True)
+    certificate, key = make_certificate(folder, name=address)
+    async with run_kamailio(
+        address=address, pbx=pbx, certificate=certificate, key=key, realm=realm
+    ) as kamailio:
+        yield kamailio
+
+
+def profiles(*trunks: str) -> str:
+    """One line in standard mode for each trunk, in their order."""
+    return "".join(
+        f'[[profile]]\nname = "{name}"\nfirst_line = {line}\nlast_line = {line}\n'
+        f'mode = "standard"\ntrunk = "{name}"\nphone = "31"\n'
+        for line, name in enumerate(trunks, start=1)
+    )
+
+
+async def test_row_16_the_realm_check_and_one_user_at_two_domains(tmp_path: Path) -> None:
+    addresses = Addresses.free()
+    here, there = addresses.pbx, addresses.agent_101
+    trunks = (
+        trunk_toml("off", here, user="31", password="yes")
+        + trunk_toml("on", here, user="31", password="yes", realm_check="true")
+        + trunk_toml("own", there, user="31", password="yes", realm_check="true")
+        + trunk_toml("other", there, user="31", password="yes", realm_check="true")
+    )
+    passwords = {"off": PASSWORD, "on": PASSWORD, "own": PASSWORD, "other": "of-another-domain"}
+    with pbx_behind(addresses.carrier) as pbx, Wire(here, there) as wire:
+        async with (
+            proxy(tmp_path / "a", here, pbx=str(pbx.bind), realm="asterisk"),
+            proxy(tmp_path / "b", there, pbx=str(pbx.bind)),
+            open_office(
+                tmp_path,
+                trunks=trunks,
+                profiles=profiles(*passwords),
+                wire=wire,
+                passwords=passwords,
+                up=("off", "own"),
+            ) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            for refused in ("on", "other"):
+                await office.engine.wait_metric("acd_trunk_up", 0, trunk=refused)
+            call = await app.line_make_call(await app.line_open(3), phones.ANSWERS)
+            await call.wait_states(S.IDLE)
+            assert call.events[-2].state is S.CONNECTED
+            # A realm that is not its domain gets no answer to its challenge.
+            answered = [
+                each
+                for each in select(office.wire.sip(), "REGISTER")
+                if each.get("authorization") and each.destination[0] == here
+            ]
+            assert len({each.call_id for each in answered}) == 1
+
+
+async def test_row_14_the_outbound_proxy_is_the_first_hop_and_a_loose_route(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    trunk = trunk_toml(
+        "office",
+        "pbx.example.com",
+        user="31",
+        password="yes",
+        outbound_proxy=f'"{addresses.pbx}:5060"',
+        realm_check="true",
+    )
+    with pbx_behind(addresses.carrier) as pbx, Wire(addresses.pbx) as wire:
+        async with (
+            proxy(tmp_path, addresses.pbx, pbx=str(pbx.bind), realm="pbx.example.com"),
+            open_office(
+                tmp_path,
+                trunks=trunk,
+                profiles=profiles("office"),
+                wire=wire,
+                passwords={"office": PASSWORD},
+                up=("office",),
+            ) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            call = await app.line_make_call(await app.line_open(1), phones.ANSWERS)
+            await call.wait_states(S.IDLE)
+            assert call.events[-2].state is S.CONNECTED
+            invites = office.to(addresses.pbx, "INVITE")
+    assert {each.request_uri for each in invites} == {"sip:31@pbx.example.com"}
+    assert {each.all("route") for each in invites} == {(f"<sip:{addresses.pbx}:5060;lr>",)}
+
+
+async def test_row_33_udp_tcp_and_tls_side_by_side_each_by_its_account(tmp_path: Path) -> None:
+    addresses = Addresses.free()
+    trunks = trunk_toml("by-udp", addresses.pbx, user="31", password="yes")
+    trunks += trunk_toml("by-tcp", addresses.pbx, user="32", password="yes", transport='"tcp"')
+    trunks += trunk_toml(
+        "by-tls",
+        addresses.pbx,
+        user="33",
+        password="yes",
+        transport='"tls"',
+        tls_verify="false",
+    )
+    names = ("by-udp", "by-tcp", "by-tls")
+    with pbx_behind(addresses.carrier) as pbx, Wire(addresses.pbx) as wire:
+        async with (
+            proxy(tmp_path, addresses.pbx, pbx=str(pbx.bind)),
+            open_office(
+                tmp_path,
+                trunks=trunks,
+                profiles=profiles(*names),
+                wire=wire,
+                passwords=dict.fromkeys(names, PASSWORD),
+                up=names,
+            ) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            for line in range(1, 4):
+                call = await app.line_make_call(await app.line_open(line), phones.ANSWERS)
+                await call.wait_states(S.IDLE)
+                assert call.events[-2].state is S.CONNECTED
+            await office.seen(
+                lambda: len({each.call_id for each in office.to(addresses.carrier, "BYE")}) == 3
+            )
+            came = [each.all("via")[-1] for each in office.to(addresses.carrier, "INVITE")]
+    assert [via.split()[0].rpartition("/")[2] for via in came] == ["UDP", "TCP", "TLS"]
+
+
+async def test_row_34_a_second_instance_on_the_same_port_says_so_in_one_sentence(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    trunk = trunk_toml(
+        "office",
+        addresses.pbx,
+        user="31",
+        register="false",
+        bind_address=f'"{addresses.dialer}"',
+        bind_port=5086,
+    )
+    with Wire(addresses.pbx) as wire:
+        async with open_office(tmp_path / "first", trunks=trunk, profiles="", wire=wire):
+            second = Installation.fresh(tmp_path / "second")
+            (second.folder / "acd.toml").write_text(trunk + "[metrics]\nenabled = false\n")
+            done = await second.command("acd run")
+            assert done.exit_code == 1
+            assert done.stderr.splitlines() == [
+                f"acd: trunk office: another program holds UDP {addresses.dialer}:5086; "
+                "choose another bind_port"
+            ]
+            # With any free port both run.
+            (second.folder / "acd.toml").write_text(
+                trunk.replace("5086", "0") + f"[metrics]\nport = {second.metrics_port}\n"
+            )
+            async with second.engine() as engine:
+                await engine.wait_metric("acd_trunk_up", 0, trunk="office")
+                await engine.end()
