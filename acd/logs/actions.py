@@ -30,7 +30,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "destination.refused": "the one door let a lead's number not through, for this rule",
         "engine.ending": "the second signal ends the present calls",
         "engine.stopping": "the first signal stops the dialing; present calls finish",
-        "feed.agent_unknown": "a subscription tells nothing of an agent's phone; the agent is not ready",
+        "feed.agent_unknown": "no state of an agent's phone is known; they are not ready",
         "feed.full": "the binding cannot watch more extensions; the other agents are not ready",
         "feed.lost": "an agent feed is silent; its agents count as not ready",
         "feed.up": "an agent feed tells again",
