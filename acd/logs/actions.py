@@ -12,6 +12,10 @@ from types import MappingProxyType
 ACTIONS: Mapping[str, str] = MappingProxyType(
     {
         "ami.lost": "the connection to Asterisk's manager interface broke; it is tried again",
+        "api.asked": "a client of the HTTP API asked for a change",
+        "api.denied": "an HTTP request had no token that is known",
+        "api.failed": "an HTTP request failed by a fault of ours",
+        "api.serving": "the HTTP API is served at this address",
         "attempt.closed": "the attempt's row is closed with this disposition",
         "attempt.orphaned": "an attempt that an engine left open is marked unknown",
         "call.abandoned": "a live answer was not joined to an agent within the limit",
@@ -26,6 +30,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "destination.refused": "the one door let a lead's number not through, for this rule",
         "engine.ending": "the second signal ends the present calls",
         "engine.stopping": "the first signal stops the dialing; present calls finish",
+        "feed.agent_unknown": "no state of an agent's phone is known; they are not ready",
+        "feed.full": "the binding cannot watch more extensions; the other agents are not ready",
         "feed.lost": "an agent feed is silent; its agents count as not ready",
         "feed.up": "an agent feed tells again",
         "lab.auth.refused": "the lab refused wrong credentials",
@@ -58,6 +64,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "tapi.denied": "a TAPI client's login was refused",
         "tapi.gone": "a TAPI client's connection is gone; its calls live for the grace time",
         "tapi.grace_over": "a TAPI client did not come back; its ringing calls end",
+        "tapi.lines": "the number of TAPI lines was changed while the engine runs",
         "tapi.serving": "the TAPI gateway listens at this address",
         "transfer.end": "the REFER has its result",
         "transfer.refused": "the one door let an agent's extension not through",

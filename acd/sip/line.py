@@ -100,6 +100,8 @@ class SipLine:
         self._progress = CallProgress(CallState.IDLE)
         self._leg: int | None = None
         self._closed = False
+        # One offset for all its events: two readings of two clocks would turn their order round.
+        self._ahead_seconds = trio.current_time() - perf_counter()
         # Unbounded: it is fed by the SIP thread's reports, which must never find it full.
         self._sender, self._events = trio.open_memory_channel[LineEvent](math.inf)
         self._transfer: trio.MemorySendChannel[TransferResult] | None = None
@@ -283,9 +285,9 @@ class SipLine:
                 if self._transfer is not None and self._on_accepted is not None:
                     self._on_accepted()
             case TransferEnded():
-                self._take_transfer(report, _trio_time(report.at_seconds))
+                self._take_transfer(report, report.at_seconds + self._ahead_seconds)
             case _:
-                self._take_event(report, _trio_time(report.at_seconds))
+                self._take_event(report, report.at_seconds + self._ahead_seconds)
 
     def _take_event(self, report: EventReport, at_seconds: float) -> None:
         self._sender.send_nowait(_line_event(report, at_seconds))
@@ -332,10 +334,6 @@ def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int]
         )
 
     return command
-
-
-def _trio_time(at_seconds: float) -> float:
-    return trio.current_time() + at_seconds - perf_counter()
 
 
 def _line_event(report: EventReport, at_seconds: float) -> LineEvent:

@@ -299,6 +299,9 @@ class SipThread:
         self._legs.clear()
         self._closing.clear()
         self._displaced.clear()
+        # An action may hold a player: one that outlived this run would destroy, when the garbage
+        # collector finds it, whatever player has its number in the next.
+        self._timers.clear()
         self._players.close()
         for trunk in self._trunks.values():
             trunk.watches.close()
