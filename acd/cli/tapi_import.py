@@ -45,6 +45,10 @@ def import_reg(ctx: click.Context, file: Path) -> None:
         "check [destinations] default_region: SIPTAPI sent digits as they were typed, acd reads "
         "numbers in a country"
     )
+    click.echo(
+        "acd keeps calling hours, which SIPTAPI did not: see [tapi_client.calling_hours] and "
+        "keep_calling_hours"
+    )
 
 
 def _read(file: Path) -> bytes:

@@ -30,6 +30,7 @@ grace_seconds = 2.0
 name = "office"
 token_env = "TAPI_TOKEN"
 calls_per_second = 100.0
+keep_calling_hours = false
 """
 
 
