@@ -76,9 +76,17 @@ def status(ctx: click.Context, name: str, as_json: bool) -> None:
     with store_of(ctx) as store:
         found = store.read_sync(campaign_by_name, name)
         counted = store.read_sync(leads_by_blocking_rule, found, datetime.now(UTC))
+    trunks = {trunk.name for trunk in settings_of(ctx).trunk}
+    lost = bool(found.trunk) and found.trunk not in trunks
     if as_json:
-        say_json({"campaign": name, "state": found.state, "leads": counted})
+        told = {"campaign": name, "state": found.state, "trunk": found.trunk}
+        say_json({**told, "trunk_missing": lost, "leads": counted})
         return
+    if lost:
+        click.echo(
+            f"campaign {name} is not dialed: acd.toml has no trunk {found.trunk} (there is "
+            f"{', '.join(sorted(trunks))}); name one in its campaign.toml and reload it"
+        )
     click.echo(f"campaign {name} is {found.state}; its leads, by the first rule that blocks them:")
     for rule, leads in counted.items():
         click.echo(f"  {leads:>9} {rule.replace('_', ' ')}")

@@ -95,6 +95,8 @@ class Scheduler:
         self._stopping = trio.Event()
         self._look = trio.Event()
         self._runs: dict[int, CampaignRun] = {}
+        self._trunkless: set[tuple[int, int]] = set()
+        """Campaigns, each with its version, whose trunk's absence was logged."""
         self._companion_stops: list[Callable[[], None]] = []
         self._outcomes: Outcomes
 
@@ -197,11 +199,17 @@ class Scheduler:
                 run.stop()
         for campaign_id, row in rows.items():
             present = self._runs.get(campaign_id)
-            if present is None:
-                self._runs[campaign_id] = started = CampaignRun(self._dialing(row), self._roster)
+            if present is not None and present.campaign.version == row.version:
+                continue
+            dialing = self._dialing(row)
+            if dialing is None:
+                if present is not None:
+                    present.stop()
+            elif present is None:
+                self._runs[campaign_id] = started = CampaignRun(dialing, self._roster)
                 nursery.start_soon(self._run_campaign, started)
-            elif present.campaign.version != row.version:
-                present.renew(self._dialing(row))
+            else:
+                present.renew(dialing)
                 log.info("campaign reloaded", action="campaign.reloaded", campaign=row.name)
 
     async def _run_campaign(self, run: CampaignRun) -> None:
@@ -214,10 +222,14 @@ class Scheduler:
             del self._runs[run.campaign.campaign_id]
             log.info("campaign left", action="campaign.left", campaign=name)
 
-    def _dialing(self, row: CampaignRow) -> Dialing:
+    def _dialing(self, row: CampaignRow) -> Dialing | None:
+        """What the campaign is dialed with; None: this engine has no such trunk."""
         around = self._around
         trunk_settings = {trunk.name: trunk for trunk in around.settings.trunk}
         name = row.trunk or around.settings.trunk[0].name
+        if name not in trunk_settings:
+            self._miss_trunk(row, name)
+            return None
         return Dialing(
             campaign=row,
             trunk=around.trunks[name],
@@ -231,6 +243,17 @@ class Scheduler:
             clock=around.clock,
             node=around.node,
         )
+
+    def _miss_trunk(self, row: CampaignRow, trunk: str) -> None:
+        # SQL is asked twice a second: once a version is enough.
+        if (row.campaign_id, row.version) not in self._trunkless:
+            self._trunkless.add((row.campaign_id, row.version))
+            log.error(
+                "campaign not dialed, its trunk is not in acd.toml",
+                action="campaign.no_trunk",
+                campaign=row.name,
+                trunk=trunk,
+            )
 
     async def _follow_feed(self) -> None:
         async for update in self._around.feed.updates:

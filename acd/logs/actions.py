@@ -24,6 +24,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "call.originate": "the row is committed and the INVITE leaves",
         "campaign.finished": "no lead of the campaign can be dialed any more",
         "campaign.left": "the engine dials this campaign no longer",
+        "campaign.no_trunk": "the campaign is not dialed: acd.toml has no trunk of that name",
         "campaign.reloaded": "the campaign goes on with a new version of its definition",
         "campaign.started": "the engine dials this campaign from now on",
         "demo.stopping": "Ctrl-C ends the demo",

@@ -71,6 +71,19 @@ def test_the_sample_goes_in_and_its_campaign_starts(state: State, file: str) -> 
     assert "leads: waiting 5" in run(state, report, "sample")
 
 
+def test_the_status_of_a_campaign_says_that_its_trunk_is_gone(state: State, file: str) -> None:
+    run(state, leads, "import", "sample", file)
+    assert "not dialed" not in run(state, campaign, "status", "sample")
+    renamed = [{"name": "other", "domain": "pbx", "user": "1"}]
+    now = State(Settings.model_validate({**state.settings.model_dump(), "trunk": renamed}))
+    said = run(now, campaign, "status", "sample")
+    assert "campaign sample is not dialed: acd.toml has no trunk main (there is other)" in said
+    told = json.loads(run(now, campaign, "status", "sample", "--json"))
+    assert (told["trunk"], told["trunk_missing"]) == ("main", True)
+    run(now, campaign, "reload", "sample")
+    assert not json.loads(run(now, campaign, "status", "sample", "--json"))["trunk_missing"]
+
+
 def test_a_summary_for_machines_adds_up(state: State, file: str) -> None:
     run(state, leads, "import", "sample", file)
     summary = json.loads(run(state, leads, "import", "sample", file, "--json"))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import trio
+from structlog.testing import capture_logs
 
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import DisconnectCause
@@ -196,6 +197,48 @@ async def test_a_reload_takes_effect_while_the_campaign_runs(floor: Floor) -> No
         scheduler.look()
         await until(lambda: floor.column(t.attempts.c.disposition) == ["handed_over"] * 3)
     assert [line.targets[0].user for line in trunk.lines.used] == ["299", "201", "201"]
+
+
+async def test_a_campaign_whose_trunk_is_gone_is_said_once_and_not_dialed(floor: Floor) -> None:
+    lost = floor.campaign(leads=2)
+    move(floor, lost, trunk="gone")
+    floor.campaign(leads=3)
+    trunk = floor.trunk()
+    with capture_logs() as lines:
+        async with floor.running(trunk) as scheduler:
+            await until(lambda: len(trunk.lines.used) == 3)
+            scheduler.look()
+            await until(lambda: floor.column(t.campaigns.c.state).count("finished") == 1)
+            assert floor.column(t.leads.c.state).count("waiting") == 2
+            move(floor, lost, trunk="main")
+            scheduler.look()
+            await until(lambda: len(trunk.lines.used) == 5)
+    said = [each for each in lines if each["action"] == "campaign.no_trunk"]
+    assert [(each["campaign"], each["trunk"]) for each in said] == [("campaign-1", "gone")]
+
+
+async def test_a_campaign_that_moves_to_no_trunk_ends_its_calls_and_stops(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=20)
+    trunk = floor.trunk(Script(answers_after=0.2))
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.leased == 2)
+        move(floor, campaign_id, trunk="gone")
+        scheduler.look()
+        await until(lambda: trunk.lines.leased == 0)
+        await until(lambda: "claimed" not in floor.column(t.leads.c.state))
+    assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 2
+
+
+def move(floor: Floor, campaign_id: int, *, trunk: str) -> None:
+    """Reload the campaign as dialing over another trunk."""
+    agents = {"extensions": ["201", "202"], "handle_seconds": HANDLE_SECONDS}
+    floor.store.run_sync(
+        reload_campaign,
+        campaign_id=campaign_id,
+        definition=definition(agents=agents),
+        trunk=trunk,
+        now=SystemClock().now(),
+    )
 
 
 async def test_nothing_is_dialed_while_the_trunk_is_down(floor: Floor) -> None:

@@ -9,11 +9,13 @@ import pytest
 from acd.errors import BadSettings
 from acd.settings import (
     Settings,
+    lines_allowed,
     lines_by_trunk,
     load_settings,
     profile_lines,
     switched_off_lines,
     trunks_to_open,
+    with_lines,
 )
 
 TRUNK = """[[trunk]]
@@ -101,6 +103,18 @@ def test_lines_have_the_profile_that_names_them(tmp_path: Path) -> None:
     assert lines_by_trunk(settings) == {"main": (3, 4, 5, 6, 7, 8, 9, 10)}
     # An account that only deactivated lines have leaves the PBX alone.
     assert [trunk.register_account for trunk in trunks_to_open(settings)] == [True, False]
+
+
+def test_how_many_lines_there_may_be_follows_the_profiles(tmp_path: Path) -> None:
+    assert lines_allowed(load(tmp_path, GATEWAY), most=30) == range(1, 31)
+    text = GATEWAY + profile(3, 4, 'trunk = "phone"\nmode = "standard"')
+    settings = load(tmp_path, text + OTHER)
+    assert lines_allowed(settings, most=30) == range(4, 33)
+    assert lines_allowed(settings, most=1000) == range(4, 1000)
+    # The lines of a profile take none of the base trunk's, however many there are.
+    for lines, base in ((4, 2), (10, 8), (32, 30)):
+        used = lines_by_trunk(with_lines(settings, lines))
+        assert (len(used["main"]), used["phone"]) == (base, (3, 4))
 
 
 @pytest.mark.parametrize(
