@@ -13,6 +13,7 @@ from acd.tapi.client import GatewayAddress, LineApp, LineError, line_initialize_
 from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineErr
 from tests.acceptance.support.installation import Installation
+from tests.acceptance.tapi.call_centre import TOKEN
 from tests.acceptance.tapi.office import free_port, open_office, trunk_toml, wait_said
 from tests.peers import phones
 from tests.peers.addresses import Addresses
@@ -193,3 +194,35 @@ async def test_row_19_more_than_forty_lines_are_visible_and_row_22_a_disabled_on
                 await app.line_open(50)
             assert refused.value.code is LineErr.RESOURCEUNAVAIL
             await app.line_open(120)
+
+
+async def test_row_21_lines_of_profiles_keep_their_trunk_when_the_others_change(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    trunks = "".join(
+        trunk_toml(name, addresses.pbx, user=name, register="false", lines=lines)
+        for name, lines in (("base", 4), ("phone", 2))
+    )
+    profile = (
+        '[[profile]]\nname = "own"\nfirst_line = 3\nlast_line = 4\n'
+        'mode = "standard"\ntrunk = "phone"\nphone = "31"\n'
+    )
+    with Wire(addresses.pbx) as wire:
+        async with (
+            open_office(tmp_path, trunks=trunks, profiles=profile, wire=wire, lines=5) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            command = f"TAPI_TOKEN={TOKEN} acd tapi lines"
+            for lines, left in ((6, 0), (4, 2)):
+                (done,) = await office.installation.succeed(f"{command} {lines}")
+                assert f"TAPI has {lines} lines now and campaigns {left};" in done.stdout
+                while len(app.line_get_dev_caps()) != lines:
+                    await app.wait_devices_changed()
+            assert [device.name.split()[-1] for device in app.line_get_dev_caps()] == [
+                f"sip:{user}@{addresses.pbx}" for user in ("base", "base", "phone", "phone")
+            ]
+            for wrong in (3, 7):
+                refused = await office.installation.command(f"{command} {wrong}")
+                assert (refused.exit_code, refused.stdout) == (2, "")
+                assert "allowed: 4 to 6 lines, as trunk base has 4" in refused.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from datetime import timedelta
 
 import pytest
 
@@ -10,11 +11,12 @@ from acd.calls import DisconnectCause
 from acd.errors import BadSettings
 from acd.lines import Destination, DestinationKind, Door, PersonWith, TransferFailed
 from acd.settings import AutoAnswer, DestinationSettings, LineMode, ProfileSettings
+from acd.tapi.client import LineError
 from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineDisconnectMode as Mode
 from acd.tapi.profiles import AUTO_ANSWER, FLOWS, course_of, read_profile
 from tests.fakes.lines import Script
-from tests.unit.tapi.stage import NUMBER, TRUNK, stage, until
+from tests.unit.tapi.stage import NUMBER, OPEN, TRUNK, StandingClock, stage, until
 
 DIALED = Destination(kind=DestinationKind.LEAD, user="+431505641")
 DOOR = Door(DestinationSettings(), TRUNK)
@@ -115,3 +117,27 @@ async def test_reverse_gives_a_person_up_whose_user_does_not_answer() -> None:
     (row,) = on.books.closed
     assert row.abandoned
     assert row.answered_at is not None
+
+
+@pytest.mark.parametrize("mode", [LineMode.STANDARD, LineMode.REVERSE])
+async def test_every_mode_keeps_the_hours_of_whoever_is_called(mode: LineMode) -> None:
+    night = StandingClock(OPEN + timedelta(hours=12))
+    async with stage(profile=settings(mode, phone="31"), clock=night) as on:
+        line = await on.app.line_open(1)
+        with pytest.raises(LineError) as refused:
+            await on.app.line_make_call(line, NUMBER)
+        assert refused.value.rule == "calling_hours"
+        assert not on.books.begun
+        assert not on.pool.used
+
+
+@pytest.mark.parametrize(
+    ("mode", "seconds"), [(LineMode.STANDARD, 5.0), (LineMode.REVERSE, 15.0), (LineMode.ACD, 15.0)]
+)
+async def test_the_shortest_ringing_is_for_people_and_not_for_the_users_own_phone(
+    mode: LineMode, seconds: float
+) -> None:
+    async with stage(profile=settings(mode)) as on:
+        line = await on.app.line_open(1)
+        await on.app.line_make_call(line, NUMBER, no_answer_timeout_seconds=5)
+        assert on.pool.used[0].requests[0].ring_timeout_seconds == seconds
