@@ -87,6 +87,8 @@ class Stage:
     books: MemoryBooks
     pool: FakePool
     trunk: FakeTrunk
+    own_trunk: FakeTrunk
+    """That of the profile's lines, where it names one."""
     metrics: Metrics
     address: GatewayAddress
     gateway: TapiGateway
@@ -117,6 +119,7 @@ async def stage(
     async with trio.open_nursery() as nursery:
         pool = FakePool(nursery, 4, scripts or (Script(hangs_up_after=None),))
         trunk, books, metrics = FakeTrunk(pool), MemoryBooks(), Metrics()
+        own_trunk = trunk
         desk = open_desk(
             mine,
             destinations=DestinationSettings(),
@@ -128,8 +131,9 @@ async def stage(
             clock=clock or StandingClock(),
         )
         if profile is not None:
+            own_trunk = FakeTrunk(pool, name=profile.trunk) if profile.trunk else trunk
             own = desk.with_profile(
-                profile, trunk=trunk, lines=pool, trunk_settings=TRUNK, books=books
+                profile, trunk=own_trunk, lines=pool, trunk_settings=TRUNK, books=books
             )
             desk.by_line = dict.fromkeys(range(profile.first_line, profile.last_line + 1), own)
         with trio.fail_after(20):
@@ -139,7 +143,7 @@ async def stage(
                 app = LineApp(address)
                 connection = line_initialize_ex(address) if connect else nullcontext(app)
                 async with connection as app:
-                    yield Stage(app, books, pool, trunk, metrics, address, server)
+                    yield Stage(app, books, pool, trunk, own_trunk, metrics, address, server)
         nursery.cancel_scope.cancel()
 
 

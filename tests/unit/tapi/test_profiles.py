@@ -9,7 +9,7 @@ import pytest
 
 from acd.calls import DisconnectCause
 from acd.errors import BadSettings
-from acd.lines import Destination, DestinationKind, Door, PersonWith, TransferFailed
+from acd.lines import Destination, DestinationKind, Door, PersonWith, TransferFailed, TrunkStatus
 from acd.settings import AutoAnswer, DestinationSettings, LineMode, ProfileSettings
 from acd.tapi.client import LineError
 from acd.tapi.constants import LineCallState as S
@@ -141,3 +141,15 @@ async def test_the_shortest_ringing_is_for_people_and_not_for_the_users_own_phon
         line = await on.app.line_open(1)
         await on.app.line_make_call(line, NUMBER, no_answer_timeout_seconds=5)
         assert on.pool.used[0].requests[0].ring_timeout_seconds == seconds
+
+
+async def test_lines_are_told_when_their_own_trunk_goes_and_comes_back() -> None:
+    profile = settings(LineMode.STANDARD, trunk="office", last_line=1)
+    async with stage(profile=profile) as on:
+        for number in (1, 2):
+            await on.app.line_open(number)
+        for status, there in ((TrunkStatus.UNREACHABLE, False), (TrunkStatus.UP, True)):
+            on.own_trunk.become(status)
+            await on.app.wait_devices_changed()
+            own, other, *_ = on.app.line_get_dev_caps()
+            assert (own.in_service, other.in_service) == (there, True)
