@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -23,6 +25,7 @@ from acd.agents_feed.fixed import open_fixed_feed
 from acd.api.server import metrics_app, open_server
 from acd.clock import SystemClock
 from acd.control import open_control
+from acd.dialer.comfort import write_comfort_noise
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.metrics import Metrics
 from acd.settings import Settings
@@ -60,6 +63,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
             )
             log.info("metrics served", action="metrics.serving", address=address)
+        sounds = Path(stack.enter_context(TemporaryDirectory(prefix="acd-sounds-")))
         for trunk in settings.trunk:
             metrics.know_trunk(trunk.name, sip.trunk(trunk.name).lines)
         scheduler = Scheduler(
@@ -71,6 +75,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 metrics=metrics,
                 clock=SystemClock(),
                 node=node_name(settings),
+                comfort_audio=write_comfort_noise(sounds),
             )
         )
         await stack.enter_async_context(

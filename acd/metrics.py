@@ -16,6 +16,7 @@ from acd.agents import AgentState
 from acd.calls import CallState, DisconnectCause
 from acd.lines import LinePool, TrunkStatus
 from acd.rules.dispositions import Disposition, TransferOutcome
+from acd.rules.eligibility import Rule
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 RING_SECONDS_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
@@ -61,6 +62,12 @@ class Metrics:
             "acd_store_queue", "Outcomes not yet in the database.", registry=self.registry
         )
         self.hopper_leads = self._gauge("acd_hopper_leads", "Leads claimed ahead.", "campaign")
+        self.leads_blocked = self._gauge(
+            "acd_leads_blocked", "Leads that a rule keeps from being dialed.", "campaign", "rule"
+        )
+        self.setup_seconds = self._histogram(
+            "acd_setup_seconds", "INVITE to the first 18x.", SECONDS_BUCKETS
+        )
         self.ring_seconds = self._histogram(
             "acd_ring_seconds", "INVITE to answer.", RING_SECONDS_BUCKETS
         )
@@ -102,7 +109,10 @@ class Metrics:
         for result in TransferOutcome:
             self.transfers.labels(campaign, result)
         self.hopper_leads.labels(campaign)
+        for rule in Rule:
+            self.leads_blocked.labels(campaign, rule)
         for histogram in (
+            self.setup_seconds,
             self.ring_seconds,
             self.answer_to_refer_seconds,
             self.answer_to_agent_seconds,

@@ -29,6 +29,7 @@ class AgentPlace:
     """Stated talk and wrap-up time, for feeds that cannot see the phone."""
 
 
+AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP})
 _WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
 
 
@@ -87,6 +88,12 @@ class Roster:
     def ready(self, campaign_id: int) -> int:
         """How many agents could take a person of this campaign now."""
         return sum(1 for _ in self._ready_seats(campaign_id))
+
+    def staffed(self, campaign_id: int) -> bool:
+        """Whether the campaign has any agent at work, ready or busy."""
+        return any(
+            seat.state in AT_WORK and campaign_id in seat.campaigns for seat in self._seats.values()
+        )
 
     def states(self) -> Counter[AgentState]:
         """Agents by state."""

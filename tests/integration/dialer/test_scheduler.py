@@ -109,8 +109,8 @@ async def until(what: Callable[[], bool]) -> None:
 
 async def looked_again(trunk: FakeTrunk, times: int = 4) -> None:
     """The pacing has decided so many times more."""
-    enough = trunk.lines.looks + times
-    await until(lambda: trunk.lines.looks >= enough)
+    enough = trunk.asked + times
+    await until(lambda: trunk.asked >= enough)
 
 
 async def test_every_lead_is_dialed_once_and_the_campaign_finishes(floor: Floor) -> None:
@@ -133,7 +133,7 @@ async def test_progressive_never_has_more_calls_than_ready_agents(floor: Floor) 
 
 
 async def test_an_over_dial_waits_for_the_ledger(floor: Floor) -> None:
-    ratio = {"dial_mode": "ratio", "calls_per_agent": 3}
+    ratio = {"dial_mode": "ratio", "calls_per_agent": 3, "ramp_seconds": 0}
     agents = {"extensions": ["201"], "handle_seconds": HANDLE_SECONDS}
     campaign_id = floor.campaign(leads=33, agents=agents, **ratio)
     hand_over(floor, campaign_id, 33)
@@ -171,7 +171,7 @@ async def test_a_paused_campaign_gives_its_leads_back_and_finishes_its_calls(flo
     campaign_id = floor.campaign(leads=20)
     trunk = floor.trunk(Script(answers_after=0.2))
     async with floor.running(trunk) as scheduler:
-        await until(lambda: trunk.lines.leased == 2)
+        await until(lambda: [len(line.requests) for line in trunk.lines.used] == [1, 1])
         floor.set_state(campaign_id, CampaignState.PAUSED)
         scheduler.look()
         await until(lambda: trunk.lines.leased == 0)

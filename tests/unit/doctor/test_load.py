@@ -124,7 +124,9 @@ class FakePool:
     def states(self) -> dict[CallState, int]:
         raise AssertionError("the climb counts for itself")
 
-    def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
+    def lease(
+        self, *, holder: str, deadline_seconds: float, weight: int = 1
+    ) -> AbstractAsyncContextManager[Line]:
         return self._lease()
 
     @asynccontextmanager
