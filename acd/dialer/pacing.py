@@ -25,6 +25,10 @@ class PacingSnapshot:
     """Calls started and not yet answered or over, leads taken for them included."""
     waiting_persons: int
     """Answered people who have no agent yet."""
+    queued_calls: int = 0
+    """Of the unanswered: those that wait for a line."""
+    free_lines: int = 0
+    """Lines that the campaign could have without waiting; for whoever looks on."""
     lines_to_ask_for: int
     """How many more lines the campaign may want at this moment."""
     leads_at_hand: int
