@@ -10,6 +10,7 @@ import random
 import sys
 import wave
 from array import array
+from itertools import pairwise
 from pathlib import Path
 
 RATE = 8000
@@ -24,7 +25,7 @@ def write_comfort_noise(folder: Path) -> Path:
     draw = random.Random(1)  # noqa: S311 - noise, no secret
     # The mean of neighbours takes the edge off white noise.
     white = [draw.uniform(-_LOUDEST, _LOUDEST) for _ in range(RATE * SECONDS + 1)]
-    samples = array("h", (int(one + two) // 2 for one, two in zip(white, white[1:], strict=False)))
+    samples = array("h", (int(one + two) // 2 for one, two in pairwise(white)))
     if sys.byteorder == "big":
         samples.byteswap()
     path = folder / "comfort.wav"

@@ -9,7 +9,6 @@ import trio
 
 from acd.lines import Alerting, Answered, DialogId, Ended, Line, LineEvent, Proceeding, Released
 
-
 FIRST_18X = 180
 """RFC 3261 21.1: 100 only says that the next hop has it."""
 
