@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -109,10 +109,10 @@ def scraped(address: str) -> dict[str, float]:
     """Sums of every counter and gauge."""
     with urlopen(address, timeout=5) as page:  # noqa: S310 # our own address
         text = page.read().decode()
-    sums: Counter[str] = Counter()
+    sums: defaultdict[str, float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            sums[sample.name] += int(sample.value)
+            sums[sample.name] += sample.value
     return dict(sums)
 
 
@@ -206,6 +206,7 @@ def assert_nothing_was_lost(demo: Demo, *, leads: int) -> None:
     """Every attempt is closed, no lead is still claimed, and the PBX saw the same calls."""
     attempts, calls = demo.attempts(), demo.lab_calls()
     assert 0 < len(attempts) < leads
+    assert demo.query("SELECT state FROM campaigns") == [("stopped",)]
     assert all(disposition for disposition, _ in attempts.values())
     states = dict(demo.query("SELECT state, count(*) FROM leads GROUP BY state"))
     assert sum(states.values()) == leads
