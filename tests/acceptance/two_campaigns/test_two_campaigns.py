@@ -17,19 +17,18 @@ from tests.peers.addresses import Addresses
 
 pytestmark = pytest.mark.real
 
-LEADS = 150
-"""Of each campaign."""
+LIGHT_LEADS, HEAVY_LEADS = 50, 110
 OTHER_BLOCK = 10_000
 """The heavy campaign's numbers stand so far behind the light one's."""
-SETTLED, COUNTED = 20, 160
+SETTLED, COUNTED = 20, 120
 """Originates that are not counted at first, and those that are: both campaigns have leads left."""
 
 
 @pytest.mark.parametrize(
     ("lines", "calls_per_second", "steps"),
     [
-        (100, 20.0, handed_over()),
-        (8, 100.0, handed_over(ring_ms=150, agent_ms=150)),
+        (100, 30.0, handed_over()),
+        (8, 100.0, handed_over(ring_ms=100, agent_ms=100)),
     ],
     ids=["too few calls per second", "too few lines"],
 )
@@ -38,14 +37,16 @@ async def test_weights_share_what_is_scarce(
 ) -> None:
     with Carrier(tmp_path / "carrier", Addresses.free().carrier, steps) as carrier:
         installation = await dialing_installation(
-            tmp_path, carrier, leads=LEADS, lines=lines, calls_per_second=calls_per_second
+            tmp_path, carrier, leads=LIGHT_LEADS, lines=lines, calls_per_second=calls_per_second
         )
         await add_heavy(installation)
         async with installation.engine("acd run --until-finished") as engine:
             assert await engine.wait() == 0, engine.log()
-    assert carrier.calls == 2 * LEADS, "what the heavy one leaves, the light one gets"
+    assert carrier.calls == LIGHT_LEADS + HEAVY_LEADS, (
+        "what the heavy one leaves, the light one gets"
+    )
     order = originates(carrier)
-    assert len(order) == 2 * LEADS
+    assert len(order) == LIGHT_LEADS + HEAVY_LEADS
     counted = order[SETTLED : SETTLED + COUNTED]
     heavy, light = counted.count("heavy"), counted.count("light")
     assert 2.7 <= heavy / light <= 3.3, (heavy, light)
@@ -59,7 +60,7 @@ async def add_heavy(installation: Installation) -> None:
     (folder / "campaign.toml").write_text(
         "weight = 3\n" + sample.replace('queue = "sales"', 'queue = "support"')
     )
-    numbers = (f"+{FIRST_NUMBER + OTHER_BLOCK + lead}" for lead in range(LEADS))
+    numbers = (f"+{FIRST_NUMBER + OTHER_BLOCK + lead}" for lead in range(HEAVY_LEADS))
     (folder / "leads.csv").write_text("phone\n" + "\n".join(numbers) + "\n")
     await installation.succeed(
         "acd leads import heavy campaigns/heavy/leads.csv", "acd campaign start heavy"
