@@ -54,7 +54,6 @@ from acd.store import Store
 from acd.store.attempts import close_orphans
 from acd.store.campaigns import (
     CampaignRow,
-    CampaignState,
     finish_if_exhausted,
     running_campaigns,
 )
@@ -493,7 +492,7 @@ class CampaignRun:
             return False
         if not finished:
             return False
-        log.info("campaign finished", action=f"campaign.{CampaignState.FINISHED}")
+        log.info("campaign finished", action="campaign.finished")
         return True
 
     async def _wait(self) -> None:

@@ -200,6 +200,22 @@ def mark_answered(conn: sa.Connection, *, attempt_id: int, at: datetime) -> None
         record(conn, at=at, subject=Subject.ATTEMPT, subject_id=attempt_id, what="answered")
 
 
+def note_agent_times(
+    conn: sa.Connection,
+    *,
+    attempt_id: int,
+    rang_at: datetime | None,
+    answered_at: datetime | None,
+    talk_seconds: float | None,
+) -> None:
+    """Keep what a feed has seen of the agent's phone; also of an attempt that is closed."""
+    conn.execute(
+        sa.update(t.attempts)
+        .where(t.attempts.c.attempt_id == attempt_id)
+        .values(agent_rang_at=rang_at, agent_answered_at=answered_at, talk_seconds=talk_seconds)
+    )
+
+
 def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) -> Disposition:
     """Write the end of an attempt and what follows for its lead, in one transaction.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -109,10 +110,11 @@ def scraped(address: str) -> dict[str, float]:
     """Sums of every counter and gauge."""
     with urlopen(address, timeout=5) as page:  # noqa: S310 # our own address
         text = page.read().decode()
-    sums: defaultdict[str, float] = defaultdict(float)
+    sums: Counter[str] = Counter()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            sums[sample.name] += sample.value
+            if not math.isnan(sample.value):  # nobody knows yet
+                sums[sample.name] += int(sample.value)
     return dict(sums)
 
 
