@@ -61,6 +61,9 @@ class Metrics:
             "acd_store_queue", "Outcomes not yet in the database.", registry=self.registry
         )
         self.hopper_leads = self._gauge("acd_hopper_leads", "Leads claimed ahead.", "campaign")
+        self.stale_dnc_lists = self._gauge(
+            "acd_stale_dnc_lists", "Required do-not-call lists missing or too old.", "campaign"
+        )
         self.ring_seconds = self._histogram(
             "acd_ring_seconds", "INVITE to answer.", RING_SECONDS_BUCKETS
         )
@@ -102,6 +105,7 @@ class Metrics:
         for result in TransferOutcome:
             self.transfers.labels(campaign, result)
         self.hopper_leads.labels(campaign)
+        self.stale_dnc_lists.labels(campaign)
         for histogram in (
             self.ring_seconds,
             self.answer_to_refer_seconds,

@@ -23,6 +23,7 @@ from acd.clock import WallClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
 from acd.dialer.hopper import Hopper
 from acd.dialer.leftovers import hang_up_leftovers
+from acd.dialer.list_watch import LOOK_AT_LISTS_SECONDS, ListWatch
 from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
 from acd.dialer.pacing import PacingSnapshot, calls_to_start
 from acd.dialer.places import agent_places
@@ -79,6 +80,7 @@ class Scheduler:
         self._roster = Roster()
         self._stopping = trio.Event()
         self._look = trio.Event()
+        self._runs_changed = trio.Event()
         self._runs: dict[int, CampaignRun] = {}
         self._outcomes: Outcomes
 
@@ -109,6 +111,7 @@ class Scheduler:
             side.start_soon(self._end_with_patience)
             side.start_soon(self._follow_feed)
             side.start_soon(self._show_agents)
+            side.start_soon(self._watch_lists)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
             async with trio.open_nursery() as campaigns:
@@ -165,9 +168,11 @@ class Scheduler:
             present = self._runs.get(campaign_id)
             if present is None:
                 self._runs[campaign_id] = started = CampaignRun(self._dialing(row), self._roster)
+                self._runs_changed.set()
                 nursery.start_soon(self._run_campaign, started)
             elif present.campaign.version != row.version:
                 present.renew(self._dialing(row))
+                self._runs_changed.set()
                 log.info("campaign reloaded", action="campaign.reloaded", campaign=row.name)
 
     async def _run_campaign(self, run: CampaignRun) -> None:
@@ -178,6 +183,7 @@ class Scheduler:
             await run.run()
         finally:
             del self._runs[run.campaign.campaign_id]
+            self._runs_changed.set()
             log.info("campaign left", action="campaign.left", campaign=name)
 
     def _dialing(self, row: CampaignRow) -> Dialing:
@@ -208,6 +214,18 @@ class Scheduler:
             for state in AgentState:
                 self._around.metrics.agents.labels(state).set(states[state])
             await self._roster.wait_change()
+
+    async def _watch_lists(self) -> None:
+        """Raise the alarm for lists that became too old, in every campaign as soon as it runs."""
+        around = self._around
+        watch = ListWatch(self._store, around.metrics, around.clock)
+        while True:
+            runs = tuple(self._runs.values())
+            with suppress(StoreUnavailable):
+                await watch.look(run.campaign for run in runs)
+            with trio.move_on_after(LOOK_AT_LISTS_SECONDS):
+                await self._runs_changed.wait()
+            self._runs_changed = trio.Event()
 
     async def _follow_trunk(self, trunk: Trunk) -> None:
         seen: TrunkHealth = trunk.health

@@ -63,6 +63,12 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
     assert "leads,waiting,1" in (place.folder / "report.csv").read_text(encoding="utf-8-sig")
     assert "talk_seconds" in json.loads(well(place, "report", "spring", "--json"))
     assert f"erased: lead {lead}" in well(place, "leads", "erase", "+43 1 505641", "--yes")
+    assert "on no list; erased" in well(place, "dnc", "check", "+43 1 505641")
+    assert json.loads(well(place, "dnc", "check", "01/505641", "--json")) == {
+        "listed": False,
+        "lists": [],
+        "erased": True,
+    }
     again = json.loads(well(place, "leads", "import", "spring", "leads.csv", "--json"))
     assert again["refused"] == {"emergency": 1, "erased": 1}
     assert "copied" in well(place, "db", "backup", "copy.sqlite")
@@ -90,6 +96,8 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
         (["dnc", "add", "12"], "the number"),
         (["dnc", "remove", "01505641", "--list", "none"], "no do-not-call list of that name"),
         (["dnc", "import", "R!", "leads.csv", "--made-on", "2026-11-01"], "a list's name"),
+        (["dnc", "import", "robinson", "leads.csv", "--made-on", "2099-01-01"], "a day to come"),
+        (["dnc", "check", "12"], "the number"),
         (["db", "backup", "leads.csv"], "it is there already"),
         (["db", "backup", "nowhere/x"], "its folder does not exist"),
     ],
