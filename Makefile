@@ -26,7 +26,7 @@ check: setup ## format, lint, types, unit and architecture tests
 	$(RUN) pytest $(FAST_TESTS)
 
 test: check test-servers ## make check, then the tests against real servers
-	$(if $(SLOW_TESTS),$(RUN) pytest $(SLOW_TESTS))
+	$(if $(SLOW_TESTS),scripts/real-tests $(SLOW_TESTS))
 
 bench: test-servers ## measure beside what acd is to be compared with, about 10 minutes; BENCH="--quick" for one
 	$(RUN) bench $(BENCH)

@@ -27,14 +27,105 @@ class AgentState(StrEnum):
 AGENT_TRANSITIONS: Mapping[AgentState, frozenset[AgentState]] = MappingProxyType(
     {
         AgentState.LOGGED_OFF: frozenset({AgentState.NOT_READY}),
-        AgentState.NOT_READY: frozenset({AgentState.LOGGED_OFF, AgentState.READY}),
-        AgentState.READY: frozenset({AgentState.NOT_READY, AgentState.RESERVED}),
+        # To a call from anywhere: an agent may phone somebody, or be phoned, at any time.
+        AgentState.NOT_READY: frozenset(
+            {AgentState.LOGGED_OFF, AgentState.READY, AgentState.ON_CALL}
+        ),
+        AgentState.READY: frozenset(
+            {AgentState.NOT_READY, AgentState.RESERVED, AgentState.ON_CALL}
+        ),
         # Back to ready when the person is lost before the agent's phone was answered.
-        AgentState.RESERVED: frozenset({AgentState.READY, AgentState.ON_CALL}),
+        AgentState.RESERVED: frozenset(
+            {AgentState.READY, AgentState.NOT_READY, AgentState.ON_CALL}
+        ),
         AgentState.ON_CALL: frozenset({AgentState.WRAP_UP}),
-        AgentState.WRAP_UP: frozenset({AgentState.READY, AgentState.NOT_READY}),
+        AgentState.WRAP_UP: frozenset({AgentState.READY, AgentState.NOT_READY, AgentState.ON_CALL}),
     }
 )
+
+
+def steps(start: AgentState, end: AgentState) -> tuple[AgentState, ...]:
+    """The shortest way along `AGENT_TRANSITIONS`, `end` included; nothing where they are one.
+
+    No way leads through RESERVED: only the engine reserves.
+    """
+    ways: list[tuple[AgentState, ...]] = [()]
+    seen = {start}
+    for way in ways:
+        here = way[-1] if way else start
+        if here is end:
+            return way
+        for state in AgentState:
+            through = state is not AgentState.RESERVED or state is end
+            if state in AGENT_TRANSITIONS[here] and state not in seen and through:
+                seen.add(state)
+                ways.append((*way, state))
+    raise AssertionError(f"no way from {start} to {end}")
+
+
+class Phone(StrEnum):
+    """What an agent's phone does, as a PBX tells it."""
+
+    UNKNOWN = "unknown"
+    """Its feed is lost, or has not told yet."""
+    UNAVAILABLE = "unavailable"
+    """Not registered, or unplugged."""
+    IDLE = "idle"
+    RINGING = "ringing"
+    IN_USE = "in_use"
+
+
+class Word(StrEnum):
+    """What an agent has said, on a desktop or to the PBX."""
+
+    NONE = "none"
+    """Nothing: the phone alone decides."""
+    READY = "ready"
+    NOT_READY = "not_ready"
+    WRAP_UP = "wrap_up"
+    """Still busy with the last call."""
+    LOGGED_OFF = "logged_off"
+
+
+_WILLING: Mapping[Phone, AgentState] = MappingProxyType(
+    {
+        Phone.UNKNOWN: AgentState.NOT_READY,
+        Phone.UNAVAILABLE: AgentState.LOGGED_OFF,
+        Phone.IDLE: AgentState.READY,
+        # Somebody else's call, or ours, which the roster knows: it has reserved the agent.
+        Phone.RINGING: AgentState.NOT_READY,
+        Phone.IN_USE: AgentState.ON_CALL,
+    }
+)
+AGENT_STATES: Mapping[Word, Mapping[Phone, AgentState]] = MappingProxyType(
+    {
+        Word.NONE: _WILLING,
+        Word.READY: _WILLING,
+        Word.NOT_READY: {**_WILLING, Phone.IDLE: AgentState.NOT_READY},
+        Word.WRAP_UP: {
+            **_WILLING,
+            Phone.IDLE: AgentState.WRAP_UP,
+            Phone.RINGING: AgentState.WRAP_UP,
+        },
+        Word.LOGGED_OFF: {**dict.fromkeys(Phone, AgentState.LOGGED_OFF)},
+    }
+)
+"""What somebody who has said this, with a phone that does that, is for the dialer."""
+
+
+class FeedName(StrEnum):
+    """Where states come from."""
+
+    HTTP = "http"
+    AMI = "ami"
+    DIALOG_INFO = "dialog_info"
+    FIXED = "fixed"
+
+
+PHONE_FEEDS = (FeedName.AMI, FeedName.DIALOG_INFO)
+"""Who is asked first about a phone; agents whom none of them knows are told by FIXED."""
+WORD_FEEDS = (FeedName.HTTP, FeedName.AMI)
+"""Who is asked first about the agent's own word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +134,10 @@ class AgentUpdate:
 
     agent: AgentId
     state: AgentState
+    phone: Phone | None = None
+    """What the phone does; None where the feed cannot see it."""
+    reason: str = ""
+    """Why somebody is not ready, in the PBX's or their own words."""
 
 
 class AgentFeed(Protocol):
@@ -51,6 +146,10 @@ class AgentFeed(Protocol):
     @property
     def updates(self) -> trio.MemoryReceiveChannel[AgentUpdate]:
         """States as they change, in order."""
+        ...
+
+    def state_of(self, agent: AgentId) -> AgentState:
+        """The present state, also of an agent of whom nothing was told yet."""
         ...
 
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:

@@ -19,13 +19,17 @@ from typing import Any
 import structlog
 import trio
 
-from acd.agents_feed.fixed import open_fixed_feed
+from acd.agents import FeedName
+from acd.agents_feed.ami import run_ami_feed
+from acd.agents_feed.merged import MergedFeed, open_merged_feed
 from acd.api.server import metrics_app, open_server
+from acd.app_tapi import join_tapi
 from acd.clock import SystemClock
 from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import Settings
+from acd.settings import FeedsSettings, Settings
 from acd.sip import open_sip
 from acd.store import open_store
 
@@ -53,19 +57,23 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
         sip = await stack.enter_async_context(open_sip(settings.trunk))
-        feed = await stack.enter_async_context(open_fixed_feed())
+        feed = await stack.enter_async_context(open_feeds(settings.feeds, metrics))
         address = ""
         if settings.metrics.enabled:
             address = await stack.enter_async_context(
                 open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
             )
             log.info("metrics served", action="metrics.serving", address=address)
-        for trunk in settings.trunk:
-            metrics.know_trunk(trunk.name, sip.trunk(trunk.name).lines)
+        trunks: dict[str, Trunk] = {}
+        for name in (trunk.name for trunk in settings.trunk):
+            trunks[name] = trunk = sip.trunk(name)
+            metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
+        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings))
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,
-                trunks={trunk.name: sip.trunk(trunk.name) for trunk in settings.trunk},
+                trunks=gateway.campaign_trunks,
+                companions=gateway.companions,
                 store=store,
                 feed=feed,
                 metrics=metrics,
@@ -77,6 +85,17 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             open_control(settings.control_socket, {"look": partial(_look, scheduler)})
         )
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
+
+
+@asynccontextmanager
+async def open_feeds(settings: FeedsSettings, metrics: Metrics) -> AsyncIterator[MergedFeed]:
+    """Whatever tells what agents do, as one feed, while the block lasts."""
+    names = [FeedName.AMI] if settings.ami is not None else []
+    async with open_merged_feed(metrics, names) as feed, trio.open_nursery() as nursery:
+        if settings.ami is not None:
+            nursery.start_soon(run_ami_feed, settings.ami, feed)
+        yield feed
+        nursery.cancel_scope.cancel()
 
 
 def node_name(settings: Settings) -> str:

@@ -1,24 +1,63 @@
 """Every collector in one object on a registry of its own: base units, closed label sets.
 
 Children are created up front, so that a rate over a series that never moved is 0, not absent.
-No phone number, name or token is ever a label.
+No phone number, name or token is ever a label; an exemplar carries a call's id, which leads to
+its log lines and its row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from acd import __version__
 from acd.agents import AgentState
 from acd.calls import CallState, DisconnectCause
 from acd.lines import LinePool, TrunkStatus
 from acd.rules.dispositions import Disposition, TransferOutcome
+from acd.rules.eligibility import LeadState
+from acd.rules.hold import Hold
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 RING_SECONDS_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
+
+
+class ResponseClass(StrEnum):
+    """The first digit of the final response to an INVITE of ours."""
+
+    SUCCESS = "2xx"
+    REDIRECTION = "3xx"
+    CLIENT_ERROR = "4xx"
+    SERVER_ERROR = "5xx"
+    GLOBAL_FAILURE = "6xx"
+    NONE = "none"
+    """There was none: silence, a broken transport, or we hung up first."""
+
+
+class Access(StrEnum):
+    """Ways in which the dialer goes to the database."""
+
+    READ = "read"
+    WRITE = "write"
+    OUTCOMES = "outcomes"
+    """Batches of what became of calls."""
+
+
+def response_class(sip_status: int | None) -> ResponseClass:
+    """The class of a final SIP status; None, 0 or a provisional one: there was no final one."""
+    if sip_status is None or not 200 <= sip_status < 700:
+        return ResponseClass.NONE
+    return ResponseClass(f"{sip_status // 100}xx")
+
+
+def call_exemplar(attempt_id: int) -> dict[str, str]:
+    """What leads from a point in a graph to one call: the `call` of its log lines."""
+    return {"call": f"a{attempt_id}"}
 
 
 class Metrics:
@@ -30,16 +69,39 @@ class Metrics:
         Info("acd_build", "Version of this program.", registry=self.registry).info(
             {"version": __version__}
         )
+        self._pools: dict[str, LinePool] = {}
+        self._holders: set[str] = set()
+        self._make_trunk()
+        self._make_calls()
+        self._make_call_times()
+        self._make_pacing()
+        self._make_leads()
+        self._make_machine()
+
+    def _make_trunk(self) -> None:
         self.lines = self._gauge("acd_lines", "Lines by call state.", "trunk", "state")
-        # The pool counts; a Counter of this client could not read it at the scrape.
-        self.expired_leases = self._gauge(
-            "acd_expired_leases", "Leases hung up at their deadline since the start.", "trunk"
+        self.leased_lines = self._gauge(
+            "acd_leased_lines", "Lines by leaseholder.", "trunk", "holder"
+        )
+        self.expired_leases = _ReadCounter(
+            "acd_expired_leases", "Leases hung up at their deadline.", self.registry
+        )
+        self.trunk_challenges = _ReadCounter(
+            "acd_trunk_challenges", "INVITEs answered 401 or 407.", self.registry
         )
         self.trunk_up = self._gauge("acd_trunk_up", "1 while the trunk may dial.", "trunk")
         self.trunk_status = self._gauge(
             "acd_trunk_status", "1 for the status the trunk is in.", "trunk", "status"
         )
+        self.trunk_changes = self._counter(
+            "acd_trunk_changes", "Times that a trunk came into a status.", "trunk", "status"
+        )
+
+    def _make_calls(self) -> None:
         self.originates = self._counter("acd_originates", "INVITEs sent.", "campaign")
+        self.responses = self._counter(
+            "acd_responses", "Final responses to INVITEs, by class.", "campaign", "class"
+        )
         self.ended = self._counter(
             "acd_calls_ended", "Legs ended, by disconnect cause.", "campaign", "cause"
         )
@@ -53,28 +115,105 @@ class Metrics:
         self.transfers = self._counter(
             "acd_transfers", "Blind transfers, by result.", "campaign", "result"
         )
+        self.transfer_retries = self._counter(
+            "acd_transfer_retries", "People referred to another agent after one failed.", "campaign"
+        )
         self.agents = self._gauge("acd_agents", "Agents by state.", "state")
-        self.store_up = Gauge(
-            "acd_store_up", "1 while the database answers.", registry=self.registry
+        self.feed_up = self._gauge(
+            "acd_feed_up", "1 while the feed tells what its agents do.", "feed"
         )
-        self.store_queue = Gauge(
-            "acd_store_queue", "Outcomes not yet in the database.", registry=self.registry
+
+    def _make_call_times(self) -> None:
+        self.ring_seconds = self._histogram(
+            "acd_ring_seconds", "INVITE to answer.", RING_SECONDS_BUCKETS, "campaign"
         )
+        self.answer_to_refer_seconds = self._histogram(
+            "acd_answer_to_refer_seconds",
+            "200 OK to the order of a REFER.",
+            SECONDS_BUCKETS,
+            "campaign",
+        )
+        self.answer_to_agent_seconds = self._histogram(
+            "acd_answer_to_agent_seconds",
+            "200 OK to the agent's answer.",
+            SECONDS_BUCKETS,
+            "campaign",
+        )
+
+    def _make_pacing(self) -> None:
         self.hopper_leads = self._gauge("acd_hopper_leads", "Leads claimed ahead.", "campaign")
+        self.pacing_ready_agents = self._gauge(
+            "acd_pacing_ready_agents", "Agents that the pacing found ready.", "campaign"
+        )
+        self.pacing_unanswered_calls = self._gauge(
+            "acd_pacing_unanswered_calls", "Calls that the pacing found unanswered.", "campaign"
+        )
+        self.pacing_waiting_persons = self._gauge(
+            "acd_pacing_waiting_persons", "Answered people whom no agent had yet.", "campaign"
+        )
+        self.pacing_free_lines = self._gauge(
+            "acd_pacing_free_lines", "Lines that the pacing could use.", "campaign"
+        )
+        self.pacing_calls_per_agent = self._gauge(
+            "acd_pacing_calls_per_agent", "Calls aimed for per ready agent.", "campaign"
+        )
+        self.pacing_decisions = self._counter(
+            "acd_pacing_decisions", "Times that the pacing decided.", "campaign"
+        )
+        self.pacing_calls = self._counter(
+            "acd_pacing_calls", "Calls that the pacing started.", "campaign"
+        )
+        self.campaign_hold = self._gauge(
+            "acd_campaign_hold", "1 for what keeps calls from starting.", "campaign", "reason"
+        )
+        self.waiting_persons = self._gauge(
+            "acd_waiting_persons", "Answered people whom no agent has, now.", "campaign"
+        )
+
+    def _make_leads(self) -> None:
+        self.leads = self._gauge("acd_leads", "Leads by state, as SQL says.", "campaign", "state")
+        self.leads_left_seconds = self._gauge(
+            "acd_leads_left_seconds",
+            "Until no lead is left at the present speed; NaN: nobody knows.",
+            "campaign",
+        )
+        self.ledger_live_answers = self._gauge(
+            "acd_ledger_live_answers", "People joined or abandoned, since midnight.", "campaign"
+        )
+        self.ledger_abandoned = self._gauge(
+            "acd_ledger_abandoned", "People abandoned, since midnight.", "campaign"
+        )
+        self.ledger_headroom = self._gauge(
+            "acd_ledger_headroom", "Abandoned calls that the limit still bears.", "campaign"
+        )
+        self.abandon_limit = self._gauge(
+            "acd_abandon_limit_ratio", "Highest abandon rate allowed.", "campaign"
+        )
         self.stale_dnc_lists = self._gauge(
             "acd_stale_dnc_lists", "Required do-not-call lists missing or too old.", "campaign"
         )
-        self.ring_seconds = self._histogram(
-            "acd_ring_seconds", "INVITE to answer.", RING_SECONDS_BUCKETS
+
+    def _make_machine(self) -> None:
+        self.store_up = self._gauge("acd_store_up", "1 while the database answers.")
+        self.store_queue = self._gauge("acd_store_queue", "Outcomes not yet in the database.")
+        self.store_statements = self._gauge("acd_store_statements", "Transactions under way.")
+        self.store_seconds = self._histogram(
+            "acd_store_seconds",
+            "One transaction, the wait for its turn included.",
+            SECONDS_BUCKETS,
+            "access",
         )
-        self.answer_to_refer_seconds = self._histogram(
-            "acd_answer_to_refer_seconds", "200 OK to the order of a REFER.", SECONDS_BUCKETS
+        self.store_failures = self._counter(
+            "acd_store_failures", "Transactions that found no database.", "access"
         )
-        self.answer_to_agent_seconds = self._histogram(
-            "acd_answer_to_agent_seconds", "200 OK to the agent's answer.", SECONDS_BUCKETS
+        self.scheduler_lag_seconds = self._histogram(
+            "acd_scheduler_lag_seconds", "How late a sleeping task is woken.", SECONDS_BUCKETS
         )
         for agent_state in AgentState:
             self.agents.labels(agent_state)
+        for access in Access:
+            self.store_seconds.labels(access)
+            self.store_failures.labels(access)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -82,37 +221,104 @@ class Metrics:
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, buckets: Iterable[float]) -> Histogram:
-        return Histogram(name, text, ("campaign",), buckets=tuple(buckets), registry=self.registry)
+    def _histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
+        return Histogram(name, text, labels, buckets=tuple(buckets), registry=self.registry)
 
-    def know_trunk(self, trunk: str, lines: LinePool) -> None:
-        """Create every series of a trunk; its lines are counted when somebody looks."""
+    def know_trunk(
+        self, trunk: str, lines: LinePool, *, challenges: Callable[[], int] = int
+    ) -> None:
+        """Create every series of a trunk; its lines are counted when somebody looks.
+
+        Args:
+            trunk: the `name` of its `[[trunk]]`.
+            lines: what it can carry.
+            challenges: how many of its INVITEs were answered 401 or 407.
+        """
         self.trunk_up.labels(trunk)
-        self.expired_leases.labels(trunk).set_function(lambda: lines.expired_leases)
+        self.expired_leases.read(trunk, lambda: lines.expired_leases)
+        self.trunk_challenges.read(trunk, challenges)
         for state in CallState:
             self.lines.labels(trunk, state).set_function(partial(_lines_in, lines, state))
         for status in TrunkStatus:
             self.trunk_status.labels(trunk, status)
+            self.trunk_changes.labels(trunk, status)
+        self._pools[trunk] = lines
+        for holder in self._holders:
+            self._know_lease(trunk, holder)
+
+    def know_holder(self, holder: str) -> None:
+        """Create the series of one who leases lines: a campaign, or a TAPI client's name."""
+        self._holders.add(holder)
+        for trunk in self._pools:
+            self._know_lease(trunk, holder)
+
+    def _know_lease(self, trunk: str, holder: str) -> None:
+        count = partial(_lines_of, self._pools[trunk], holder)
+        self.leased_lines.labels(trunk, holder).set_function(count)
 
     def know_campaign(self, campaign: str) -> None:
         """Create every series of a campaign."""
-        for counter in (self.originates, self.live_answers, self.abandoned):
-            counter.labels(campaign)
-        for cause in DisconnectCause:
-            self.ended.labels(campaign, cause)
-        for disposition in Disposition:
-            self.dispositions.labels(campaign, disposition)
-        for result in TransferOutcome:
-            self.transfers.labels(campaign, result)
-        self.hopper_leads.labels(campaign)
-        self.stale_dnc_lists.labels(campaign)
-        for histogram in (
+        self.know_holder(campaign)
+        for child in (
+            self.originates,
+            self.live_answers,
+            self.abandoned,
+            self.transfer_retries,
+            self.pacing_decisions,
+            self.pacing_calls,
+            self.hopper_leads,
+            self.pacing_ready_agents,
+            self.pacing_unanswered_calls,
+            self.pacing_waiting_persons,
+            self.pacing_free_lines,
+            self.pacing_calls_per_agent,
+            self.waiting_persons,
+            self.leads_left_seconds,
+            self.ledger_live_answers,
+            self.ledger_abandoned,
+            self.ledger_headroom,
+            self.abandon_limit,
+            self.stale_dnc_lists,
             self.ring_seconds,
             self.answer_to_refer_seconds,
             self.answer_to_agent_seconds,
         ):
-            histogram.labels(campaign)
+            child.labels(campaign)
+        for family, values in (
+            (self.ended, DisconnectCause),
+            (self.dispositions, Disposition),
+            (self.transfers, TransferOutcome),
+            (self.responses, ResponseClass),
+            (self.campaign_hold, Hold),
+            (self.leads, LeadState),
+        ):
+            for value in values:
+                family.labels(campaign, value)
+
+
+class _ReadCounter(Collector):
+    """A counter by trunk that others keep: read when somebody looks, which `Counter` cannot."""
+
+    def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
+        self._name, self._text = name, text
+        self._readers: dict[str, Callable[[], int]] = {}
+        registry.register(self)
+
+    def read(self, trunk: str, count: Callable[[], int]) -> None:
+        """Show what `count` says for this trunk."""
+        self._readers[trunk] = count
+
+    def collect(self) -> Iterable[Metric]:
+        """For the registry."""
+        family = CounterMetricFamily(self._name, self._text, labels=("trunk",))
+        for trunk, count in self._readers.items():
+            family.add_metric((trunk,), count())
+        yield family
 
 
 def _lines_in(lines: LinePool, state: CallState) -> float:
     return lines.states().get(state, 0)
+
+
+def _lines_of(lines: LinePool, holder: str) -> float:
+    return lines.holders().get(holder, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.cpu_a_call import CpuACall
 from bench.endurance import Endurance
 from bench.leads_import import LeadsImport
+from bench.metrics_cost import MetricsCost
 from bench.protocol import Bench
 from bench.through_asterisk import ThroughAsterisk, ThroughFarAsterisk
 from bench.wire_latency import WireLatency
@@ -15,6 +16,7 @@ BENCHES: tuple[Bench, ...] = (
     ThroughAsterisk(),
     ThroughFarAsterisk(),
     LeadsImport(),
+    MetricsCost(),
 )
 LONG_BENCHES: tuple[Bench, ...] = (Endurance(),)
 """Run once, and only when asked for."""

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import SupportsInt
 
 # Only what acd uses of pjsua2's generated Python module (pjsua2.hpp of pjproject 2.15 and 2.17).
@@ -21,16 +22,23 @@ PJSIP_EVENT_USER: int
 PJSIP_INV_STATE_CONFIRMED: int
 PJSIP_INV_STATE_DISCONNECTED: int
 
+PJSIP_TSX_STATE_CALLING: int
 PJSIP_TSX_STATE_TRYING: int
 PJSIP_TSX_STATE_PROCEEDING: int
 PJSIP_TSX_STATE_COMPLETED: int
 PJSIP_TSX_STATE_TERMINATED: int
+
+PJSIP_EVSUB_STATE_TERMINATED: int
+
+PJSIP_TP_STATE_CONNECTED: int
 
 PJSUA_CALL_UNHOLD: int
 
 PJMEDIA_SRTP_DISABLED: int
 PJMEDIA_SRTP_OPTIONAL: int
 PJMEDIA_SRTP_MANDATORY: int
+PJ_SSL_SOCK_PROTO_TLS1_2: int
+PJ_SSL_SOCK_PROTO_TLS1_3: int
 
 class Error(Exception):
     status: int
@@ -39,6 +47,7 @@ class Error(Exception):
     def info(self, multi_line: bool = False) -> str: ...
 
 class UaConfig:
+    nameserver: StringVector
     maxCalls: int
     threadCnt: int
     mainThreadOnly: bool
@@ -67,6 +76,9 @@ class EpConfig:
 
 class TlsConfig:
     CaListFile: str
+    certFile: str
+    privKeyFile: str
+    proto: int
     verifyServer: bool
 
 class TransportConfig:
@@ -88,7 +100,28 @@ class CodecInfo:
 class AudDevManager:
     def setNullDev(self) -> None: ...
 
+class TimeVal:
+    sec: int
+
+class SslCertInfo:
+    subjectCn: str
+    issuerCn: str
+    validityEnd: TimeVal
+
+class TlsInfo:
+    remoteAddr: str
+    remoteCertInfo: SslCertInfo
+    verifyStatus: int
+    verifyMsgs: StringVector
+    def isEmpty(self) -> bool: ...
+
+class OnTransportStateParam:
+    state: int
+    tlsInfo: TlsInfo
+
 class Endpoint:
+    def __init__(self) -> None: ...
+    def onTransportState(self, prm: OnTransportStateParam) -> None: ...
     def libCreate(self) -> None: ...
     def libInit(self, config: EpConfig) -> None: ...
     def libStart(self) -> None: ...
@@ -100,6 +133,11 @@ class Endpoint:
     def codecEnum2(self) -> tuple[CodecInfo, ...]: ...
     def codecSetPriority(self, codec_id: str, priority: int) -> None: ...
     def audDevManager(self) -> AudDevManager: ...
+    @staticmethod
+    def instance() -> Endpoint: ...
+    def libIsThreadRegistered(self) -> bool: ...
+    def libRegisterThread(self, name: str) -> None: ...
+    def mediaEnumPorts2(self) -> tuple[AudioMedia, ...]: ...
 
 class AuthCredInfo:
     def __init__(
@@ -110,6 +148,7 @@ class AuthCredInfoVector:
     def append(self, item: AuthCredInfo) -> None: ...
 
 class StringVector:
+    def __iter__(self) -> Iterator[str]: ...
     def append(self, item: str) -> None: ...
 
 class SipHeader:
@@ -127,6 +166,7 @@ class AccountSipConfig:
 
 class AccountRegConfig:
     registrarUri: str
+    headers: SipHeaderVector
     registerOnAdd: bool
     timeoutSec: int
     retryIntervalSec: int
@@ -172,8 +212,12 @@ class SipRxData:
     wholeMsg: str
     srcAddress: str
 
+class SipTxData:
+    wholeMsg: str
+
 class TsxStateEventSrc:
     rdata: SipRxData
+    tdata: SipTxData
     status: int
 
 class SipTransaction:
@@ -209,8 +253,15 @@ class OnCallTransferStatusParam:
 class OnIncomingCallParam:
     callId: int
     rdata: SipRxData
+    tdata: SipTxData
 
 class OnCallMediaStateParam: ...
+
+class SdpSession:
+    wholeSdp: str
+
+class OnCallSdpCreatedParam:
+    sdp: SdpSession
 
 class OnCallTransferRequestParam:
     dstUri: str
@@ -223,6 +274,10 @@ class OnRegStateParam:
     code: int
     reason: str
     expiration: int
+    rdata: SipRxData
+
+class OnIncomingSubscribeParam:
+    code: int
 
 class OnSendRequestParam:
     e: SipEvent
@@ -233,6 +288,7 @@ class SendRequestParam:
 
 class SendRequestTxOption:
     targetUri: str
+    headers: SipHeaderVector
 
 class Account:
     def __init__(self) -> None: ...
@@ -241,16 +297,43 @@ class Account:
     def setRegistration(self, renew: bool) -> None: ...
     def sendRequest(self, prm: SendRequestParam) -> None: ...
     def onIncomingCall(self, prm: OnIncomingCallParam) -> None: ...
+    def onIncomingSubscribe(self, prm: OnIncomingSubscribeParam) -> None: ...
     def onRegState(self, prm: OnRegStateParam) -> None: ...
     def onSendRequest(self, prm: OnSendRequestParam) -> None: ...
 
+class BuddyConfig:
+    uri: str
+
+class BuddyInfo:
+    subState: int
+
+class OnBuddyEvSubStateParam:
+    e: SipEvent
+
+class Buddy:
+    def __init__(self) -> None: ...
+    def create(self, account: Account, config: BuddyConfig) -> None: ...
+    def getInfo(self) -> BuddyInfo: ...
+    def subscribePresence(self, subscribe: bool) -> None: ...
+    def subscribeDlgEvent(self, subscribe: bool) -> None: ...
+    def onBuddyEvSubState(self, prm: OnBuddyEvSubStateParam) -> None: ...
+    def onBuddyEvSubDlgEventState(self, prm: OnBuddyEvSubStateParam) -> None: ...
+
+class ConfPortInfo:
+    name: str
+
 class AudioMedia:
+    def getPortInfo(self) -> ConfPortInfo: ...
     def startTransmit(self, sink: AudioMedia) -> None: ...
     def stopTransmit(self, sink: AudioMedia) -> None: ...
 
 class AudioMediaPlayer(AudioMedia):
     def __init__(self) -> None: ...
     def createPlayer(self, file_name: str, options: int = 0) -> None: ...
+
+class AudioMediaRecorder(AudioMedia):
+    def __init__(self) -> None: ...
+    def createRecorder(self, file_name: str) -> None: ...
 
 class ToneDesc:
     freq1: int

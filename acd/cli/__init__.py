@@ -23,6 +23,7 @@ from acd.logs import configure_logs
 from acd.settings import Settings, load_settings
 
 COMMANDS = {
+    "agents": "Agents: phones, skills, campaigns, states.",
     "campaign": "Create, start, pause and stop campaigns.",
     "db": "Upgrade, back up and check the database.",
     "demo": "Dial 400 invented leads on loopback and watch.",

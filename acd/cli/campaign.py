@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from acd.cli.shared import say_json, settings_of, store_of
-from acd.control import ask_engine
+from acd.cli.shared import engine_told, say_json, settings_of, store_of
 from acd.dialer.campaigns import create_from_file, reload_from_file
 from acd.rules.definition import DncTable
 from acd.store.blocking import leads_by_blocking_rule
@@ -110,15 +109,7 @@ def _move(ctx: click.Context, name: str, state: CampaignState) -> None:
         store.run_sync(
             set_campaign_state, campaign_id=campaign_id, state=state, now=datetime.now(UTC)
         )
-    click.echo(f"campaign {name} is {state}; {_engine_told(ctx)}")
-
-
-def _engine_told(ctx: click.Context) -> str:
-    """Have the running engine look at SQL now, and say whether there is one."""
-    answer = ask_engine(settings_of(ctx).control_socket, "look")
-    if answer is None:
-        return "no engine runs here: `acd run` starts one"
-    return f"the engine (pid {answer['pid']}) was told"
+    click.echo(f"campaign {name} is {state}; {engine_told(ctx)}")
 
 
 @campaign.command(epilog="\b\nExample:\n  acd campaign start sample")

@@ -131,7 +131,9 @@ def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, .
     help="When, by this machine's clock.",
 )
 @click.option(
-    "--agent", help="Who promised it, for the record: whoever is ready first gets the call."
+    "--agent",
+    help="Who promised it, by name or extension: the lead is dialed while they are ready and "
+    "given to them; after callback_owner_seconds of campaign.toml (900) anybody gets it.",
 )
 @click.pass_context
 def callback(ctx: click.Context, lead: str, at: datetime, agent: str | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 
 import click
 
+from acd.control import ask_engine
 from acd.settings import Settings
 from acd.store import Store, open_store_sync
 
@@ -33,6 +34,14 @@ def settings_of(ctx: click.Context) -> Settings:
 def store_of(ctx: click.Context, *, create: bool = False) -> AbstractContextManager[Store]:
     """The installation's store, open for the block."""
     return open_store_sync(settings_of(ctx).store.url, create=create)
+
+
+def engine_told(ctx: click.Context) -> str:
+    """Have the running engine look at SQL now, and say whether there is one."""
+    answer = ask_engine(settings_of(ctx).control_socket, "look")
+    if answer is None:
+        return "no engine runs here: `acd run` starts one"
+    return f"the engine (pid {answer['pid']}) was told"
 
 
 def say_json(value: Any) -> None:

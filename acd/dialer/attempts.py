@@ -24,9 +24,9 @@ from acd.clock import WallClock
 from acd.dialer.leftovers import dialog_as_json
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.person import LegWatch
-from acd.dialer.routing import AgentPlace, Roster
+from acd.dialer.places import AgentPlace
+from acd.dialer.routing import Roster
 from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
-from acd.dialer.transfers import TransferRecord, record_of
 from acd.errors import BadInput, IllegalTransition, StoreUnavailable, TrunkUnavailable
 from acd.lines import (
     CallerId,
@@ -43,8 +43,9 @@ from acd.lines import (
     TransferResult,
     Trunk,
 )
-from acd.metrics import Metrics
-from acd.rules.dispositions import Disposition, TransferOutcome
+from acd.lines.records import TransferRecord, record_of
+from acd.metrics import Metrics, call_exemplar, response_class
+from acd.rules.dispositions import Disposition
 from acd.settings import TrunkSettings
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
 from acd.store.campaigns import CampaignRow
@@ -53,14 +54,14 @@ from acd.store.outcomes import AttemptAnswered, DialogSeen, GivenBack, NotDialed
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
-"""UNCONFIRMED is settled later by a feed; until then the agent is taken to be busy."""
 CALL_IS_GONE = 481
 """RFC 3261 21.4.19: the dialog was over before the REFER; its end is on its way to us."""
 HANG_UP_SECONDS = 40.0
 """Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
 LEASE_SECONDS = 4 * 3600.0
 """Deadline of a line's lease; nothing legitimate lasts that long."""
+NOTIFY_GRACE_SECONDS = 0.5
+"""How long a NOTIFY that came in time may take through our own queues."""
 TRANSFER_SECONDS = 60.0
 """From REFER to the final NOTIFY; Asterisk itself gives up after 60 s (docs/traps.md)."""
 
@@ -120,8 +121,25 @@ class CallsInFlight:
             self.sql_knows_more = True
 
 
+@dataclass(slots=True)
+class OwnerHold:
+    """The agent who promised a callback, reserved until somebody takes them."""
+
+    place: AgentPlace | None
+
+    def take(self) -> AgentPlace | None:
+        """The agent, for the one who asks first."""
+        place, self.place = self.place, None
+        return place
+
+
 async def run_attempt(
-    dialing: Dialing, lead: ClaimedLead, in_flight: CallsInFlight, stop: trio.Event
+    dialing: Dialing,
+    lead: ClaimedLead,
+    in_flight: CallsInFlight,
+    stop: trio.Event,
+    *,
+    owner: OwnerHold | None = None,
 ) -> None:
     """Dial one claimed lead and close its row.
 
@@ -130,14 +148,16 @@ async def run_attempt(
         lead: claimed by this node; freed here whatever happens.
         in_flight: told how far the call is.
         stop: set when no new call may start; a lead not yet dialed is given back.
+        owner: reserved for this lead; what is left in it is the caller's.
     """
+    hold = owner or OwnerHold(None)
     with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
         try:
             async with dialing.trunk.lines.lease(
                 holder=dialing.campaign.name, deadline_seconds=LEASE_SECONDS
             ) as line:
                 if _may_dial(dialing, stop):
-                    await _dial(dialing, lead, line, in_flight, stop)
+                    await _dial(dialing, lead, line, in_flight, stop, hold)
                 else:
                     _give_back(dialing, lead)
         except trio.Cancelled:
@@ -157,7 +177,12 @@ def _give_back(dialing: Dialing, lead: ClaimedLead) -> None:
 
 
 async def _dial(
-    dialing: Dialing, lead: ClaimedLead, line: Line, in_flight: CallsInFlight, stop: trio.Event
+    dialing: Dialing,
+    lead: ClaimedLead,
+    line: Line,
+    in_flight: CallsInFlight,
+    stop: trio.Event,
+    hold: OwnerHold,
 ) -> None:
     destination = dialing.door.admit(lead.e164, DestinationKind.LEAD)
     if isinstance(destination, Refused):
@@ -182,7 +207,7 @@ async def _dial(
         return
     call_id = CallId(f"a{attempt_id}")
     with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
-        attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id)
+        attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id, hold)
         try:
             late = trio.current_time() - asked_at >= SLOW_SECONDS
             if not late or _may_dial(dialing, stop):
@@ -208,14 +233,22 @@ class Attempt:
     """One attempt whose row is committed: from the INVITE to the closed row."""
 
     def __init__(
-        self, dialing: Dialing, lead_id: int, line: Line, in_flight: CallsInFlight, attempt_id: int
+        self,
+        dialing: Dialing,
+        lead_id: int,
+        line: Line,
+        in_flight: CallsInFlight,
+        attempt_id: int,
+        hold: OwnerHold,
     ) -> None:
         self._dialing = dialing
         self._lead_id = lead_id
         self._line = line
         self._in_flight = in_flight
         self._attempt_id = attempt_id
+        self._hold = hold
         self._campaign = dialing.campaign.name
+        self._exemplar = call_exemplar(attempt_id)
         self._watch = LegWatch(line, on_dialog=self._note_dialog)
         self._started_at = trio.current_time()
         self._dialed = False
@@ -223,6 +256,7 @@ class Attempt:
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
+        self._offered_to: AgentId | None = None
         self._abandoned = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -246,9 +280,9 @@ class Attempt:
         """Find the answered person an agent inside the limit, or tell them who called."""
         log.info("answered", action="call.answered")
         metrics = self._dialing.metrics
-        metrics.live_answers.labels(self._campaign).inc()
+        metrics.live_answers.labels(self._campaign).inc(exemplar=self._exemplar)
         metrics.ring_seconds.labels(self._campaign).observe(
-            max(0.0, answered_at - self._started_at)
+            max(0.0, answered_at - self._started_at), self._exemplar
         )
         until = answered_at + self._dialing.wait_limit_seconds
         self._dialing.outcomes.put(
@@ -278,8 +312,9 @@ class Attempt:
             await self._reserve(until)
             if self._reserved is None:
                 return False
+            self._offered_to = self._reserved.agent
             self._tried.add(self._reserved.agent)
-            handed_over = await self._hand_over(self._reserved, answered_at)
+            handed_over = await self._hand_over(self._reserved, answered_at, until)
         finally:
             if self._reserved is not None and not handed_over:
                 self._dialing.roster.give_back(self._reserved)
@@ -287,7 +322,13 @@ class Attempt:
         return not handed_over and self._person_is_ours
 
     async def _reserve(self, until: float) -> None:
-        """Reserve an agent, unless the limit passes or the person hangs up first."""
+        """Reserve an agent, unless the limit passes or the person hangs up first.
+
+        Whoever promised this call is reserved already; if they cannot be reached, others may.
+        """
+        self._reserved = self._hold.take()
+        if self._reserved is not None:
+            return
         self._in_flight.unanswered.discard(self._lead_id)
         self._in_flight.waiting.add(self._lead_id)
         async with trio.open_nursery() as nursery:
@@ -303,37 +344,49 @@ class Attempt:
         await self._watch.ended.wait()
         scope.cancel()
 
-    async def _hand_over(self, place: AgentPlace, answered_at: float) -> bool:
+    async def _hand_over(self, place: AgentPlace, answered_at: float, until: float) -> bool:
         """REFER the person to one agent; True when the agent has them."""
         target = self._dialing.door.admit(place.target, DestinationKind.TRANSFER)
         if isinstance(target, Refused):
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
             return False
         metrics = self._dialing.metrics
+        if len(self._tried) > 1:
+            metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
         metrics.answer_to_refer_seconds.labels(self._campaign).observe(
-            max(0.0, trio.current_time() - answered_at)
+            max(0.0, trio.current_time() - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=place.agent)
-        result = await self._refer(target)
+        result = await self._refer(target, until)
         if result is None:
             return False
-        self._transfer = record_of(result, target=place.target)
-        metrics.transfers.labels(self._campaign, self._transfer.outcome).inc()
+        late = self._abandoned or result.at_seconds > until
+        self._transfer = record_of(result, target=place.target, late=late)
+        metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
+            exemplar=self._exemplar
+        )
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
-        if self._transfer.outcome not in _AGENT_HAS_PERSON:
+        if not self._transfer.agent_has_person:
             return False
         self._joined_at = result.at_seconds
         self._dialing.roster.joined(place)
         self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
         metrics.answer_to_agent_seconds.labels(self._campaign).observe(
-            max(0.0, result.at_seconds - answered_at)
+            max(0.0, result.at_seconds - answered_at), self._exemplar
         )
         return True
 
-    async def _refer(self, target: Destination) -> TransferResult | None:
-        """The transfer's result; None when the person hung up while an agent was being found."""
+    async def _refer(self, target: Destination, until: float) -> TransferResult | None:
+        """The transfer's result; None when the person hung up while an agent was being found.
+
+        Once the limit has passed the person is abandoned, whatever the PBX says later: the
+        ledger must know it now, not when the transfer times out.
+        """
         try:
-            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._abandon_at, until + NOTIFY_GRACE_SECONDS)
+                result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+                nursery.cancel_scope.cancel()
         except IllegalTransition:
             await self._watch.ended.wait()
             return None
@@ -354,14 +407,23 @@ class Attempt:
         Somebody who hangs up by themselves inside the limit was not abandoned.
         """
         end = self._watch.end
+        if self._abandoned:
+            return
         settled_at = self._joined_at
         if settled_at is None and end is not None and self._transfer is None:
             settled_at = end.at_seconds
-        self._abandoned = settled_at is None or settled_at > until
-        if self._abandoned:
-            self._in_flight.abandoned.add(self._lead_id)
-            self._dialing.metrics.abandoned.labels(self._campaign).inc()
-            log.warning("abandoned", action="call.abandoned")
+        if settled_at is None or settled_at > until:
+            self._abandon()
+
+    async def _abandon_at(self, at_seconds: float) -> None:
+        await trio.sleep_until(at_seconds)
+        self._abandon()
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        self._in_flight.abandoned.add(self._lead_id)
+        self._dialing.metrics.abandoned.labels(self._campaign).inc(exemplar=self._exemplar)
+        log.warning("abandoned", action="call.abandoned")
 
     async def _say_who_called(self) -> None:
         """The campaign's message, until it is over or the person hangs up."""
@@ -389,15 +451,23 @@ class Attempt:
             await self._line.hang_up()
             with trio.move_on_after(HANG_UP_SECONDS):
                 await self._watch.read()
-        end = self._watch.end
-        if end is not None:
-            self._dialing.metrics.ended.labels(self._campaign, end.cause).inc()
+        self._count_end()
         self._dialing.outcomes.put(self._closed(), settled=self._settled)
+
+    def _count_end(self) -> None:
+        end, metrics = self._watch.end, self._dialing.metrics
+        if end is not None:
+            metrics.ended.labels(self._campaign, end.cause).inc(exemplar=self._exemplar)
+            answered = self._watch.answered_at is not None
+            seen = response_class(200 if answered else end.sip_status)
+            metrics.responses.labels(self._campaign, seen).inc(exemplar=self._exemplar)
 
     def _settled(self, disposition: Disposition) -> None:
         """The row is closed; this runs in the task that writes."""
         self._in_flight.written(self._lead_id)
-        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc()
+        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc(
+            exemplar=self._exemplar
+        )
         log.info(
             "attempt closed",
             action="attempt.closed",
@@ -427,4 +497,5 @@ class Attempt:
             transferred_at=None if joined_at is None else self._wall(joined_at),
             ended_at=self._wall(end.at_seconds) if end else self._dialing.clock.now(),
             abandoned=self._abandoned,
+            agent=self._offered_to,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 
 from acd.clock import WallClock
 from acd.dialer.store_watch import StoreWatch
@@ -26,8 +27,12 @@ class Hopper:
     def __len__(self) -> int:
         return len(self._leads)
 
-    async def fill(self, *, ready_agents: int) -> None:
+    async def fill(self, *, ready_agents: int, ready_names: Collection[str]) -> None:
         """Claim more leads when fewer are at hand than the ready agents can use.
+
+        Args:
+            ready_agents: how many.
+            ready_names: theirs: a callback that is kept for somebody else stays where it is.
 
         Raises:
             StoreUnavailable: the database is away.
@@ -42,6 +47,7 @@ class Hopper:
                 node=self._node,
                 limit=wanted - len(self._leads),
                 now=self._clock.now(),
+                ready_names=ready_names,
             )
         )
 

@@ -10,29 +10,35 @@ until an agent's state, one of its calls or a second has passed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 
 import structlog
 import trio
 
 from acd.agents import AgentFeed, AgentState
 from acd.clock import WallClock
-from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.agents_book import AgentBook
+from acd.dialer.attempts import CallsInFlight, Dialing
+from acd.dialer.callbacks import run_claimed
+from acd.dialer.campaign_watch import CampaignWatch, local_midnight, watch_lag
 from acd.dialer.hopper import Hopper
 from acd.dialer.leftovers import hang_up_leftovers
 from acd.dialer.list_watch import LOOK_AT_LISTS_SECONDS, ListWatch
 from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
 from acd.dialer.pacing import PacingSnapshot, calls_to_start
-from acd.dialer.places import agent_places
+from acd.dialer.places import needs_of
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.lines import Door, Trunk, TrunkHealth
 from acd.metrics import Metrics
 from acd.rules.definition import DialMode
+from acd.rules.hold import Hold
 from acd.rules.ledger import LedgerCounts, headroom
 from acd.settings import Settings
 from acd.store import Store
@@ -69,6 +75,15 @@ class Surroundings:
     metrics: Metrics
     clock: WallClock
     node: str
+    companions: tuple[Companion, ...] = ()
+
+
+Companion = Callable[[StoreWatch, Outcomes], AbstractAsyncContextManager[Callable[[], None]]]
+"""Something that dials beside the campaigns and writes into the same books.
+
+Opened once the books are, and given a chance to end its calls before they are closed. What it
+yields tells it to start no more calls.
+"""
 
 
 class Scheduler:
@@ -77,16 +92,22 @@ class Scheduler:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
-        self._roster = Roster()
+        self._book = AgentBook(self._store, around.clock, around.feed.state_of)
+        self._roster = self._book.roster
         self._stopping = trio.Event()
         self._look = trio.Event()
         self._runs_changed = trio.Event()
         self._runs: dict[int, CampaignRun] = {}
+        self._companion_stops: list[Callable[[], None]] = []
         self._outcomes: Outcomes
 
     def look(self) -> None:
         """Ask SQL now which campaigns run, instead of at the next look."""
         self._look.set()
+
+    def agent_states(self) -> Counter[AgentState]:
+        """Agents by state, as this engine sees them."""
+        return self._roster.states()
 
     def stop(self) -> None:
         """Start no more calls; `run` returns when the present ones are over."""
@@ -94,6 +115,8 @@ class Scheduler:
         self._look.set()
         for run in self._runs.values():
             run.stop()
+        for stop in self._companion_stops:
+            stop()
 
     async def run(self, *, until_finished: bool = False) -> None:
         """Run until `stop`, or, with `until_finished`, until no campaign runs any more."""
@@ -106,16 +129,23 @@ class Scheduler:
             trio.open_nursery() as side,
         ):
             self._outcomes = outcomes
+            self._book.write_to(outcomes)
             side.start_soon(self._store.watch)
             side.start_soon(self._hold_node)
             side.start_soon(self._end_with_patience)
             side.start_soon(self._follow_feed)
             side.start_soon(self._show_agents)
             side.start_soon(self._watch_lists)
+            side.start_soon(self._book.close_undisposed)
+            side.start_soon(watch_lag, around.metrics)
             for trunk in around.trunks.values():
                 side.start_soon(self._follow_trunk, trunk)
-            async with trio.open_nursery() as campaigns:
-                await self._follow_campaigns(campaigns, until_finished=until_finished)
+            async with AsyncExitStack() as beside:
+                for companion in around.companions:
+                    stop = await beside.enter_async_context(companion(self._store, outcomes))
+                    self._companion_stops.append(stop)
+                async with trio.open_nursery() as campaigns:
+                    await self._follow_campaigns(campaigns, until_finished=until_finished)
             side.cancel_scope.cancel()
         with suppress(StoreUnavailable):
             await self._store.run(leave_node, node=around.node)
@@ -148,10 +178,15 @@ class Scheduler:
     async def _follow_campaigns(self, nursery: trio.Nursery, *, until_finished: bool) -> None:
         while not self._stopping.is_set():
             try:
+                # Agents first: nobody who is logged off may be offered a person of a new campaign.
+                await self._book.read()
                 rows = await self._store.read(running_campaigns)
             except StoreUnavailable:
                 pass  # what runs goes on as it is
             else:
+                if self._stopping.is_set():
+                    # Told while SQL was read: what has just been left must not be taken up again.
+                    return
                 self._take_up(nursery, {row.campaign_id: row for row in rows})
                 if until_finished and not self._runs:
                     return
@@ -231,6 +266,7 @@ class Scheduler:
         seen: TrunkHealth = trunk.health
         while True:
             self._show_health(trunk, seen)
+            self._around.metrics.trunk_changes.labels(trunk.name, seen.status).inc()
             seen = await trunk.wait_health_change(seen)
 
     def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:
@@ -252,6 +288,9 @@ class CampaignRun:
         self._attempt_over = trio.Event()
         self._ledger: LedgerCounts | None = None
         self._ledger_read_at = 0.0
+        self._watch = CampaignWatch(
+            dialing.campaign.name, store=dialing.store, metrics=dialing.metrics, clock=dialing.clock
+        )
         self._hopper = Hopper(
             store=dialing.store,
             clock=dialing.clock,
@@ -274,30 +313,50 @@ class CampaignRun:
         self._stop.set()
 
     def _seat_agents(self) -> None:
-        self._roster.seat(self.campaign.campaign_id, agent_places(self.campaign.definition))
+        self._roster.seat(self.campaign.campaign_id, needs_of(self.campaign.definition))
 
     async def run(self) -> None:
         """Dial until told to stop or nothing can become dialable; then let calls finish."""
         self._seat_agents()
+        self._roster.count_calls(self.campaign.campaign_id, self._agents_needed)
+        waiting = self._dialing.metrics.waiting_persons.labels(self.campaign.name)
+        waiting.set_function(lambda: len(self._in_flight.waiting))
         try:
-            async with trio.open_nursery() as nursery:
-                while not self._stop.is_set():
-                    await self._look(nursery)
-                    if await self._finished():
-                        return
-                    await self._wait()
+            async with trio.open_nursery() as side:
+                side.start_soon(self._count)
+                async with trio.open_nursery() as nursery:
+                    await self._dial_all(nursery)
+                side.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
             if left := self._hopper.empty():
                 lead_ids = tuple(lead.lead_id for lead in left)
                 self._dialing.outcomes.put(GivenBack(lead_ids=lead_ids))
 
+    async def _dial_all(self, nursery: trio.Nursery) -> None:
+        while not self._stop.is_set():
+            await self._look(nursery)
+            if await self._finished():
+                return
+            await self._wait()
+
+    async def _count(self) -> None:
+        """Show what SQL knows of the campaign, whichever version of it is dialed."""
+        await self._watch.count(lambda: self.campaign)
+
     async def _look(self, nursery: trio.Nursery) -> None:
         campaign_id = self._dialing.campaign.campaign_id
-        if not (self._dialing.trunk.health.may_dial and self._dialing.store.up):
+        if not self._dialing.store.up:
+            self._watch.held(Hold.STORE)
+            return
+        if not self._dialing.trunk.health.may_dial:
+            self._watch.held(Hold.TRUNK)
             return
         try:
-            await self._hopper.fill(ready_agents=self._roster.ready(campaign_id))
+            await self._hopper.fill(
+                ready_agents=self._roster.ready(campaign_id),
+                ready_names=self._roster.ready_names(campaign_id),
+            )
         except StoreUnavailable:
             return
         await self._start_calls(nursery)
@@ -309,7 +368,7 @@ class CampaignRun:
         except StoreUnavailable:
             return
         snapshot = PacingSnapshot(
-            ready_agents=self._roster.ready(campaign_id),
+            ready_agents=self._roster.left_for(campaign_id),
             unanswered_calls=len(self._in_flight.unanswered),
             waiting_persons=len(self._in_flight.waiting),
             free_lines=self._free_lines(),
@@ -317,12 +376,19 @@ class CampaignRun:
             calls_per_agent=self.campaign.definition.calls_per_agent,
             ledger_headroom=headroom_left,
         )
-        for lead in self._hopper.take(calls_to_start(snapshot)):
+        leads = self._hopper.take(calls_to_start(snapshot))
+        self._watch.looked(snapshot, started=len(leads))
+        for lead in leads:
             self._in_flight.unanswered.add(lead.lead_id)
             self._attempts += 1
             nursery.start_soon(self._attempt, lead)
         name = self._dialing.campaign.name
         self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
+
+    def _agents_needed(self) -> int:
+        """By the calls under way, as far as this campaign's ratio goes."""
+        calls = len(self._in_flight.unanswered) + len(self._in_flight.waiting)
+        return ceil(calls / self.campaign.definition.calls_per_agent)
 
     def _free_lines(self) -> int:
         """The trunk's, as far as the campaign's own limit goes."""
@@ -338,13 +404,10 @@ class CampaignRun:
         old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
         if self._ledger is None or old:
             self._in_flight.sql_knows_more = False
-            midnight = (
-                self._dialing.clock.now()
-                .astimezone()
-                .replace(hour=0, minute=0, second=0, microsecond=0)
-            )
             self._ledger = await self._dialing.store.read(
-                ledger_counts, campaign_id=self.campaign.campaign_id, since=midnight
+                ledger_counts,
+                campaign_id=self.campaign.campaign_id,
+                since=local_midnight(self._dialing.clock),
             )
             self._ledger_read_at = now
         room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
@@ -352,7 +415,7 @@ class CampaignRun:
 
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:
-            await run_attempt(self._dialing, lead, self._in_flight, self._stop)
+            await run_claimed(self._dialing, lead, self._in_flight, self._stop)
         finally:
             self._attempts -= 1
             self._attempt_over.set()

@@ -18,7 +18,7 @@ import structlog
 import trio
 
 from acd.errors import StoreUnavailable
-from acd.metrics import Metrics
+from acd.metrics import Access, Metrics
 from acd.store import Store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -47,6 +47,7 @@ class StoreWatch:
         self._gives_up_at = math.inf
         self._answered_at = -math.inf
         metrics.store_up.set(1)
+        metrics.store_statements.set_function(lambda: len(self._begun))
 
     @property
     def up(self) -> bool:
@@ -81,7 +82,7 @@ class StoreWatch:
             async with self._turn:
                 return await self._store.run_or_leave(statement, *args, **kwargs)
 
-        result = await self._watched(in_turn, self._gives_up_at)
+        result = await self._watched(Access.WRITE, in_turn, self._gives_up_at)
         self._found()
         return result
 
@@ -98,7 +99,9 @@ class StoreWatch:
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         result = await self._watched(
-            lambda: self._store.run_or_leave(statement, *args, **kwargs), self._gives_up_at
+            Access.OUTCOMES,
+            lambda: self._store.run_or_leave(statement, *args, **kwargs),
+            self._gives_up_at,
         )
         self._found()
         return result
@@ -116,20 +119,25 @@ class StoreWatch:
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         until = min(self._gives_up_at, trio.current_time() + READ_SECONDS)
-        return await self._watched(lambda: self._store.read(statement, *args, **kwargs), until)
+        return await self._watched(
+            Access.READ, lambda: self._store.read(statement, *args, **kwargs), until
+        )
 
-    async def _watched(self, work: Callable[[], Awaitable[T]], until: float) -> T:
+    async def _watched(self, access: Access, work: Callable[[], Awaitable[T]], until: float) -> T:
         with trio.CancelScope(shield=True, deadline=until) as scope:
-            self._begun[scope] = trio.current_time()
+            self._begun[scope] = begun_at = trio.current_time()
             try:
-                return await work()
+                result = await work()
             except StoreUnavailable as exc:
-                self._lost(str(exc))
+                self._failed(access, str(exc))
                 raise
+            else:
+                self._metrics.store_seconds.labels(access).observe(trio.current_time() - begun_at)
+                return result
             finally:
                 del self._begun[scope]
         why = "the database has not answered in time"
-        self._lost(why)
+        self._failed(access, why)
         raise StoreUnavailable(why)
 
     def give_up_at(self, at_seconds: float) -> None:
@@ -146,6 +154,10 @@ class StoreWatch:
             since = max(min(self._begun.values(), default=math.inf), self._answered_at)
             if trio.current_time() - since >= SLOW_SECONDS:
                 self._lost(f"the database has not answered for {SLOW_SECONDS:.0f} s")
+
+    def _failed(self, access: Access, why: str) -> None:
+        self._metrics.store_failures.labels(access).inc()
+        self._lost(why)
 
     def _lost(self, why: str) -> None:
         if self.up:

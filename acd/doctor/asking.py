@@ -15,10 +15,12 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import trio
 
+from acd.dns import UnknownHost, find_host
 from acd.doctor.digest import credentials, usable_challenge
 from acd.doctor.messages import Method, NotSip, Question, Reply
 from acd.settings import Transport, TrunkSettings
@@ -67,12 +69,35 @@ class Hop:
 
 
 def first_hop(trunk: TrunkSettings) -> Hop:
-    """The outbound proxy, or else the domain; no SRV records, as the engine."""
+    """The outbound proxy, or else the domain, as it was configured."""
     usual = 5061 if trunk.transport is Transport.TLS else 5060
+    host, port = _configured(trunk)
+    return Hop(host, port or usual)
+
+
+def _configured(trunk: TrunkSettings) -> tuple[str, int | None]:
     found = re.fullmatch(r"\[?(.+?)\]?(?::(\d+))?", trunk.outbound_proxy or trunk.domain)
     if found is None:
         raise AssertionError("the settings let no other form through")
-    return Hop(found[1], int(found[2] or usual))
+    return found[1], int(found[2]) if found[2] else None
+
+
+async def _found_hop(trunk: TrunkSettings) -> Hop:
+    """The same, where its `dns_servers` say that it is.
+
+    Raises:
+        UnknownHost: those servers do not know it.
+    """
+    if not trunk.dns_servers:
+        return first_hop(trunk)
+    ask_dns = partial(
+        find_host,
+        *_configured(trunk),
+        transport=trunk.transport.value,
+        servers=trunk.dns_servers,
+    )
+    there = await trio.to_thread.run_sync(ask_dns, abandon_on_cancel=True)
+    return Hop(there.address, there.port)
 
 
 async def ask(trunk: TrunkSettings, method: Method, *, extension: str = "") -> Answer:
@@ -81,7 +106,10 @@ async def ask(trunk: TrunkSettings, method: Method, *, extension: str = "") -> A
     Raises:
         NoAnswer: nothing came back, or nothing that can be understood.
     """
-    hop = first_hop(trunk)
+    try:
+        hop = await _found_hop(trunk)
+    except UnknownHost as error:
+        raise NoAnswer(str(error)) from error
     try:
         with trio.fail_after(ANSWER_SECONDS):
             async with _connected(trunk, hop) as path:
@@ -149,9 +177,11 @@ async def _connected(trunk: TrunkSettings, hop: Hop) -> AsyncIterator[_Path]:
     )
     local = _text(stream.socket.getsockname())
     if trunk.transport is Transport.TLS:
-        # RFC 5922 7.1: the name of the hop that the connection goes to.
         stream = trio.SSLStream(
-            stream, _tls_context(trunk), server_hostname=hop.host, https_compatible=True
+            stream,
+            _tls_context(trunk),
+            server_hostname=_configured(trunk)[0],
+            https_compatible=True,
         )
     async with stream:
         yield _Stream(stream, local)
@@ -176,6 +206,8 @@ def _tls_context(trunk: TrunkSettings) -> ssl.SSLContext:
     if not trunk.tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if trunk.tls_certificate_file is not None:
+        context.load_cert_chain(trunk.tls_certificate_file, trunk.tls_key_file)
     return context
 
 

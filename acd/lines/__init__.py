@@ -21,6 +21,7 @@ from acd.lines.events import (
     TransferTimedOut,
     TransferUnconfirmed,
 )
+from acd.lines.extensions import ExtensionState, ExtensionUpdate, ExtensionUpdates
 from acd.lines.protocols import (
     CallerId,
     CallId,
@@ -45,6 +46,9 @@ __all__ = [
     "Door",
     "DoorRule",
     "Ended",
+    "ExtensionState",
+    "ExtensionUpdate",
+    "ExtensionUpdates",
     "Line",
     "LineEvent",
     "LinePool",

@@ -11,6 +11,7 @@ from typing import NewType, Protocol
 
 from acd.calls import CallState
 from acd.lines.events import DialogId, LineEvent, TransferResult
+from acd.lines.extensions import ExtensionUpdates
 
 CallId = NewType("CallId", str)
 """Our name for one leg, in every log line and in SQL; never the SIP Call-ID."""
@@ -153,6 +154,10 @@ class LinePool(Protocol):
         """How many lines are in each state; a line without a call is IDLE, leased or not."""
         ...
 
+    def holders(self) -> Mapping[str, int]:
+        """How many lines each leaseholder has, those included whose dialog is not over yet."""
+        ...
+
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
         """Borrow a line, waiting for one and for the trunk's calls per second.
 
@@ -207,6 +212,11 @@ class Trunk(Protocol):
         """How it is now."""
         ...
 
+    @property
+    def challenges(self) -> int:
+        """How many of our INVITEs were answered 401 or 407, since the start."""
+        ...
+
     async def wait_health_change(self, seen: TrunkHealth) -> TrunkHealth:
         """Wait until the health is another than `seen`, and return it."""
         ...
@@ -215,5 +225,19 @@ class Trunk(Protocol):
         """Send BYE for a dialog of a process that died; whether the PBX says that it is over.
 
         Returns within seconds, whatever the PBX does.
+        """
+        ...
+
+    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
+        """Be told what the PBX knows of an extension's phone, for as long as the block lasts.
+
+        A subscription that is refused, or lost with its PBX, is tried again by itself; until it
+        stands the extension is UNKNOWN.
+
+        Args:
+            extension: the user part, as in `Destination.user`.
+
+        Raises:
+            BindingTooSmall: so many extensions cannot be watched at once.
         """
         ...

@@ -24,6 +24,7 @@ from pydantic import (
 
 from acd.rules.dispositions import (
     ABANDON_LOCK_OUT_SECONDS,
+    AGENT_DISPOSITIONS,
     DEFAULT_RULES,
     Disposition,
     RetryAction,
@@ -105,8 +106,15 @@ class CallerIdTable(_Table):
 TransferTarget = Annotated[str, Field(pattern=r"^[A-Za-z0-9+][A-Za-z0-9._-]{0,31}$")]
 
 
+AgentCode = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+Skill = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
 class AgentsTable(_Table):
-    """`[agents]`: who gets the answered people: fixed extensions, or a queue of the PBX."""
+    """`[agents]`: who gets the answered people, besides the agents that SQL assigns.
+
+    Fixed extensions, a queue of the PBX, or neither: then only whom `acd agents import` assigns.
+    """
 
     extensions: tuple[TransferTarget, ...] = ()
     handle_seconds: Annotated[float, Field(gt=0, le=86400)] = 180.0
@@ -114,11 +122,36 @@ class AgentsTable(_Table):
     queue: TransferTarget | Literal[""] = ""
     slots: Annotated[int, Field(ge=0, le=999)] = 0
     """How many people the queue's agents take at a time."""
+    skills: tuple[Skill, ...] = ()
+    """Only agents who have all of them are taken; see `acd agents import`."""
+    disposition_seconds: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    """Longest that a lead handed over waits for its agent's word; 0: it closes at once."""
+    codes: Mapping[AgentCode, Disposition] = Field(default_factory=dict)
+    """The agents' own codes besides the dispositions; what follows is `[retry.<disposition>]`."""
+
+    @field_validator("codes")
+    @classmethod
+    def _an_agents_word(cls, codes: Mapping[str, Disposition]) -> Mapping[str, Disposition]:
+        for code, disposition in codes.items():
+            if disposition not in AGENT_DISPOSITIONS:
+                allowed = ", ".join(sorted(AGENT_DISPOSITIONS))
+                raise ValueError(f"{code} must mean what an agent can say: {allowed}")
+            if code in AGENT_DISPOSITIONS and code != disposition:
+                raise ValueError(f"{code} has its meaning already; choose another code")
+        return codes
+
+    def disposition_of(self, code: str) -> Disposition | None:
+        """What a code of an agent means; None: they have no such code."""
+        if code in AGENT_DISPOSITIONS:
+            return Disposition(code)
+        return self.codes.get(code)
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> AgentsTable:
-        if bool(self.extensions) == bool(self.queue):
-            raise ValueError('give either extensions = ["201", …] or queue = "sales"')
+    def _not_both(self) -> AgentsTable:
+        if self.extensions and self.queue:
+            raise ValueError('give extensions = ["201", …] or queue = "sales", not both')
+        if self.queue and self.skills:
+            raise ValueError("skills are not for a queue: there the PBX chooses the agent")
         if self.queue and not self.slots:
             raise ValueError("a queue needs slots: how many people its agents take at a time")
         if len(set(self.extensions)) != len(self.extensions):
@@ -185,8 +218,10 @@ class CampaignDefinition(_Table):
     """For `ratio`: calls aimed for per ready agent."""
     abandon_limit_percent: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(3)
     """Of the live answers since midnight (16 CFR 310.4(b)(4)(i) has 3 % in 30 days)."""
-    agents: AgentsTable
+    agents: AgentsTable = AgentsTable()
     caller_id: CallerIdTable | None = None
+    callback_owner_seconds: Annotated[int, Field(ge=0, le=7 * 86400)] = 900
+    """How long after its moment a callback is kept for the agent who promised it."""
     wait_limit_seconds: Annotated[float, Field(gt=0, le=30)] = 2.0
     """From the answer to the agent; longer is an abandoned call (16 CFR 310.4(b)(1)(iv))."""
     abandon_message: Path | None = None
@@ -238,7 +273,9 @@ class CampaignDefinition(_Table):
     def _nobody_is_redialed_blindly(
         cls, rules: Mapping[Disposition, RetryRule]
     ) -> Mapping[Disposition, RetryRule]:
-        for disposition in (Disposition.UNKNOWN, Disposition.UNWANTED):
+        if Disposition.CALLBACK in rules:
+            raise ValueError("callback has no rule: whoever promises it says when")
+        for disposition in (Disposition.UNKNOWN, Disposition.UNWANTED, Disposition.DO_NOT_CALL):
             rule = rules.get(disposition)
             if rule and rule.action not in (RetryAction.CLOSE, RetryAction.REVIEW):
                 raise ValueError(f"{disposition} leads are never redialed: close or review them")

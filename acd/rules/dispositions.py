@@ -49,16 +49,44 @@ class Disposition(StrEnum):
     """A technical failure that says nothing about the person."""
     UNKNOWN = "unknown"
     """The engine died during the attempt; nobody knows whether a phone rang."""
+    SALE = "sale"
+    """This and the following are an agent's word; it takes the place of what the engine saw."""
+    NOT_INTERESTED = "not_interested"
+    WRONG_NUMBER = "wrong_number"
+    """Somebody else answers there."""
+    MACHINE = "machine"
+    """No person answered: it leaves the live answers."""
+    CALLBACK = "callback"
+    DO_NOT_CALL = "do_not_call"
+    """The person wants no such calls: on the list at once, for every campaign."""
+
+
+AGENT_DISPOSITIONS = frozenset(
+    {
+        Disposition.SALE,
+        Disposition.NOT_INTERESTED,
+        Disposition.WRONG_NUMBER,
+        Disposition.MACHINE,
+        Disposition.CALLBACK,
+        Disposition.DO_NOT_CALL,
+    }
+)
+"""What an agent may say."""
 
 
 class TransferOutcome(StrEnum):
-    """What became of a blind transfer, as it is written in SQL; one for each result class."""
+    """What became of a blind transfer, as it is written in SQL.
+
+    One for each result class, and `WITH_PBX`.
+    """
 
     ANSWERED = "answered"
     REFUSED = "refused"
     FAILED = "failed"
     UNCONFIRMED = "unconfirmed"
     TIMED_OUT = "timed_out"
+    WITH_PBX = "with_pbx"
+    """The PBX had the person, and no agent had them inside the campaign's limit."""
 
 
 UNANSWERED: Mapping[DisconnectCause, Disposition] = MappingProxyType(
@@ -103,6 +131,7 @@ TRANSFERRED: Mapping[TransferOutcome, Disposition] = MappingProxyType(
         TransferOutcome.REFUSED: Disposition.TRANSFER_FAILED,
         TransferOutcome.FAILED: Disposition.TRANSFER_FAILED,
         TransferOutcome.TIMED_OUT: Disposition.TRANSFER_FAILED,
+        TransferOutcome.WITH_PBX: Disposition.ABANDONED,
     }
 )
 
@@ -177,6 +206,13 @@ DEFAULT_RULES: Mapping[Disposition, RetryRule] = MappingProxyType(
         Disposition.CONGESTION: _retry(0.25),
         Disposition.FAILED: _retry(1),
         Disposition.UNKNOWN: RetryRule(action=RetryAction.REVIEW),
+        Disposition.SALE: RetryRule(action=RetryAction.CLOSE),
+        Disposition.NOT_INTERESTED: RetryRule(action=RetryAction.CLOSE),
+        Disposition.WRONG_NUMBER: RetryRule(action=RetryAction.NEXT_NUMBER),
+        Disposition.MACHINE: _retry(4),
+        # Never asked: the agent says when.
+        Disposition.CALLBACK: RetryRule(action=RetryAction.CLOSE),
+        Disposition.DO_NOT_CALL: RetryRule(action=RetryAction.CLOSE),
     }
 )
 

@@ -21,6 +21,8 @@ class LeadState(StrEnum):
     WAITING = "waiting"
     CLAIMED = "claimed"
     """In an engine's hopper, or being dialed."""
+    WITH_AGENT = "with_agent"
+    """Handed over; the agent has not said yet what came of it."""
     REVIEW = "review"
     CLOSED = "closed"
 
@@ -159,7 +161,7 @@ def _waiting_checks(
         gap_over = lead.last_ended_at + timedelta(seconds=definition.gap_seconds)
     return [
         _wait(Rule.RETRY_WAIT, lead.next_attempt_at, now, "the retry rule's wait"),
-        _wait(Rule.CALLBACK, lead.callback_at, now, _callback_detail(lead)),
+        _wait(Rule.CALLBACK, lead.callback_at, now, _callback_detail(lead, definition)),
         _wait(
             Rule.ABANDON_LOCK_OUT,
             lead.last_abandoned_at and lead.last_abandoned_at + lock_out,
@@ -176,10 +178,13 @@ def _waiting_checks(
     ]
 
 
-def _callback_detail(lead: LeadSnapshot) -> str:
+def _callback_detail(lead: LeadSnapshot, definition: CampaignDefinition) -> str:
     if lead.callback_at is None:
         return "no callback was promised"
-    return f"a callback was promised{f' by {lead.callback_agent}' if lead.callback_agent else ''}"
+    if not lead.callback_agent:
+        return "a callback was promised"
+    kept = f"kept for them for {definition.callback_owner_seconds} s from then on"
+    return f"a callback was promised by {lead.callback_agent} and is {kept}"
 
 
 def _day_frees_at(starts: Sequence[datetime], limit: int) -> datetime | None:

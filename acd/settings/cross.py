@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from pathlib import Path
 
-from acd.settings.tables import ListenSettings, Settings, Transport, TrunkSettings
+from acd.settings.cross_tapi import check_tapi
+from acd.settings.tables import AmiSettings, ListenSettings, Settings, Transport, TrunkSettings
 from acd.settings.wording import Finding, Loc
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
@@ -20,6 +22,9 @@ def cross_check(settings: Settings) -> Iterator[Finding]:
     for name, server in servers:
         yield from _check_server(server, name)
     yield from _check_same_server(settings.metrics, settings.api)
+    if settings.feeds.ami is not None:
+        yield from _check_ami(settings.feeds.ami, ("feeds", "ami"))
+    yield from check_tapi(settings)
 
 
 def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
@@ -29,11 +34,38 @@ def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
             f"{trunk.rtp_port_max} is below rtp_port_min, {trunk.rtp_port_min}",
             "allowed: a range with 2.5 ports or more a line",
         )
-    if trunk.tls_ca_file is not None and not trunk.tls_ca_file.is_file():
+    yield from _check_tls(trunk, at)
+
+
+def _check_tls(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
+    files = (
+        ("tls_ca_file", trunk.tls_ca_file, "with the certificates to trust"),
+        ("tls_certificate_file", trunk.tls_certificate_file, "with our own certificate"),
+        ("tls_key_file", trunk.tls_key_file, "with the key of tls_certificate_file"),
+    )
+    for key, file, what in files:
+        yield from _check_pem((*at, key), file, what)
+    pair = {"tls_certificate_file": "tls_key_file", "tls_key_file": "tls_certificate_file"}
+    for one, other in pair.items():
+        if getattr(trunk, one) is not None and getattr(trunk, other) is None:
+            yield Finding(
+                (*at, one), f"there is no {other} to it", f"set both, or neither: {other}"
+            )
+
+
+def _check_pem(at: Loc, file: Path | None, what: str) -> Iterator[Finding]:
+    if file is not None and not file.is_file():
+        yield Finding(at, f"there is no file {file}", f"allowed: a PEM file {what}")
+
+
+def _check_ami(ami: AmiSettings, at: Loc) -> Iterator[Finding]:
+    yield from _check_pem((*at, "tls_ca_file"), ami.tls_ca_file, "with the certificates to trust")
+    if not ami.password.get_secret_value():
         yield Finding(
-            (*at, "tls_ca_file"),
-            f"there is no file {trunk.tls_ca_file}",
-            "allowed: a PEM file with the certificates to trust",
+            (*at, "password_file"),
+            "is missing",
+            "write the secret from manager.conf into a file of mode 0600 and name it here, or set "
+            "password_env",
         )
 
 
@@ -44,6 +76,12 @@ def _check_same_trunk(trunks: Sequence[TrunkSettings]) -> Iterator[Finding]:
                 ("trunk", second, "name"),
                 f'"{other.name}" is already the name of trunk[{first}]',
                 "allowed: a name of its own for each [[trunk]]",
+            )
+        if one.dns_servers != other.dns_servers:
+            yield Finding(
+                ("trunk", second, "dns_servers"),
+                f"trunk[{first}] names other servers than this one",
+                "allowed: the same list in every [[trunk]], for one resolver asks for all",
             )
         if _same_socket(one, other):
             yield Finding(

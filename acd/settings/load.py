@@ -23,9 +23,20 @@ from acd.settings.tables import Settings
 from acd.settings.wording import Finding, Loc, Places, find_key_lines, findings
 
 _Raw = MutableMapping[str, Any]
-_SECRETS = {"trunk": "password", "metrics": "token", "api": "token"}
+_SECRETS: Mapping[Loc, str] = {
+    ("trunk",): "password",
+    ("metrics",): "token",
+    ("api",): "token",
+    ("feeds", "ami"): "password",
+    ("tapi_client",): "token",
+}
+_LISTS = frozenset({"trunk", "tapi_client"})
+"""Tables of which there may be many."""
 _PATHS = frozenset(
-    {"password_file", "token_file", "tls_ca_file", "campaigns_folder", "control_socket"}
+    {
+        *("password_file", "token_file", "campaigns_folder", "control_socket", "wait_message"),
+        *("tls_ca_file", "tls_certificate_file", "tls_key_file"),
+    }
 )
 _SQLITE = "sqlite:///"
 _STAND_IN = "x"
@@ -78,10 +89,16 @@ def _parse(path: Path, text: str) -> _Raw:
 def _with_locs(raw: _Raw) -> Iterator[tuple[Loc, _Raw]]:
     """Every table in the file, whatever shape the file has."""
     yield (), raw
-    for name, value in raw.items():
-        for index, table in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(table, dict):
-                yield ((name, index) if isinstance(value, list) else (name,)), table
+    yield from _tables_below((), raw)
+
+
+def _tables_below(at: Loc, table: _Raw) -> Iterator[tuple[Loc, _Raw]]:
+    for name, value in table.items():
+        for index, below in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(below, dict):
+                loc: Loc = (*at, name, index) if isinstance(value, list) else (*at, name)
+                yield loc, below
+                yield from _tables_below(loc, below)
 
 
 def _resolve_paths(raw: _Raw, folder: Path) -> None:
@@ -102,10 +119,11 @@ def _resolve_paths(raw: _Raw, folder: Path) -> None:
 
 def _fill_secrets(raw: _Raw, environ: Mapping[str, str]) -> Iterator[Finding]:
     for loc, table in _with_locs(raw):
-        key = _SECRETS.get(str(loc[0])) if loc else None
+        key = _SECRETS.get(tuple(part for part in loc if isinstance(part, str)))
         if key is None:
             continue
-        if table.pop(key, None) is not None:
+        stood_here = table.pop(key, None) is not None
+        if stood_here:
             yield Finding(
                 (*loc, key),
                 f"a {key} does not belong into this file",
@@ -113,7 +131,7 @@ def _fill_secrets(raw: _Raw, environ: Mapping[str, str]) -> Iterator[Finding]:
                 f'or into the environment and write {key}_env = "ACD_{key.upper()}"',
             )
         try:
-            table[key] = SecretStr(_secret(table, key, environ))
+            table[key] = SecretStr(_secret(table, key, environ) or _STAND_IN * stood_here)
         except _UnusableError as error:
             table[key] = SecretStr(_STAND_IN)
             yield Finding((*loc, error.key), error.what, error.remedy)
@@ -180,14 +198,15 @@ def _mended(raw: _Raw, wrong: list[Loc]) -> _Raw:
     """The tables with defaults in place of wrong values, so that the rest can be checked."""
     mended = deepcopy(raw)
     for loc in wrong:
-        depth = min(2 if loc[0] == "trunk" else 1, len(loc) - 1)
+        depth = min(2 if loc[0] in _LISTS | {"feeds"} else 1, len(loc) - 1)
         table: Any = mended
         for part in loc[:depth]:
-            table = table[part]
+            table = table.get(part) if isinstance(table, dict) else table[part]
         if isinstance(table, dict):
             key = str(loc[depth])
             table.pop(key, None)
-            table.update({key: _STAND_IN} if key in {"domain", "user"} else {})
+            stand_in = key in {"domain", "user", "host", "name"}
+            table.update({key: _STAND_IN} if stand_in else {})
     return mended
 
 

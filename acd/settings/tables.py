@@ -149,6 +149,10 @@ class TrunkSettings(Table):
         default="", pattern=f"^({HOST})?$", description='"host" or "host:port" without sip:'
     )
     """The first hop of every request."""
+    dns_servers: tuple[Annotated[str, AfterValidator(_an_address)], ...] = Field(
+        default=(), description='a list of addresses of DNS servers, e.g. ["192.0.2.53"]'
+    )
+    """Asked for SRV and A records instead of the system's resolver, which knows no SRV."""
     user: str = Field(
         pattern=r"^[A-Za-z0-9_.!~*'()&=+$,;?/%-]+$",  # RFC 3261 25.1: the user part
         description="the account's user part, without sip: and without @domain",
@@ -168,6 +172,10 @@ class TrunkSettings(Table):
     transport: Transport = Transport.UDP
     tls_verify: Flag = True
     tls_ca_file: Path | None = None
+    tls_certificate_file: Path | None = None
+    """What we show to a PBX that asks for a certificate, with its chain; PEM."""
+    tls_key_file: Path | None = None
+    """The certificate's private key, without a passphrase; PEM."""
     srtp: Srtp = Srtp.OFF
     lines: Whole = Field(default=30, ge=1, le=MAX_LINES)
     calls_per_second: Number = Field(default=5.0, gt=0, le=200)
@@ -235,8 +243,8 @@ class StoreSettings(Table):
         return re.sub(r"(://[^:/@]*):.*@", r"\1@", self.url.partition("?")[0])
 
 
-class ListenSettings(Table):
-    """A server of ours; off loopback it needs a token."""
+class AddressSettings(Table):
+    """A server of ours."""
 
     enabled: Flag = True
     bind_address: Annotated[
@@ -245,15 +253,20 @@ class ListenSettings(Table):
         Field(description='an IP address of this machine, or "localhost"'),
     ] = "127.0.0.1"
     port: PortOrAny = 0
-    token_env: EnvironmentName = ""
-    token_file: Path | None = None
-    token: SecretStr = SecretStr("")
-    """Filled by `load_settings`; refused in the TOML."""
 
     @property
     def on_loopback(self) -> bool:
         """Whether only programs on this machine can connect."""
         return self.bind_address == "localhost" or ip_address(self.bind_address).is_loopback
+
+
+class ListenSettings(AddressSettings):
+    """A server of ours; off loopback it needs a token."""
+
+    token_env: EnvironmentName = ""
+    token_file: Path | None = None
+    token: SecretStr = SecretStr("")
+    """Filled by `load_settings`; refused in the TOML."""
 
 
 class MetricsSettings(ListenSettings):
@@ -267,6 +280,86 @@ class ApiSettings(ListenSettings):
 
     enabled: Flag = False
     port: PortOrAny = 8464
+
+
+class AmiSettings(Table):
+    """`[feeds.ami]`: Asterisk's manager interface."""
+
+    host: str = Field(
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._:-]*)$",
+        description='a host name or address without its port, e.g. "pbx.example.com"',
+    )
+    port: Port = 5038
+    user: str = Field(
+        min_length=1, pattern=f"^{PRINTABLE}$", description="the account in manager.conf, one line"
+    )
+    password_env: EnvironmentName = ""
+    password_file: Path | None = None
+    password: SecretStr = SecretStr("")
+    """Filled by `load_settings`; refused in the TOML."""
+    tls: Flag = False
+    tls_verify: Flag = True
+    tls_ca_file: Path | None = None
+    device: str = Field(
+        default="PJSIP/{extension}",
+        pattern=r"^[^{}\x00-\x1f]*\{extension\}[^{}\x00-\x1f]*$",
+        description='what Asterisk calls an agent\'s phone, e.g. "PJSIP/{extension}"',
+    )
+    queues: tuple[str, ...] = Field(
+        default=(), description='a list of queues whose pauses count, e.g. ["sales"]; []: all'
+    )
+
+
+class FeedsSettings(Table):
+    """`[feeds]`: who tells what agents do, once a call was handed over."""
+
+    ami: AmiSettings | None = None
+
+
+class TapiSettings(AddressSettings):
+    """`[tapi]`: the gateway for TAPI applications; every client has a token of its own."""
+
+    enabled: Flag = False
+    port: PortOrAny = 8465
+    trunk: str = Field(default="", description="the name of a [[trunk]]; empty: the first")
+    lines: Whole = Field(default=30, ge=1, le=MAX_LINES)
+    """Line devices that clients see; campaigns share the trunk's other lines."""
+    disabled_lines: tuple[Annotated[Whole, Field(ge=1, le=MAX_LINES)], ...] = ()
+    """Shown as deactivated; `lineOpen` answers LINEERR_RESOURCEUNAVAIL."""
+    heartbeat_seconds: Number = Field(default=5.0, ge=0.1, le=60)
+    grace_seconds: Number = Field(default=10.0, ge=0.1, le=300)
+    """How long calls that ring outlive a lost connection."""
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+
+
+class TapiClientSettings(Table):
+    """One `[[tapi_client]]`: an application that may connect, and what it may do."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
+    )
+    token_env: EnvironmentName = ""
+    token_file: Path | None = None
+    token: SecretStr = SecretStr("")
+    """Filled by `load_settings`; refused in the TOML."""
+    first_line: Whole = Field(default=1, ge=1, le=MAX_LINES)
+    last_line: Whole = Field(default=MAX_LINES, ge=1, le=MAX_LINES)
+    """Lines that it may open; those beyond `lines` of [tapi] do not exist."""
+    calls_per_second: Number = Field(default=5.0, gt=0, le=200)
+    transfer_targets: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description='a list of patterns, e.g. ["70??", "sales-*"]; empty: any'
+    )
+    number_format: NumberFormat | None = None
+    """How its numbers are written for the PBX; None: as the trunk says."""
+    number_prefix: str | None = Field(
+        default=None, pattern=r"^[0-9*#]*$", description="digits, * or #"
+    )
+    wait_limit_seconds: Number = Field(default=2.0, ge=0, le=3600)
+    """How long an answered person waits for `lineBlindTransfer`; 0: no limit, agents listen in."""
+    wait_message: Path | None = None
+    """A WAV that the person hears when the limit has passed, before BYE."""
 
 
 class DestinationSettings(Table):
@@ -300,6 +393,11 @@ class Settings(Table):
     store: StoreSettings = StoreSettings()
     metrics: MetricsSettings = MetricsSettings()
     api: ApiSettings = ApiSettings()
+    feeds: FeedsSettings = FeedsSettings()
+    tapi: TapiSettings = TapiSettings()
+    tapi_client: tuple[TapiClientSettings, ...] = Field(
+        default=(), description="tables, each headed [[tapi_client]] with two brackets"
+    )
     destinations: DestinationSettings = DestinationSettings()
     log: LogSettings = LogSettings()
     campaigns_folder: Path = Path("campaigns")

@@ -24,7 +24,7 @@ from acd.settings.tables import Settings
 Loc = tuple[str | int, ...]
 """A key as pydantic names it: ("trunk", 0, "lines")."""
 
-_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_-]+)\s*\]")
+_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 
 
@@ -66,10 +66,10 @@ def find_key_lines(text: str) -> dict[Loc, int]:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
             name = header[2]
-            at = (name, tables[name]) if header[1] == "[[" else (name,)
+            at = (name, tables[name]) if header[1] == "[[" else tuple(name.split("."))
             tables[name] += 1
             found[at] = number
-            found.setdefault((name,), number)
+            found.setdefault(at[:1], number)
         elif key := _KEY.match(line):
             found.setdefault((*at, key[1]), number)
     return found
@@ -135,6 +135,8 @@ def _schema(loc: Loc) -> tuple[type[BaseModel], Mapping[str, Any]]:
     node: Mapping[str, Any] = whole
     for part in loc:
         node = node.get("items", {}) if isinstance(part, int) else node["properties"].get(part, {})
+        if "anyOf" in node and "$ref" in node["anyOf"][0]:
+            node = node["anyOf"][0]
         if "$ref" in node:
             name = node["$ref"].rpartition("/")[2]
             node = {**whole["$defs"][name], **node}
@@ -153,6 +155,8 @@ def _tables(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 
 _TABLES = _tables(Settings)
+_MANY = frozenset({"Trunk", "Tapi_Client"})
+"""Tables of which there may be many, and which stand in two brackets."""
 
 
 def _allowed(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
@@ -162,8 +166,10 @@ def _allowed(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 def _allowed_words(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
     if "properties" in schema:
-        header = f"[{model.__name__.removesuffix('Settings').lower()}]"
-        return f"a table headed {'[[trunk]]' if header == '[trunk]' else header}"
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__.removesuffix("Settings")).lower()
+        if name in {"ami", "feeds"}:
+            return "a table headed [feeds.ami]"
+        return f"a table headed {f'[[{name}]]' if name in _MANY else f'[{name}]'}"
     if "description" in schema and "enum" not in schema:
         return str(schema["description"])
     if "enum" in schema:

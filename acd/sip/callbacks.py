@@ -1,6 +1,6 @@
 """The only code that pjsua2 calls: it copies plain values into an inbox, and returns.
 
-With one exception nothing here calls back into pjsua, so that no pj object is changed or
+With one exception nothing here does more than ask pjsua, so that no pj object is changed or
 destroyed from inside its own callback; the SIP thread reads the inbox as soon as pjsua gives it
 back the word. No Python exception leaves a callback: SWIG would turn it into a C++ one that ends
 the process.
@@ -12,12 +12,16 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import wraps
-from time import perf_counter
+from time import gmtime, perf_counter, strftime
 from typing import Any, NamedTuple, TypeVar
 
 import pjsua2 as pj
 
+from acd.settings import Codec
+from acd.sip.offer import with_only
+
 _RINGING = 180
+_FORBIDDEN = 403
 _TEMPORARILY_UNAVAILABLE = 480
 _TSX_OVER = pj.PJSIP_TSX_STATE_COMPLETED
 
@@ -49,7 +53,7 @@ class Over(NamedTuple):
     leg: int
     at_seconds: float
     method: str
-    """Of the transaction that ended it: INVITE, BYE, or empty."""
+    """Of the transaction that ended it: INVITE, BYE of the other side, or empty."""
     sip_status: int
     received: bool
     """A message from the other side ended it, not a timer and not a transport error."""
@@ -94,6 +98,10 @@ class Registered(NamedTuple):
     at_seconds: float
     sip_status: int
     expires_seconds: int
+    received: bool = True
+    """It is the PBX's answer; else pjsip made it up for a time-out or a broken transport."""
+    reason: str = ""
+    """Of an answer of pjsip's own: what happened to the transport."""
 
 
 class ProbeAnswered(NamedTuple):
@@ -105,11 +113,45 @@ class ProbeAnswered(NamedTuple):
     message: str
 
 
+class CertificateRefused(NamedTuple):
+    """A TLS peer's certificate did not pass, and the connection was given up."""
+
+    at_seconds: float
+    remote: str
+    """host:port that we connected to."""
+    subject: str
+    issuer: str
+    valid_until: str
+    complaints: tuple[str, ...]
+
+
+class Challenged(NamedTuple):
+    """401 or 407 to our INVITE, which pjsip answered by itself."""
+
+    leg: int
+
+
 class CallerTurnedAway(NamedTuple):
     """An INVITE came in and was answered 480."""
 
     trunk: str
     at_seconds: float
+
+
+class Watched(NamedTuple):
+    """Something happened to the subscription of a watched extension."""
+
+    trunk: str
+    at_seconds: float
+    watch: int
+    presence: bool
+    """The subscription to presence, not the one to dialogs."""
+    ended: bool
+    """It is over."""
+    sip_status: int
+    """Of the answer to our SUBSCRIBE; 0 where it was something else."""
+    message: str
+    """The NOTIFY; empty where it was something else."""
 
 
 class Broken(NamedTuple):
@@ -128,7 +170,10 @@ Seen = (
     | MediaChanged
     | Registered
     | ProbeAnswered
+    | CertificateRefused
+    | Challenged
     | CallerTurnedAway
+    | Watched
     | Broken
 )
 Inbox = deque[Seen]
@@ -136,7 +181,7 @@ Inbox = deque[Seen]
 
 def _guarded(callback: _Callback) -> _Callback:
     @wraps(callback)
-    def guard(self: LegCall | TrunkAccount, prm: Any) -> None:
+    def guard(self: LegCall | TrunkAccount | ExtensionBuddy | ListeningEndpoint, prm: Any) -> None:
         try:
             callback(self, prm)
         except Exception:  # whatever it is, it must not reach SWIG
@@ -153,8 +198,9 @@ def _message_of(event: pj.TsxStateEvent) -> str:
 class LegCall(pj.Call):
     """pjsua2's call behind one leg."""
 
-    def __init__(self, account: pj.Account, leg: int, inbox: Inbox) -> None:
+    def __init__(self, account: TrunkAccount, leg: int, inbox: Inbox) -> None:
         super().__init__(account)
+        self._codecs = account.codecs
         self.leg = leg
         self.inbox = inbox
         self.muted = False
@@ -162,6 +208,7 @@ class LegCall(pj.Call):
         self.plays = False
         """Somebody wants to know when the audio port changes."""
         self._answered = False
+        self._sent = False
 
     @_guarded
     def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802 # pjsua2's name
@@ -196,6 +243,8 @@ class LegCall(pj.Call):
                 status = transaction.statusCode
                 message = _message_of(event) if status == _RINGING else ""
                 self.inbox.append(Progressed(self.leg, at_seconds, status, message))
+            elif transaction.state == pj.PJSIP_TSX_STATE_CALLING:
+                self._invited(event)
         elif method == "NOTIFY":
             if event.type == pj.PJSIP_EVENT_RX_MSG and transaction.role == pj.PJSIP_ROLE_UAS:
                 self.inbox.append(Notified(self.leg, at_seconds, event.src.rdata.wholeMsg))
@@ -203,10 +252,22 @@ class LegCall(pj.Call):
             self._refer(at_seconds, event, transaction)
 
     @_guarded
+    def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:  # noqa: N802 # as above
+        """Our offer or answer, before it leaves."""
+        if self._codecs is not None:
+            prm.sdp.wholeSdp = with_only(prm.sdp.wholeSdp, self._codecs)
+
+    @_guarded
     def onCallMediaState(self, _prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802 # as above
         """An offer was answered, by us or by the other side."""
         if self.plays and not self.muted:
             self.inbox.append(MediaChanged(self.leg))
+
+    def _invited(self, event: pj.TsxStateEvent) -> None:
+        """Pjsip tells no 401 that it can answer, only that the INVITE goes out once more."""
+        again, self._sent = self._sent, True
+        if again and "Authorization: " in event.src.tdata.wholeMsg:
+            self.inbox.append(Challenged(self.leg))
 
     def _reinvite(
         self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction
@@ -238,6 +299,10 @@ class LegCall(pj.Call):
             status = self.getInfo().lastStatusCode
             return Over(self.leg, at_seconds, "", status, received=False, message="")
         state = event.body.tsxState
+        if state.tsx.method == "BYE" and state.tsx.role == pj.PJSIP_ROLE_UAC:
+            # pjsua's own: no session refresh came, or ours was not answered (RFC 4028 10).
+            status = self.getInfo().lastStatusCode
+            return Over(self.leg, at_seconds, "", status, received=False, message="")
         received = state.type == pj.PJSIP_EVENT_RX_MSG
         return Over(
             self.leg,
@@ -249,18 +314,58 @@ class LegCall(pj.Call):
         )
 
 
+class ListeningEndpoint(pj.Endpoint):
+    """pjsua2's endpoint, which alone hears of transports."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        super().__init__()
+        self.inbox = inbox
+
+    @_guarded
+    def onTransportState(self, prm: pj.OnTransportStateParam) -> None:  # noqa: N802 # as above
+        """Only a certificate that did not pass is of interest; requests tell the rest."""
+        tls = prm.tlsInfo
+        if tls.isEmpty() or not tls.verifyStatus or prm.state == pj.PJSIP_TP_STATE_CONNECTED:
+            return
+        certificate = tls.remoteCertInfo
+        self.inbox.append(
+            CertificateRefused(
+                perf_counter(),
+                tls.remoteAddr,
+                certificate.subjectCn,
+                certificate.issuerCn,
+                strftime("%Y-%m-%d", gmtime(certificate.validityEnd.sec)),
+                tuple(tls.verifyMsgs),
+            )
+        )
+
+
 class TrunkAccount(pj.Account):
     """pjsua2's account behind one trunk."""
 
-    def __init__(self, trunk: str, inbox: Inbox) -> None:
+    def __init__(
+        self, trunk: str, inbox: Inbox, *, codecs: tuple[Codec, ...] | None = None
+    ) -> None:
         super().__init__()
+        self.codecs = codecs
+        """Where they are not pjsua's own."""
         self.trunk = trunk
         self.inbox = inbox
 
     @_guarded
     def onRegState(self, prm: pj.OnRegStateParam) -> None:  # noqa: N802 # pjsua2's name
         """REGISTER's outcome."""
-        self.inbox.append(Registered(self.trunk, perf_counter(), prm.code, prm.expiration))
+        received = bool(prm.rdata.wholeMsg)
+        self.inbox.append(
+            Registered(
+                self.trunk,
+                perf_counter(),
+                prm.code,
+                prm.expiration,
+                received,
+                "" if received else prm.reason,
+            )
+        )
 
     @_guarded
     def onSendRequest(self, prm: pj.OnSendRequestParam) -> None:  # noqa: N802 # pjsua2's name
@@ -273,6 +378,11 @@ class TrunkAccount(pj.Account):
         self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, message))
 
     @_guarded
+    def onIncomingSubscribe(self, prm: pj.OnIncomingSubscribeParam) -> None:  # noqa: N802
+        """Somebody wants to watch us: a dialer has no presence."""
+        prm.code = _FORBIDDEN
+
+    @_guarded
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802 # pjsua2's name
         """Somebody calls us: a dialer takes no calls.
 
@@ -282,3 +392,38 @@ class TrunkAccount(pj.Account):
         options.statusCode = _TEMPORARILY_UNAVAILABLE
         pj.Call(self, prm.callId).hangup(options)
         self.inbox.append(CallerTurnedAway(self.trunk, perf_counter()))
+
+
+class ExtensionBuddy(pj.Buddy):
+    """pjsua2's buddy behind one subscription of a watched extension."""
+
+    def __init__(self, trunk: str, watch: int, inbox: Inbox, *, presence: bool) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.watch = watch
+        self.inbox = inbox
+        self.presence = presence
+
+    @_guarded
+    def onBuddyEvSubDlgEventState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802
+        """A NOTIFY, an answer to our SUBSCRIBE, or the end of the subscription."""
+        self._seen(prm.e)
+
+    @_guarded
+    def onBuddyEvSubState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802
+        """The same for a subscription to presence."""
+        self._seen(prm.e)
+
+    def _seen(self, event: pj.SipEvent) -> None:
+        status, message = 0, ""
+        if event.type == pj.PJSIP_EVENT_TSX_STATE:
+            state = event.body.tsxState
+            if state.tsx.method == "SUBSCRIBE":
+                status = state.tsx.statusCode
+            else:
+                message = _message_of(state)
+        # Asked here: when the inbox is read it may have ended for what stands behind this.
+        ended = self.getInfo().subState == pj.PJSIP_EVSUB_STATE_TERMINATED
+        self.inbox.append(
+            Watched(self.trunk, perf_counter(), self.watch, self.presence, ended, status, message)
+        )

@@ -27,13 +27,15 @@ from acd.errors import (
     UnknownName,
 )
 from acd.settings import TrunkSettings
-from acd.sip.limits import check_binding, compiled_limits, raise_file_limit
+from acd.sip.limits import check_binding, check_watches, compiled_limits, raise_file_limit
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
+    CHALLENGES,
     CallReleased,
     Command,
     Complaint,
     Counted,
+    ExtensionReport,
     LegReport,
     Report,
     Started,
@@ -69,6 +71,8 @@ class Sip:
         self._trunks: dict[str, SipTrunk] = {}
         self._legs: dict[int, Callable[[LegReport], None]] = {}
         self._last_leg = 0
+        self._watches: dict[int, Callable[[ExtensionReport], None]] = {}
+        self._last_watch = 0
         self._started = trio.Event()
         self._addresses: dict[str, str] = {}
         self._stopped: Stopped | None = None
@@ -102,6 +106,22 @@ class Sip:
         self._legs[self._last_leg] = receive
         return self._last_leg
 
+    @contextmanager
+    def watching(self, receive: Callable[[ExtensionReport], None]) -> Iterator[int]:
+        """A new watch number, whose reports go to `receive` for as long as the block lasts.
+
+        Raises:
+            BindingTooSmall: this pjsua2 cannot watch so many extensions.
+        """
+        check_watches(compiled_limits(), watches=len(self._watches) + 1)
+        self._last_watch += 1
+        number = self._last_watch
+        self._watches[number] = receive
+        try:
+            yield number
+        finally:
+            del self._watches[number]
+
     async def _start(self, plans: Sequence[TrunkPlan]) -> threading.Thread:
         reports: ReportBox[Report] = ReportBox(trio.lowlevel.current_trio_token(), self._deliver)
         core = SipThread(plans, compiled_limits(), commands=self._commands, reports=reports)
@@ -129,6 +149,7 @@ class Sip:
                 sip_address=self._addresses[plan.name],
                 post=self.post,
                 attach=self.attach,
+                watching=self.watching,
             )
         for report in self._early:
             self._trunks[report.trunk].take(report)
@@ -158,8 +179,14 @@ class Sip:
                     self._early.append(report)
                 else:
                     trunk.take(report)
+            case ExtensionReport():
+                receive = self._watches.get(report.watch)
+                if receive is not None:
+                    receive(report)
             case Counted():
                 self.counts[report.name] += 1
+                if report.name == CHALLENGES:
+                    self._trunks[report.trunk].challenges += 1
             case Complaint():
                 _log.error(report.text, action="sip.callback_failed")
             case Started():

@@ -13,6 +13,12 @@ from acd.lines import TrunkHealth, TrunkStatus
 CREDENTIALS_RETRY_SECONDS = 300.0
 """After refused credentials nothing is tried for this long: PBXes ban who keeps trying."""
 _LONGEST_BACK_OFF_SECONDS = 3600.0
+_REQUEST_TIMEOUT = 408
+_NOWHERE = frozenset({408, 503, 504})
+"""What a proxy says of a PBX that does not answer it; a carrier that is full says 503 too."""
+_MOST_CALLS_TO_NOWHERE = 3
+NOWHERE_BACK_OFF_SECONDS = 10.0
+_ASKED_TO_WAIT = "the PBX asked us to call later (503)"
 
 
 @dataclass(slots=True)
@@ -27,33 +33,45 @@ class HealthJudge:
     registration_detail: str = ""
     alive: bool | None = None
     """None until something was answered or timed out."""
+    silence_detail: str = ""
+    """Why nothing is answered, where we know more than that."""
     transfers_refused: int | None = None
     """The status of the refusal."""
     refused_until_seconds: float = 0.0
     refused_status: int = 0
     back_off_until_seconds: float = 0.0
+    back_off_detail: str = ""
+    calls_to_nowhere: int = 0
+    """In a row."""
 
     def answered(self) -> None:
         """Anything came from the PBX."""
         self.alive = True
+        self.silence_detail = ""
 
-    def silent(self) -> None:
-        """A request of ours was not answered in time."""
+    def silent(self, detail: str = "") -> None:
+        """A request of ours was not answered in time, or could not even be sent: `detail`."""
         self.alive = False
+        self.silence_detail = detail or self.silence_detail
 
-    def registration(self, sip_status: int, now_seconds: float) -> None:
-        """REGISTER's final response; a local time-out counts as `silent` too."""
+    def registration(
+        self, sip_status: int, now_seconds: float, *, received: bool = True, reason: str = ""
+    ) -> None:
+        """REGISTER's final response; one of pjsip's own (not `received`) is silence."""
         self.registered = 200 <= sip_status < 300
         if self.registered:
             self.answered()
             self.refused_until_seconds = 0.0
             self.registration_detail = ""
             return
+        if not received:
+            broken = sip_status != _REQUEST_TIMEOUT and not self.silence_detail
+            self.silent(f"there is no way to it ({reason})" if broken and reason else "")
+            return
+        self.answered()
         self.registration_detail = f"REGISTER was answered {sip_status}"
         if sip_status in {401, 403, 407}:
             self.credentials_refused(sip_status, now_seconds)
-        elif sip_status == 408:
-            self.silent()
 
     def unregistered(self) -> None:
         """Our own un-REGISTER."""
@@ -64,10 +82,32 @@ class HealthJudge:
         self.refused_status = sip_status
         self.refused_until_seconds = now_seconds + CREDENTIALS_RETRY_SECONDS
 
+    def call_got_through(self) -> None:
+        """Something behind the PBX's address answered an INVITE: 101 to 699 of its own."""
+        self.calls_to_nowhere = 0
+
+    def call_ended(self, sip_status: int, now_seconds: float, *, alerted: bool) -> None:
+        """An INVITE's final response, 300 to 699.
+
+        OPTIONS may be answered by a proxy in front of a PBX that is dead: calls tell.
+        """
+        if alerted or sip_status not in _NOWHERE:
+            self.call_got_through()
+            return
+        self.calls_to_nowhere += 1
+        if self.calls_to_nowhere < _MOST_CALLS_TO_NOWHERE:
+            return
+        self.told_to_wait(NOWHERE_BACK_OFF_SECONDS, now_seconds)
+        self.back_off_detail = (
+            f"{self.calls_to_nowhere} calls in a row ended with {sip_status} and reached nobody: "
+            "the PBX behind the proxy, or its carrier, is down"
+        )
+
     def told_to_wait(self, seconds: float, now_seconds: float) -> None:
         """503 with Retry-After (RFC 3261 21.5.4)."""
         wait = min(max(seconds, 0.0), _LONGEST_BACK_OFF_SECONDS)
         self.back_off_until_seconds = max(self.back_off_until_seconds, now_seconds + wait)
+        self.back_off_detail = _ASKED_TO_WAIT
 
     def wakes_at(self, now_seconds: float) -> float | None:
         """When the verdict may change by time alone."""
@@ -93,14 +133,15 @@ class HealthJudge:
                 "answered people could not be handed over",
             )
         if self.alive is False:
-            return TrunkHealth(status=TrunkStatus.UNREACHABLE, detail="the PBX does not answer")
+            why = f": {self.silence_detail}" if self.silence_detail else ""
+            return TrunkHealth(
+                status=TrunkStatus.UNREACHABLE, detail=f"the PBX does not answer{why}"
+            )
         return self._living(now_seconds)
 
     def _living(self, now_seconds: float) -> TrunkHealth:
         if now_seconds < self.back_off_until_seconds:
-            return TrunkHealth(
-                status=TrunkStatus.BACKING_OFF, detail="the PBX asked us to call later (503)"
-            )
+            return TrunkHealth(status=TrunkStatus.BACKING_OFF, detail=self.back_off_detail)
         if self.registers and not self.registered:
             if self.registration_detail:
                 return TrunkHealth(status=TrunkStatus.UNREACHABLE, detail=self.registration_detail)

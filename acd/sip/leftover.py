@@ -183,4 +183,6 @@ def _tls(plan: TrunkPlan) -> ssl.SSLContext:
     if not plan.tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if plan.tls_certificate_file:
+        context.load_cert_chain(plan.tls_certificate_file, plan.tls_key_file)
     return context

@@ -18,7 +18,6 @@ the slot by then. All of them therefore die here, in the SIP thread, as soon as 
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -42,6 +41,7 @@ from acd.sip.callbacks import (
 from acd.sip.causes import Reason, cause_of, reason_of
 from acd.sip.leftover import dialog_of
 from acd.sip.leg_media import LegMedia
+from acd.sip.leg_start import Refusal, refer_options, send_invite
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import (
     CallAlerting,
@@ -78,17 +78,6 @@ _RINGING = 180
 _NO_SUCH_CALL = 481
 _SERVER_ERROR = 500
 _INCOMPATIBLE_STATUSES = frozenset({415, 488, 606})
-_FIRST_OS_ERROR = 120000
-"""PJ_STATUS_FROM_OS: pjlib's numbers for errno."""
-_ADDRESS_IN_USE = _FIRST_OS_ERROR + errno.EADDRINUSE
-_UNREACHABLE = frozenset(
-    _FIRST_OS_ERROR + number
-    for number in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ETIMEDOUT)
-)
-_INVALID_URIS = frozenset({171039, 171040, 171042})
-"""PJSIP_EINVALIDURI, PJSIP_EINVALIDSCHEME, PJSIP_EINVALIDREQURI."""
-_MOST_PORT_TRIES = 50
-"""pjsua gives up after 100 busy RTP ports in a row, and goes on behind them when asked again."""
 
 
 LegSeen = Progressed | Answered | Over | ReferAnswered | Notified | ReInviteAnswered | MediaChanged
@@ -105,14 +94,6 @@ class Closing:
     def holds(self, there: pj.Call) -> bool:
         """Whether what `Call.lookup` found in the slot is still this call."""
         return int(there.this) == int(self.shadow.this)
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """pjsua would not send the INVITE."""
-
-    cause: DisconnectCause
-    text: str
 
 
 @dataclass(slots=True)
@@ -167,11 +148,12 @@ class Leg:
 
     def start(self, command: StartCall) -> None:
         """Send the INVITE."""
-        refusal = self._make_call(command)
-        if refusal is not None:
-            self._end(refusal.cause, reason_text=refusal.text)
+        sent = send_invite(command, self.trunk, self.world.inbox)
+        if isinstance(sent, Refusal):
+            self._end(sent.cause, reason_text=sent.text)
             self._release()
             return
+        self.call = sent
         self._timers.append(
             self.world.timers.at(
                 perf_counter() + command.ring_timeout_seconds, self._ring_timed_out
@@ -262,8 +244,9 @@ class Leg:
             self.trunk.call_responded()
         if self.ended:
             return
-        if seen.sip_status > 100:
+        if seen.sip_status > 100 and not self.alerted:
             self.alerted = True
+            self.trunk.call_got_through()
         if seen.sip_status == _RINGING:
             self.world.reports.post(
                 CallAlerting(self.number, seen.at_seconds, dialog_of(seen.message))
@@ -279,6 +262,7 @@ class Leg:
             self.responded = True
             self.trunk.call_responded()
         self.answered_at = seen.at_seconds
+        self.trunk.call_got_through()
         self._cancel_timers()
         self.world.reports.post(CallAnswered(self.number, seen.at_seconds, dialog_of(seen.message)))
 
@@ -311,22 +295,6 @@ class Leg:
         if self._transfer is not None and notify is not None:
             self._step(self._transfer.notified(notify.sip_status, terminated=notify.terminated))
 
-    def _make_call(self, command: StartCall) -> _Refusal | None:
-        options = _invite_options(command)
-        for attempt in range(1, _MOST_PORT_TRIES + 1):
-            call = LegCall(self.trunk.account, self.number, self.world.inbox)
-            try:
-                call.makeCall(command.uri, options)
-            except pj.Error as error:
-                call.muted = True
-                if error.status != _ADDRESS_IN_USE or attempt == _MOST_PORT_TRIES:
-                    # Only plain values leave: a traceback would keep the call object alive.
-                    return _Refusal(_cause_of_error(error.status), error.reason)
-            else:
-                self.call = call
-                return None
-        return None
-
     def _cause_of(self, seen: Over, reason: Reason) -> DisconnectCause:
         if self.answered_at is not None:
             if seen.method == "BYE":
@@ -338,7 +306,7 @@ class Leg:
             if not self.responded:
                 self.trunk.call_unanswered()
             return DisconnectCause.UNREACHABLE
-        self.trunk.call_refused(seen.sip_status, seen.message)
+        self.trunk.call_refused(seen.sip_status, seen.message, alerted=self.alerted)
         return cause_of(
             seen.sip_status,
             q850_cause=reason.q850_cause,
@@ -392,7 +360,7 @@ class Leg:
             return
         transfer.refer_sent()
         try:
-            self.call.xfer(self._refer_to, pj.CallOpParam())
+            self.call.xfer(self._refer_to, refer_options(self.trunk.referred_by))
         except pj.Error:
             self._step(transfer.answered(_SERVER_ERROR))
 
@@ -425,28 +393,3 @@ class Leg:
         if done.outcome is TransferOutcome.ANSWERED:
             # Asterisk keeps the old dialog for a minute after a transfer that succeeded.
             self.hang_up(DisconnectCause.TRANSFERRED)
-
-
-def _invite_options(command: StartCall) -> pj.CallOpParam:
-    options = pj.CallOpParam(True)
-    options.opt.audioCount = 1
-    options.opt.videoCount = 0
-    # From 2.16 on pjsua2 offers a text stream too unless told otherwise.
-    if hasattr(options.opt, "textCount"):
-        options.opt.textCount = 0
-    options.txOption.localUri = command.from_header
-    for name, value in command.headers:
-        header = pj.SipHeader()
-        header.hName = name
-        header.hValue = value
-        options.txOption.headers.append(header)
-    return options
-
-
-def _cause_of_error(status: int) -> DisconnectCause:
-    """Why pjsua would not even send the INVITE (pj_status_t)."""
-    if status in _INVALID_URIS:
-        return DisconnectCause.BAD_ADDRESS
-    if status in _UNREACHABLE:
-        return DisconnectCause.UNREACHABLE
-    return DisconnectCause.TEMPORARY_FAILURE

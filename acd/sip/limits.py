@@ -17,6 +17,8 @@ from acd.errors import BadInput, BindingTooSmall
 
 FILES_PER_CALL = 2
 """One RTP and one RTCP socket."""
+BUDDIES_PER_WATCH = 2
+"""One subscription to dialogs, one to presence."""
 _SPARE_FILES = 256
 """SIP sockets, the database, HTTP servers, logs, players."""
 
@@ -31,6 +33,8 @@ class BindingLimits:
     players: int = 32
     shared_auth: bool = False
     """Whether nonces are re-used between calls (PJSIP_AUTH_HEADER_CACHING, _AUTO_SEND_NEXT)."""
+    patches: frozenset[str] = frozenset()
+    """Names of `acd/sip/binding/patches` that are in it."""
 
 
 def compiled_limits() -> BindingLimits:
@@ -46,6 +50,7 @@ def compiled_limits() -> BindingLimits:
         buddies=told.MAX_BUDDIES,
         players=told.MAX_PLAYERS,
         shared_auth=bool(told.AUTH_HEADER_CACHING and told.AUTH_AUTO_SEND_NEXT),
+        patches=frozenset(getattr(told, "PATCHES", ())),
     )
 
 
@@ -64,6 +69,19 @@ def check_binding(limits: BindingLimits, *, lines: int, accounts: int) -> None:
         raise BindingTooSmall(
             f"{accounts} trunks are configured, but this pjsua2 holds {limits.accounts} accounts; "
             "make setup builds one that holds more"
+        )
+
+
+def check_watches(limits: BindingLimits, *, watches: int) -> None:
+    """Refuse more watched extensions than pjsua has buddies for.
+
+    Raises:
+        BindingTooSmall: with both numbers.
+    """
+    if watches * BUDDIES_PER_WATCH > limits.buddies:
+        raise BindingTooSmall(
+            f"{watches} extensions are to be watched, but this pjsua2 holds "
+            f"{limits.buddies // BUDDIES_PER_WATCH}"
         )
 
 

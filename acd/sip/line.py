@@ -311,7 +311,7 @@ class SipLine:
 def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int], StartCall]:
     uri = destination_uri(request.destination, domain=plan.domain, transport=plan.transport)
     shown = from_header(request.caller_id, domain=plan.domain) if request.caller_id else ""
-    headers = checked_headers(request.headers)
+    headers = (*plan.own_headers, *checked_headers(request.headers))
     if shown and plan.asserts_identity:
         headers = (*headers, ("P-Asserted-Identity", shown))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acd.calls import DisconnectCause
-from acd.lines import DialogId, PersonWith, TrunkStatus
+from acd.lines import DialogId, ExtensionState, PersonWith, TrunkStatus
 from acd.sip.transfer import TransferOutcome
 from acd.sip.wav import WavFile
 
@@ -87,8 +87,27 @@ class Stop:
     grace_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class WatchExtension:
+    """Subscribe to an extension's state."""
+
+    watch: int
+    """Names this watch within this process; never used again."""
+    trunk: str
+    extension_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnwatchExtension:
+    """End a subscription."""
+
+    watch: int
+    trunk: str
+
+
 LegOrder = HangUpCall | TransferCall | PlayWav | StopPlaying | HoldCall | ResumeCall
-Command = StartCall | LegOrder | Stop
+WatchOrder = WatchExtension | UnwatchExtension
+Command = StartCall | LegOrder | WatchOrder | Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +187,26 @@ class HoldEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtensionReport:
+    """A watched extension is in this state from now on."""
+
+    watch: int
+    at_seconds: float
+    state: ExtensionState
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrunkReport:
     """A trunk's health changed."""
 
     trunk: str
     status: TrunkStatus
     detail: str = ""
+
+
+CHALLENGES = "challenges"
+"""INVITEs of ours that were answered 401 or 407."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +242,4 @@ class Stopped:
 
 EventReport = CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased
 LegReport = EventReport | TransferEnded | PlayEnded | HoldEnded
-Report = LegReport | TrunkReport | Counted | Complaint | Started | Stopped
+Report = LegReport | ExtensionReport | TrunkReport | Counted | Complaint | Started | Stopped

@@ -33,8 +33,10 @@ def endpoint_config(plans: Sequence[TrunkPlan], *, most_calls: int) -> pj.EpConf
     config.uaConfig.threadCnt = 0
     config.uaConfig.mainThreadOnly = False
     config.uaConfig.maxCalls = min(sum(plan.lines for plan in plans) + SPARE_CALLS, most_calls)
-    # pjsua knows one User-Agent for all accounts.
-    config.uaConfig.userAgent = plans[0].user_agent if plans else ""
+    # pjsua knows one User-Agent for all accounts; where they differ, each says its own.
+    config.uaConfig.userAgent = "" if plans[0].own_words else plans[0].user_agent
+    for server in plans[0].dns_servers:
+        config.uaConfig.nameserver.append(server)
     # A build without a resampler answers every call 488 where these differ from the codec's rate.
     config.medConfig.clockRate = _SAMPLES_PER_SECOND
     config.medConfig.sndClockRate = _SAMPLES_PER_SECOND
@@ -66,6 +68,10 @@ def sip_transport_config(plan: TrunkPlan) -> pj.TransportConfig:
     if plan.transport is Transport.TLS:
         config.tlsConfig.verifyServer = plan.tls_verify
         config.tlsConfig.CaListFile = plan.tls_ca_file
+        config.tlsConfig.certFile = plan.tls_certificate_file
+        config.tlsConfig.privKeyFile = plan.tls_key_file
+        # Left alone, pjsip 2.17 offers TLS 1.0 to 1.2.
+        config.tlsConfig.proto = pj.PJ_SSL_SOCK_PROTO_TLS1_2 | pj.PJ_SSL_SOCK_PROTO_TLS1_3
     return config
 
 
@@ -93,10 +99,20 @@ def account_config(plan: TrunkPlan, transport_id: int, *, shared_auth: bool) -> 
     return config
 
 
+def add_headers(to: pj.SipHeaderVector, headers: Sequence[tuple[str, str]]) -> None:
+    """Headers in pjsua2's form."""
+    for name, value in headers:
+        header = pj.SipHeader()
+        header.hName = name
+        header.hValue = value
+        to.append(header)
+
+
 def _set_registration(config: pj.AccountRegConfig, plan: TrunkPlan) -> None:
     config.registerOnAdd = plan.register
     if not plan.register:
         return
+    add_headers(config.headers, plan.own_headers)
     config.registrarUri = f"sip:{plan.domain}{transport_parameter(plan.transport)}"
     config.timeoutSec = plan.register_expiry_seconds
     config.retryIntervalSec = _REGISTER_RETRY_SECONDS

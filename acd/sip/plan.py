@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from acd.calls import DisconnectCause
+from acd.dns import UnknownHost, find_host
 from acd.errors import BadSettings, Problem
 from acd.settings import Codec, Srtp, Transport, TrunkSettings
+from acd.sip.authorities import system_authorities
 from acd.sip.uris import host_and_port, local_address_towards
 
 PORTS_PER_LINE = 2.5
@@ -39,6 +41,9 @@ class TrunkPlan:
     transport: Transport
     tls_verify: bool
     tls_ca_file: str
+    """Empty where this machine has no list of authorities."""
+    tls_certificate_file: str
+    tls_key_file: str
     srtp: Srtp
     lines: int
     codecs: tuple[Codec, ...]
@@ -48,10 +53,19 @@ class TrunkPlan:
     bind_port: int
     public_address: str
     user_agent: str
+    dns_servers: tuple[str, ...]
+    own_words: bool
+    """Another trunk of this process has another User-Agent or other codecs, which pjsua knows
+    only one of."""
     asserts_identity: bool
     probe: ProbeTiming | None
     causes: Mapping[int, DisconnectCause]
     """This trunk's own reading of statuses (`acd.sip.causes.OVERRIDABLE_STATUSES`)."""
+
+    @property
+    def own_headers(self) -> tuple[tuple[str, str], ...]:
+        """What each request outside a dialog must say for this trunk alone."""
+        return (("User-Agent", self.user_agent),) if self.own_words else ()
 
 
 def plan_trunks(
@@ -63,11 +77,18 @@ def plan_trunks(
         BadSettings: a domain is no host, names repeat, or RTP ports are too few for the lines.
     """
     slices = _rtp_slices(trunks)
-    return tuple(_plan(trunk, slices[trunk.name], probe) for trunk in trunks)
+    own_words = len({(trunk.user_agent, trunk.codecs) for trunk in trunks}) > 1
+    return tuple(_plan(trunk, slices[trunk.name], probe, own_words=own_words) for trunk in trunks)
 
 
-def _plan(trunk: TrunkSettings, rtp_ports: tuple[int, int], probe: ProbeTiming | None) -> TrunkPlan:
-    host, port = host_and_port(trunk.outbound_proxy or trunk.domain, trunk.transport)
+def _plan(
+    trunk: TrunkSettings,
+    rtp_ports: tuple[int, int],
+    probe: ProbeTiming | None,
+    *,
+    own_words: bool,
+) -> TrunkPlan:
+    host, port = _first_hop(trunk)
     return TrunkPlan(
         name=trunk.name,
         domain=trunk.domain,
@@ -80,7 +101,9 @@ def _plan(trunk: TrunkSettings, rtp_ports: tuple[int, int], probe: ProbeTiming |
         register_expiry_seconds=trunk.register_expiry_seconds,
         transport=trunk.transport,
         tls_verify=trunk.tls_verify,
-        tls_ca_file=str(trunk.tls_ca_file or ""),
+        tls_ca_file=str(trunk.tls_ca_file or system_authorities()),
+        tls_certificate_file=str(trunk.tls_certificate_file or ""),
+        tls_key_file=str(trunk.tls_key_file or ""),
         srtp=trunk.srtp,
         lines=trunk.lines,
         codecs=trunk.codecs,
@@ -91,10 +114,30 @@ def _plan(trunk: TrunkSettings, rtp_ports: tuple[int, int], probe: ProbeTiming |
         bind_port=trunk.bind_port,
         public_address=trunk.public_address,
         user_agent=trunk.user_agent,
+        dns_servers=trunk.dns_servers,
+        own_words=own_words,
         asserts_identity=trunk.assert_identity,
         probe=probe,
         causes={int(status): cause for status, cause in trunk.causes.items()},
     )
+
+
+def _first_hop(trunk: TrunkSettings) -> tuple[str, int]:
+    """Only to learn which address of ours routes there."""
+    host, port = host_and_port(trunk.outbound_proxy or trunk.domain, trunk.transport)
+    if not trunk.dns_servers or trunk.bind_address:
+        return host, port
+    named = (trunk.outbound_proxy or trunk.domain) != host
+    try:
+        found = find_host(
+            host,
+            port if named else None,
+            transport=trunk.transport.value,
+            servers=trunk.dns_servers,
+        )
+    except UnknownHost:
+        return host, port  # pjsip asks again at every request, and the health says so
+    return found.address, found.port
 
 
 def _rtp_slices(trunks: Sequence[TrunkSettings]) -> dict[str, tuple[int, int]]:

@@ -65,6 +65,10 @@ class SipLinePool:
         states[CallState.IDLE] += self._size - len(self._leases)
         return states
 
+    def holders(self) -> Counter[str]:
+        """How many lines each leaseholder has, those included whose dialog is not over yet."""
+        return Counter(lease.holder for lease in self._leases)
+
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
         """Borrow a line, waiting for one and for the trunk's calls per second.
 
@@ -82,10 +86,10 @@ class SipLinePool:
         except BaseException:
             self._returns.send_nowait(number)
             raise
-        lease = _Lease(number, self._host, self._give_back)
+        lease = _Lease(number, self._host, holder, self._give_back)
         self._leases.add(lease)
         watch = trio.CancelScope()
-        self._nursery.start_soon(self._expire, lease, holder, deadline_seconds, watch)
+        self._nursery.start_soon(self._expire, lease, deadline_seconds, watch)
         try:
             yield lease.line
         finally:
@@ -105,7 +109,7 @@ class SipLinePool:
                 wait_seconds = self._bucket.take(trio.current_time())
 
     async def _expire(
-        self, lease: _Lease, holder: str, deadline_seconds: float, watch: trio.CancelScope
+        self, lease: _Lease, deadline_seconds: float, watch: trio.CancelScope
     ) -> None:
         with watch:
             await trio.sleep(deadline_seconds)
@@ -115,7 +119,7 @@ class SipLinePool:
                 action="line.lease_expired",
                 trunk=self._host.plan.name,
                 line=lease.line.number,
-                holder=holder,
+                holder=lease.holder,
                 deadline_seconds=deadline_seconds,
             )
             lease.end()
@@ -124,8 +128,11 @@ class SipLinePool:
 class _Lease:
     """Gives its line's number back exactly once: when both the lease and the dialog are over."""
 
-    def __init__(self, number: int, host: LineHost, give_back: Callable[[_Lease], None]) -> None:
+    def __init__(
+        self, number: int, host: LineHost, holder: str, give_back: Callable[[_Lease], None]
+    ) -> None:
         self.line = SipLine(number, host, self._idle)
+        self.holder = holder
         self._give_back = give_back
         self._over = False
         self._returned = False

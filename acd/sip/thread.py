@@ -27,16 +27,21 @@ from acd.settings import Codec
 from acd.sip.callbacks import (
     Broken,
     CallerTurnedAway,
+    CertificateRefused,
+    Challenged,
     Inbox,
+    ListeningEndpoint,
     ProbeAnswered,
     Registered,
     Seen,
     TrunkAccount,
+    Watched,
 )
 from acd.sip.leg import Closing, Leg, LegWorld, no_such_call
 from acd.sip.limits import BindingLimits
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
+    CHALLENGES,
     CallReleased,
     Command,
     Complaint,
@@ -47,6 +52,8 @@ from acd.sip.messages import (
     Started,
     Stop,
     Stopped,
+    UnwatchExtension,
+    WatchExtension,
 )
 from acd.sip.pj_config import (
     account_config,
@@ -122,7 +129,7 @@ class SipThread:
         self._reports.post(stopped)
 
     def _open(self) -> pj.Endpoint:
-        self._endpoint = endpoint = pj.Endpoint()
+        self._endpoint = endpoint = ListeningEndpoint(self._inbox)
         _quieten()
         endpoint.libCreate()
         endpoint.libInit(endpoint_config(self._plans, most_calls=self._limits.calls))
@@ -143,12 +150,21 @@ class SipThread:
         return endpoint
 
     def _open_trunk(self, plan: TrunkPlan, transport_id: int) -> TrunkSide:
-        account = TrunkAccount(plan.name, self._inbox)
+        account = TrunkAccount(
+            plan.name, self._inbox, codecs=plan.codecs if plan.own_words else None
+        )
         account.create(
             account_config(plan, transport_id, shared_auth=self._limits.shared_auth),
             not self._trunks,
         )
-        return TrunkSide(plan, account, timers=self._timers, reports=self._reports)
+        return TrunkSide(
+            plan,
+            account,
+            inbox=self._inbox,
+            timers=self._timers,
+            reports=self._reports,
+            writes_referred_by="referred-by" in self._limits.patches,
+        )
 
     def _turn(self, endpoint: pj.Endpoint) -> None:
         milliseconds = self._sleep_milliseconds() if self._commands.about_to_sleep() else 0
@@ -182,6 +198,10 @@ class SipThread:
                 leg = Leg(command.leg, self._trunks[command.trunk], self._world)
                 self._legs[command.leg] = leg
                 leg.start(command)
+            case WatchExtension():
+                self._trunks[command.trunk].watches.add(command.watch, command.extension_uri)
+            case UnwatchExtension():
+                self._trunks[command.trunk].watches.remove(command.watch)
             case Stop():
                 self._stop(command)
             case _:
@@ -200,8 +220,16 @@ class SipThread:
                 self._trunks[seen.trunk].seen_registration(seen)
             case ProbeAnswered():
                 self._trunks[seen.trunk].seen_probe(seen)
+            case CertificateRefused():
+                for trunk in self._trunks.values():
+                    trunk.seen_certificate(seen)
+            case Watched():
+                self._trunks[seen.trunk].watches.seen(seen)
             case CallerTurnedAway():
                 self._reports.post(Counted("callers_turned_away", seen.trunk))
+            case Challenged():
+                if (challenged := self._legs.get(seen.leg)) is not None:
+                    self._reports.post(Counted(CHALLENGES, challenged.trunk.plan.name))
             case Broken():
                 self._reports.post(Complaint(f"a callback of pjsua2 failed: {seen.what}"))
             case _:
@@ -237,6 +265,7 @@ class SipThread:
         for leg in list(self._legs.values()):
             leg.hang_up()
         for trunk in self._trunks.values():
+            trunk.watches.close()
             trunk.unregister()
         # The loop must come around to see that the time is over.
         self._timers.at(self._stop_by, _nothing)
@@ -258,6 +287,8 @@ class SipThread:
         self._closing.clear()
         self._displaced.clear()
         self._players.close()
+        for trunk in self._trunks.values():
+            trunk.watches.close()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint.libDestroy(_DESTROY_SILENTLY)

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from time import perf_counter
 
 import structlog
 import trio
 
-from acd.lines import DialogId, TrunkHealth, TrunkStatus
+from acd.lines import (
+    Destination,
+    DestinationKind,
+    DialogId,
+    ExtensionUpdate,
+    ExtensionUpdates,
+    TrunkHealth,
+    TrunkStatus,
+)
 from acd.sip.leftover import hang_up_leftover
-from acd.sip.messages import Command, LegReport, TrunkReport
+from acd.sip.messages import (
+    Command,
+    ExtensionReport,
+    LegReport,
+    TrunkReport,
+    UnwatchExtension,
+    WatchExtension,
+)
 from acd.sip.plan import TrunkPlan
 from acd.sip.pool import SipLinePool
+from acd.sip.uris import destination_uri
 
 _log = structlog.get_logger(__name__)
 
@@ -28,12 +46,16 @@ class SipTrunk:
         sip_address: str,
         post: Callable[[Command], None],
         attach: Callable[[Callable[[LegReport], None]], int],
+        watching: Callable[[Callable[[ExtensionReport], None]], AbstractContextManager[int]],
     ) -> None:
         self.plan = plan
         self.sip_address = sip_address
         """host:port of our SIP transport."""
+        self.challenges = 0
+        """INVITEs that were answered 401 or 407."""
         self.post = post
         self.attach = attach
+        self._watching = watching
         self._health = TrunkHealth(status=TrunkStatus.STARTING)
         self._changed = trio.Event()
         self._lines = SipLinePool(self, nursery, size=plan.lines, calls_per_second=calls_per_second)
@@ -63,6 +85,31 @@ class SipTrunk:
     async def hang_up_leftover(self, dialog: DialogId) -> bool:
         """Send BYE for a dialog of a process that died; whether the PBX says that it is over."""
         return await hang_up_leftover(dialog, self.plan)
+
+    @asynccontextmanager
+    async def watch(self, extension: str) -> AsyncIterator[ExtensionUpdates]:
+        """Be told what the PBX knows of an extension's phone, for as long as the block lasts."""
+        # Unbounded: the SIP side must never wait for whoever watches.
+        send, receive = trio.open_memory_channel[ExtensionUpdate](float("inf"))
+        # What `perf_counter` stamped, in trio's clock.
+        ahead = trio.current_time() - perf_counter()
+
+        def take(report: ExtensionReport) -> None:
+            at_seconds = report.at_seconds + ahead
+            send.send_nowait(
+                ExtensionUpdate(at_seconds=at_seconds, state=report.state, detail=report.detail)
+            )
+
+        # Not through the door: nobody is called.
+        who = Destination(kind=DestinationKind.TRANSFER, user=extension)
+        plan = self.plan
+        uri = destination_uri(who, domain=plan.domain, transport=plan.transport)
+        with send, receive, self._watching(take) as number:
+            self.post(WatchExtension(number, plan.name, uri))
+            try:
+                yield receive
+            finally:
+                self.post(UnwatchExtension(number, plan.name))
 
     def take(self, report: TrunkReport) -> None:
         """What the SIP thread says of the trunk."""

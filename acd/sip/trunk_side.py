@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from time import perf_counter
 
 import pjsua2 as pj
 
 from acd.lines import TrunkHealth
-from acd.sip.callbacks import ProbeAnswered, Registered, TrunkAccount
+from acd.settings import Transport
+from acd.sip.callbacks import CertificateRefused, Inbox, ProbeAnswered, Registered, TrunkAccount
 from acd.sip.causes import retry_after_seconds
 from acd.sip.health import HealthJudge
 from acd.sip.mailbox import ReportBox
-from acd.sip.messages import Report, TrunkReport
+from acd.sip.messages import CHALLENGES, Counted, Report, TrunkReport
+from acd.sip.pj_config import add_headers
 from acd.sip.plan import TrunkPlan
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import TransferDone, TransferPermission, TransferTiming
-from acd.sip.uris import transport_parameter
+from acd.sip.uris import host_and_port, transport_parameter, user_uri
+from acd.sip.watches import Watches
 
 _AUTH_CHALLENGES = frozenset({401, 407})
 
@@ -28,12 +32,21 @@ class TrunkSide:
         plan: TrunkPlan,
         account: TrunkAccount,
         *,
+        inbox: Inbox,
         timers: Timers,
         reports: ReportBox[Report],
+        writes_referred_by: bool,
     ) -> None:
         self.plan = plan
         self.account = account
         self.timing = TransferTiming()
+        self.referred_by = (
+            f"<{user_uri(plan.user, domain=plan.domain)}>" if writes_referred_by else ""
+        )
+        """Who refers is the account, whatever caller ID the call shows (RFC 3892 2.1)."""
+        self.watches = Watches(
+            plan.name, lambda: self.account, inbox=inbox, timers=timers, reports=reports
+        )
         self._permission = TransferPermission()
         self._judge = HealthJudge(registers=plan.register, probes=plan.probe is not None)
         self._timers = timers
@@ -72,11 +85,17 @@ class TrunkSide:
             self._judge.answered()
             self._publish()
 
-    def call_refused(self, sip_status: int, message: str) -> None:
+    def call_got_through(self) -> None:
+        """An INVITE was answered by more than 100, which a proxy says by itself."""
+        self._judge.call_got_through()
+
+    def call_refused(self, sip_status: int, message: str, *, alerted: bool) -> None:
         """An INVITE ended with 300 to 699 from the PBX."""
         now = perf_counter()
         self._judge.answered()
+        self._judge.call_ended(sip_status, now, alerted=alerted)
         if sip_status in _AUTH_CHALLENGES:
+            self._reports.post(Counted(CHALLENGES, self.plan.name))
             self._judge.credentials_refused(sip_status, now)
         wait = retry_after_seconds(message) if sip_status == 503 else None
         if wait is not None:
@@ -99,8 +118,31 @@ class TrunkSide:
         if self._stopping or (seen.sip_status // 100 == 2 and seen.expires_seconds <= 0):
             self._judge.unregistered()
         else:
-            self._judge.registration(seen.sip_status, perf_counter())
+            self._judge.registration(
+                seen.sip_status, perf_counter(), received=seen.received, reason=seen.reason
+            )
         self._publish()
+
+    def seen_certificate(self, seen: CertificateRefused) -> None:
+        """Some connection was given up for its certificate; ours, if it leads to our PBX."""
+        if not self._leads_to_us(seen.remote):
+            return
+        self._judge.silent(
+            f"its TLS certificate is not trusted: it names {seen.subject or 'nobody'}, issued by "
+            f"{seen.issuer or 'nobody'}, valid until {seen.valid_until}; "
+            + "; ".join(text.rstrip(".") for text in seen.complaints)
+        )
+        self._publish()
+
+    def _leads_to_us(self, remote: str) -> bool:
+        """By port alone where the settings hold a name, whose address only pjsip knows."""
+        plan = self.plan
+        if plan.transport is not Transport.TLS:
+            return False
+        host, port = host_and_port(plan.proxy or plan.domain, plan.transport)
+        there, _, there_port = remote.rpartition(":")
+        named = not re.fullmatch(r"[\d.]+|\[.*\]", host)
+        return int(there_port) == port and (named or there == host)
 
     def seen_probe(self, seen: ProbeAnswered) -> None:
         """OPTIONS was answered, perhaps late; its own time-out says nothing new."""
@@ -126,6 +168,7 @@ class TrunkSide:
         self._probe_timeout = self._timers.at(now + timing.timeout_seconds, self._probe_lost)
         request = pj.SendRequestParam()
         request.method = "OPTIONS"
+        add_headers(request.txOption.headers, self.plan.own_headers)
         request.txOption.targetUri = (
             f"sip:{self.plan.domain}{transport_parameter(self.plan.transport)}"
         )
@@ -150,6 +193,7 @@ class TrunkSide:
         wakes_at = self._judge.wakes_at(now)
         if wakes_at is not None:
             self._wake = self._timers.at(wakes_at, self._wakened)
+        self.watches.pbx_is(alive=self._judge.alive is not False)
         health = self._judge.health(now)
         if health != self._told:
             self._told = health

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -60,6 +60,8 @@ class AttemptClosed:
     transferred_at: datetime | None
     ended_at: datetime
     abandoned: bool
+    agent: str | None = None
+    """Who was offered the person last: an extension, or a place in a queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +236,7 @@ def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) 
             transferred_at=closed.transferred_at,
             ended_at=closed.ended_at,
             abandoned=closed.abandoned,
+            agent=closed.agent,
             dialog=None,
         )
     )
@@ -245,17 +248,52 @@ def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) 
         what="closed",
         detail={"disposition": disposition.value, "cause": closed.cause},
     )
-    _free_lead(conn, attempt, disposition, closed.ended_at, now)
+    if attempt.lead_id is not None:
+        _after_call(conn, attempt, disposition, closed.ended_at, now)
     return disposition
 
 
-def _free_lead(
+_AGENT_WILL_SAY = (Disposition.HANDED_OVER, Disposition.HANDED_OVER_UNCONFIRMED)
+
+
+def _after_call(
     conn: sa.Connection,
     attempt: sa.Row[Any],
     disposition: Disposition,
     ended_at: datetime,
     now: datetime,
 ) -> None:
+    """Free the lead, or let it wait for its agent's word where the campaign wants that."""
+    wait_seconds = campaign_by_id(conn, attempt.campaign_id).definition.agents.disposition_seconds
+    if disposition not in _AGENT_WILL_SAY or not wait_seconds:
+        settle_lead(conn, attempt, disposition, ended_at, now)
+        return
+    until = ended_at + timedelta(seconds=wait_seconds)
+    state = LeadState.WITH_AGENT.value
+    conn.execute(
+        sa.update(t.leads)
+        .where(t.leads.c.lead_id == attempt.lead_id)
+        .values(state=state, reason="", claimed_by=None, lease_until=until, changed_at=now)
+    )
+    record(conn, at=now, subject=Subject.LEAD, subject_id=attempt.lead_id, what=state)
+
+
+def settle_lead(
+    conn: sa.Connection,
+    attempt: sa.Row[Any],
+    disposition: Disposition,
+    ended_at: datetime,
+    now: datetime,
+) -> None:
+    """Do what a disposition means for the lead of a closed attempt (a row of the table).
+
+    Args:
+        conn: in the transaction that writes the disposition.
+        attempt: the lead's last one.
+        disposition: of the attempt.
+        ended_at: from when a retry waits.
+        now: dates the event rows.
+    """
     decision = _decide(conn, attempt, disposition, ended_at)
     if decision.number_is_dead:
         conn.execute(

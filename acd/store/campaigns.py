@@ -246,7 +246,7 @@ def finish_if_exhausted(conn: sa.Connection, campaign_id: int, now: datetime) ->
     open_leads = sa.select(t.leads.c.lead_id).where(
         t.leads.c.campaign_id == campaign_id,
         sa.or_(
-            t.leads.c.state == LeadState.CLAIMED.value,
+            t.leads.c.state.in_([LeadState.CLAIMED.value, LeadState.WITH_AGENT.value]),
             sa.and_(t.leads.c.state == LeadState.WAITING.value, ~listed),
         ),
     )

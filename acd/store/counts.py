@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from acd.rules.dispositions import Disposition
 from acd.rules.ledger import LedgerCounts
 from acd.store import schema as t
 
@@ -53,10 +55,10 @@ def transfers_by_result(conn: sa.Connection, campaign_id: int) -> dict[str, int]
 
 
 def live_answers_and_abandoned(conn: sa.Connection, campaign_id: int) -> tuple[int, int]:
-    """Closed attempts that were answered, and those of them that were abandoned."""
+    """Closed attempts that a person answered, and those of them that were abandoned."""
     row = conn.execute(
         sa.select(
-            sa.func.count(t.attempts.c.answered_at),
+            sa.func.count(sa.case((_no_machine(), t.attempts.c.answered_at))),
             sa.func.count(sa.case((t.attempts.c.abandoned, 1))),
         ).where(t.attempts.c.campaign_id == campaign_id, t.attempts.c.state == "closed")
     ).one()
@@ -78,6 +80,37 @@ def talk_seconds(conn: sa.Connection, campaign_id: int) -> Sequence[float]:
     return _ascending(conn, t.attempts.c.talk_seconds, campaign_id)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignCounts:
+    """What /metrics asks SQL about one campaign, of one moment."""
+
+    leads: Mapping[str, int]
+    """By lead state."""
+    ledger: LedgerCounts
+    closed_lately: int
+    """Leads closed among those dialed in the window."""
+    first_attempt_at: datetime | None
+    """In the window."""
+
+
+def campaign_counts(
+    conn: sa.Connection, *, campaign_id: int, midnight: datetime, since: datetime
+) -> CampaignCounts:
+    """Leads by state, the abandon ledger from `midnight`, and the speed from `since`."""
+    closed = sa.case((t.leads.c.state == "closed", t.attempts.c.lead_id))
+    row = conn.execute(
+        sa.select(sa.func.count(closed.distinct()), sa.func.min(t.attempts.c.started_at))
+        .join_from(t.attempts, t.leads, t.leads.c.lead_id == t.attempts.c.lead_id)
+        .where(t.attempts.c.campaign_id == campaign_id, t.attempts.c.started_at >= since)
+    ).one()
+    return CampaignCounts(
+        leads=leads_by_state(conn, campaign_id),
+        ledger=ledger_counts(conn, campaign_id=campaign_id, since=midnight),
+        closed_lately=row[0],
+        first_attempt_at=row[1],
+    )
+
+
 def _ascending(conn: sa.Connection, column: sa.Column[float], campaign_id: int) -> Sequence[float]:
     return conn.scalars(
         sa.select(column)
@@ -93,13 +126,21 @@ def _counted(conn: sa.Connection, query: sa.Select[str, int]) -> dict[str, int]:
 def ledger_counts(conn: sa.Connection, *, campaign_id: int, since: datetime) -> LedgerCounts:
     """Live answers and abandoned calls of attempts begun at `since` or later.
 
-    A live answer reached an agent or was abandoned; who hung up before that counts for neither.
+    A live answer reached an agent who did not say that it was a machine, or was abandoned; who
+    hung up before that counts for neither.
     """
     abandoned = sa.func.count(sa.case((t.attempts.c.abandoned, 1)))
-    joined = sa.case((sa.or_(t.attempts.c.abandoned, t.attempts.c.transferred_at.is_not(None)), 1))
+    reached = sa.and_(t.attempts.c.transferred_at.is_not(None), _no_machine())
+    joined = sa.case((sa.or_(t.attempts.c.abandoned, reached), 1))
     row = conn.execute(
         sa.select(sa.func.count(joined), abandoned).where(
             t.attempts.c.campaign_id == campaign_id, t.attempts.c.started_at >= since
         )
     ).one()
     return LedgerCounts(live_answers=row[0], abandoned=row[1])
+
+
+def _no_machine() -> sa.ColumnElement[bool]:
+    """SQL: no agent has said that a machine answered; an abandoned call counts all the same."""
+    disposition = sa.func.coalesce(t.attempts.c.disposition, "")
+    return sa.or_(t.attempts.c.abandoned, disposition != Disposition.MACHINE.value)

@@ -17,6 +17,7 @@ from acd.store.campaigns import dnc_listed
 from acd.store.events import Subject, record, record_all
 from acd.store.lanes import lane_of_lead
 from acd.store.suppressions import suppress
+from acd.store.tapi import forget_tapi_numbers
 
 ERASED = "erased"
 """The reason of a lead that is closed because the person had themselves erased."""
@@ -132,6 +133,7 @@ def promise_callback(
             callback_at=at,
             callback_agent=agent,
             next_attempt_at=at,
+            lease_until=None,
             changed_at=now,
         )
     )
@@ -173,7 +175,9 @@ def erase_lead(conn: sa.Connection, *, lead_id: int, now: datetime) -> list[int]
 def _forget(conn: sa.Connection, lead_id: int, now: datetime) -> None:
     _changeable(conn, lead_id)
     of_lead = t.lead_numbers.c.lead_id == lead_id
-    suppress(conn, conn.scalars(sa.select(t.lead_numbers.c.e164).where(of_lead)).all(), now)
+    numbers = conn.scalars(sa.select(t.lead_numbers.c.e164).where(of_lead)).all()
+    suppress(conn, numbers, now)
+    forget_tapi_numbers(conn, numbers)
     conn.execute(
         sa.update(t.attempts).where(t.attempts.c.lead_id == lead_id).values(number_id=None)
     )

@@ -10,14 +10,15 @@ the engine that holds it dies, it ends by itself.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 
+from acd.rules.callbacks import owner_of
 from acd.rules.definition import FilterTable, LeadOrder
 from acd.rules.dispositions import DAY
 from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, Verdict, judge
@@ -45,16 +46,24 @@ class ClaimedLead:
     """1 for the first attempt."""
     columns: Mapping[str, str]
     callback_agent: str | None = None
-    """The agent who promised to call back; None: anybody may."""
+    """The agent for whom this callback is kept now; None: anybody may have it."""
+    callback_at: datetime | None = None
 
 
 def claim_leads(
-    conn: sa.Connection, *, campaign_id: int, node: str, limit: int, now: datetime
+    conn: sa.Connection,
+    *,
+    campaign_id: int,
+    node: str,
+    limit: int,
+    now: datetime,
+    ready_names: Collection[str] | None = None,
 ) -> list[ClaimedLead]:
     """Claim up to `limit` (at most `MAX_CLAIM`) leads that may be dialed at `now`.
 
     Only a running campaign has any. The highest priority comes first, callbacks before all;
-    then the campaign's `order`.
+    then the campaign's `order`. Callbacks that are kept for an agent who is not among
+    `ready_names` stay; None: whoever they are kept for is not asked.
     """
     campaign = campaign_by_id(conn, campaign_id)
     if campaign.state is not CampaignState.RUNNING or limit <= 0:
@@ -62,13 +71,42 @@ def claim_leads(
     release_expired_claims(conn, campaign_id=campaign_id, now=now)
     hours = campaign.definition.calling_hours.hours()
     open_lanes = [lane for lane in lanes_of(conn, campaign_id) if is_open(hours, lane.zones, now)]
-    lead_ids = _candidates(conn, campaign, open_lanes, min(limit, MAX_CLAIM), now)
+    kept = _kept_for_others(campaign, ready_names, now)
+    lead_ids = _candidates(conn, campaign, open_lanes, min(limit, MAX_CLAIM), now, kept)
     eligible = _sift(conn, campaign, lead_ids, now)
-    return _take(conn, eligible, node, now)
+    return [
+        replace(lead, callback_agent=_owner(campaign, lead, now))
+        for lead in _take(conn, eligible, node, now)
+    ]
+
+
+def _owner(campaign: CampaignRow, lead: ClaimedLead, now: datetime) -> str | None:
+    seconds = campaign.definition.callback_owner_seconds
+    return owner_of(lead.callback_at, lead.callback_agent, owner_seconds=seconds, now=now)
+
+
+def _kept_for_others(
+    campaign: CampaignRow, ready_names: Collection[str] | None, now: datetime
+) -> sa.ColumnElement[bool]:
+    """SQL for `owner_of`: the lead is kept for an agent who is not ready."""
+    if ready_names is None:
+        return sa.false()
+    kept_since = now - timedelta(seconds=campaign.definition.callback_owner_seconds)
+    return sa.and_(
+        t.leads.c.callback_at.is_not(None),
+        t.leads.c.callback_at > kept_since,
+        sa.func.coalesce(t.leads.c.callback_agent, "") != "",
+        t.leads.c.callback_agent.not_in(list(ready_names)),
+    )
 
 
 def _candidates(
-    conn: sa.Connection, campaign: CampaignRow, lanes: Sequence[Lane], limit: int, now: datetime
+    conn: sa.Connection,
+    campaign: CampaignRow,
+    lanes: Sequence[Lane],
+    limit: int,
+    now: datetime,
+    kept: sa.ColumnElement[bool],
 ) -> list[int]:
     """Waiting leads whose time has come, in the order in which they are to be dialed."""
     newest = campaign.definition.order is LeadOrder.NEWEST
@@ -77,7 +115,7 @@ def _candidates(
         due = [
             pair
             for lane in alike
-            for pair in _due_in(conn, campaign, lane, limit - len(found), now)
+            for pair in _due_in(conn, campaign, lane, limit - len(found), now, kept)
         ]
         due.sort(reverse=newest)
         found.extend(lead_id for _, lead_id in due[: limit - len(found)])
@@ -87,7 +125,12 @@ def _candidates(
 
 
 def _due_in(
-    conn: sa.Connection, campaign: CampaignRow, lane: Lane, limit: int, now: datetime
+    conn: sa.Connection,
+    campaign: CampaignRow,
+    lane: Lane,
+    limit: int,
+    now: datetime,
+    kept: sa.ColumnElement[bool],
 ) -> list[tuple[datetime, int]]:
     """(next attempt, lead) of one lane, locked where that exists."""
     newest = campaign.definition.order is LeadOrder.NEWEST
@@ -99,6 +142,7 @@ def _due_in(
             t.leads.c.state == sa.literal_column(f"'{LeadState.WAITING.value}'"),
             t.leads.c.next_attempt_at <= now,
             ~dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id),
+            sa.not_(kept),
             *map(_passes, campaign.definition.filter),
         )
         .order_by(*(column.desc() if newest else column.asc() for column in columns))
@@ -220,6 +264,7 @@ def _claimed(conn: sa.Connection, lead_ids: Sequence[int]) -> list[ClaimedLead]:
             (t.leads.c.attempts + 1).label("attempt_no"),
             t.leads.c.columns,
             t.leads.c.callback_agent,
+            t.leads.c.callback_at,
         )
         .join(
             t.lead_numbers,

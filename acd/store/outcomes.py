@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from acd.rules.dispositions import Disposition
+from acd.store.agents import AgentMoved, note_agent_moved
 from acd.store.attempts import (
     AttemptClosed,
     close_attempt,
@@ -56,7 +57,7 @@ class GivenBack:
     lead_ids: tuple[int, ...]
 
 
-Outcome = DialogSeen | AttemptAnswered | AttemptClosed | NotDialed | GivenBack
+Outcome = DialogSeen | AttemptAnswered | AttemptClosed | NotDialed | GivenBack | AgentMoved
 
 
 def write_outcomes(
@@ -108,4 +109,6 @@ def _write(conn: sa.Connection, outcome: Outcome, node: str, now: datetime) -> D
             withdraw_attempt(conn, lead=lead, node=node, now=now)
         case GivenBack(lead_ids=lead_ids):
             unclaim_leads(conn, node=node, lead_ids=lead_ids, now=now)
+        case AgentMoved():
+            note_agent_moved(conn, outcome)
     return None

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0005"
 """The migration that this program's statements are written for."""
 
 
@@ -135,6 +135,12 @@ leads = sa.Table(
         sqlite_where=sa.text("state = 'claimed'"),
         postgresql_where=sa.text("state = 'claimed'"),
     ),
+    sa.Index(
+        "ix_leads_with_agent",
+        "lease_until",
+        sqlite_where=sa.text("state = 'with_agent'"),
+        postgresql_where=sa.text("state = 'with_agent'"),
+    ),
     sa.Index("ix_leads_campaign_id_state", "campaign_id", "state"),
 )
 
@@ -159,9 +165,13 @@ attempts = sa.Table(
     "attempts",
     metadata,
     sa.Column("attempt_id", BigId, primary_key=True),
-    sa.Column("lead_id", sa.ForeignKey("leads.lead_id"), nullable=False),
-    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), nullable=False),
+    # A campaign's attempt has a lead; a TAPI client's has neither, but a client and its number.
+    sa.Column("lead_id", sa.ForeignKey("leads.lead_id")),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id")),
     sa.Column("number_id", sa.ForeignKey("lead_numbers.number_id")),
+    sa.Column("tapi_client", sa.String(32)),
+    # NULL once the person has been erased, or for an extension.
+    sa.Column("tapi_number", sa.String(16)),
     sa.Column("attempt_no", sa.Integer, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("node", sa.String(64), nullable=False),
@@ -183,6 +193,10 @@ attempts = sa.Table(
     sa.Column("transfer_sip_status", sa.Integer),
     sa.Column("abandoned", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("disposition", sa.String(32)),
+    # Who was offered the person last: an extension, or a place in a queue ("sales#3").
+    sa.Column("agent", sa.String(64)),
+    # When the agent said what came of it; NULL: they have not.
+    sa.Column("disposed_at", UtcDateTime),
     sa.Column("sip_call_id", sa.Text),
     # What a BYE needs; it names both parties, so it goes when the attempt is closed.
     sa.Column("dialog", sa.JSON(none_as_null=True)),
@@ -202,6 +216,53 @@ attempts = sa.Table(
         postgresql_where=sa.text("state <> 'closed'"),
     ),
     sa.Index("ix_attempts_campaign_id_started_at", "campaign_id", "started_at"),
+    sa.Index(
+        "ix_attempts_tapi_client_started_at",
+        "tapi_client",
+        "started_at",
+        sqlite_where=sa.text("tapi_client IS NOT NULL"),
+        postgresql_where=sa.text("tapi_client IS NOT NULL"),
+    ),
+    # An erasure asks for every row of a number.
+    sa.Index(
+        "ix_attempts_tapi_number",
+        "tapi_number",
+        sqlite_where=sa.text("tapi_number IS NOT NULL"),
+        postgresql_where=sa.text("tapi_number IS NOT NULL"),
+    ),
+)
+
+agents = sa.Table(
+    "agents",
+    metadata,
+    sa.Column("agent_id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(32), nullable=False, unique=True),
+    # The phone. One agent each: two on one phone would be offered two people.
+    sa.Column("extension", sa.String(32), nullable=False, unique=True),
+    sa.Column("display_name", sa.String(64), nullable=False),
+    # What people asked for: logged_off, not_ready or ready; `state` follows when a call is over.
+    sa.Column("wanted", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(64), nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    # Who told `state`: a command, the engine, or a feed.
+    sa.Column("feed", sa.String(16), nullable=False),
+    # Counts what people change, so that an engine sees at a glance whether to read again.
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
+agent_skills = sa.Table(
+    "agent_skills",
+    metadata,
+    sa.Column("agent_id", sa.ForeignKey("agents.agent_id"), primary_key=True),
+    sa.Column("skill", sa.String(32), primary_key=True),
+)
+
+agent_campaigns = sa.Table(
+    "agent_campaigns",
+    metadata,
+    sa.Column("agent_id", sa.ForeignKey("agents.agent_id"), primary_key=True),
+    sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id"), primary_key=True),
 )
 
 dnc_lists = sa.Table(

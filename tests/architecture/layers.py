@@ -24,6 +24,7 @@ RANKS: Mapping[str, int] = {
     "acd.demo": 41,
     "acd.doctor": 41,
     "acd.app": 40,
+    "acd.app_tapi": 39,
     "acd.dialer": 30,
     "acd.sip": 30,
     "acd.tapi": 30,
@@ -41,6 +42,7 @@ RANKS: Mapping[str, int] = {
     "acd.calls": 10,
     "acd.agents": 10,
     "acd.numbers": 10,
+    "acd.dns": 10,
     "acd.errors": 0,
     "acd.clock": 0,
 }

@@ -1,4 +1,4 @@
-"""docs/traps.md names code and tests that exist."""
+"""docs/traps.md, docs/siptapi.md, the code that they name, and the suite say the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ TRAPS = [
     for line in (ROOT / "docs/traps.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| ") and not line.startswith("| Trap ")
 ]
-PLACE = re.compile(r"`((?:acd|tests)/\S+\.py):(\w+)`")
+PLACE = re.compile(r"`((?:acd|tests|scripts)/[^\s:`]+):([^`]+)`")
+OF_TRAPS = ROOT / "tests/integration/sip/test_traps.py"
+"""A module whose every test is there for a trap."""
 
 
 def _functions(path: Path) -> set[str]:
@@ -23,11 +25,52 @@ def _functions(path: Path) -> set[str]:
     return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
 
 
+def _names(path: Path) -> set[str]:
+    """Every name that a module defines or uses."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return used | _functions(path)
+
+
+def _places(row: str) -> tuple[tuple[Path, str], tuple[Path, str]]:
+    """The place of the code and that of the test."""
+    code, test = row.split("|")[3:5]
+    ((code_file, what),), ((test_file, name),) = PLACE.findall(code), PLACE.findall(test)
+    return (ROOT / code_file, what), (ROOT / test_file, name)
+
+
 @pytest.mark.parametrize("row", TRAPS, ids=[row.split("|")[1].strip()[:50] for row in TRAPS])
-def test_a_trap_names_a_function_of_ours_and_a_test_that_exist(row: str) -> None:
-    code, test = PLACE.findall(row)
-    for file, function in (code, test):
-        assert function in _functions(ROOT / file)
-    assert code[0].startswith("acd/")
-    assert test[0].startswith("tests/")
-    assert test[1].startswith("test_")
+def test_a_trap_names_a_line_of_ours_and_a_test_that_exist(row: str) -> None:
+    (code, what), (test, name) = _places(row)
+    if code.suffix == ".py":
+        assert what in _names(code)
+    else:
+        assert what in code.read_text(encoding="utf-8")
+    assert name.startswith("test_")
+    assert name in _functions(test)
+
+
+@pytest.mark.parametrize("row", TRAPS, ids=[row.split("|")[1].strip()[:50] for row in TRAPS])
+def test_a_trap_is_tested_with_what_it_traps(row: str) -> None:
+    _, (test, _) = _places(row)
+    assert not test.is_relative_to(ROOT / "tests/unit")
+
+
+def test_every_test_of_a_trap_is_in_the_list() -> None:
+    listed = {name for row in TRAPS for _, (test, name) in [_places(row)] if test == OF_TRAPS}
+    assert {name for name in _functions(OF_TRAPS) if name.startswith("test_")} == listed
+
+
+SIPTAPI = (ROOT / "docs/siptapi.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", sorted(set(PLACE.findall(SIPTAPI))), ids=lambda place: place[1])
+def test_a_bug_of_siptapi_names_a_test_that_exists(place: tuple[str, str]) -> None:
+    file, function = place
+    assert function in _functions(ROOT / file)
+
+
+@pytest.mark.parametrize("row", sorted(set(re.findall(r"`(test_row_\w+)`", SIPTAPI))))
+def test_an_accepted_row_names_a_test_that_exists(row: str) -> None:
+    folder = ROOT / "tests/acceptance/tapi"
+    assert any(row in _functions(file) for file in folder.glob("test_*.py"))

@@ -22,6 +22,9 @@ from acd.lines import (
     Destination,
     DialogId,
     Ended,
+    ExtensionState,
+    ExtensionUpdate,
+    ExtensionUpdates,
     LineEvent,
     OriginateRequest,
     PersonWith,
@@ -234,7 +237,7 @@ class FakePool:
         self._nursery = nursery
         self._scripts = deque(scripts)
         self._limit = trio.CapacityLimiter(size)
-        self._leased: set[FakeLine] = set()
+        self._leased: dict[FakeLine, str] = {}
 
     @property
     def free(self) -> int:
@@ -245,6 +248,9 @@ class FakePool:
         states = Counter(line.state for line in self._leased)
         states[CallState.IDLE] += self.size - len(self._leased)
         return states
+
+    def holders(self) -> Counter[str]:
+        return Counter(self._leased.values())
 
     @property
     def leased(self) -> int:
@@ -258,7 +264,7 @@ class FakePool:
         line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
         await self._limit.acquire_on_behalf_of(line)
         self.used.append(line)
-        self._leased.add(line)
+        self._leased[line] = holder
         self.most_leased = max(self.most_leased, self.leased)
         watch = trio.CancelScope()
         self._nursery.start_soon(self._expire, line, deadline_seconds, watch)
@@ -278,7 +284,7 @@ class FakePool:
 
     def _take_back(self, line: FakeLine) -> None:
         if line in self._leased:
-            self._leased.remove(line)
+            del self._leased[line]
             line.close()
             self._limit.release_on_behalf_of(line)
 
@@ -288,12 +294,15 @@ class FakeTrunk:
 
     def __init__(self, lines: FakePool, *, name: str = "main") -> None:
         self.name = name
+        self.challenges = 0
         self.lines = lines
         self.asked = 0
         """How often somebody asked for the health."""
         self._health = TrunkHealth(status=TrunkStatus.UP)
         self.hung_up: list[DialogId] = []
         self._changed = trio.Event()
+        self._extensions: dict[str, ExtensionUpdate] = {}
+        self._watchers: dict[str, list[trio.MemorySendChannel[ExtensionUpdate]]] = {}
 
     @property
     def health(self) -> TrunkHealth:
@@ -314,3 +323,26 @@ class FakeTrunk:
         await trio.lowlevel.checkpoint()
         self.hung_up.append(dialog)
         return True
+
+    @asynccontextmanager
+    async def watch(self, extension: str) -> AsyncIterator[ExtensionUpdates]:
+        send, receive = trio.open_memory_channel[ExtensionUpdate](float("inf"))
+        watchers = self._watchers.setdefault(extension, [])
+        with send, receive:
+            watchers.append(send)
+            if extension in self._extensions:
+                send.send_nowait(self._extensions[extension])
+            try:
+                yield receive
+            finally:
+                watchers.remove(send)
+
+    def extension_becomes(self, extension: str, state: ExtensionState, detail: str = "") -> None:
+        """From now on the PBX says this of the extension."""
+        now = self._extensions.get(extension)
+        if now is not None and (now.state, now.detail) == (state, detail):
+            return
+        update = ExtensionUpdate(at_seconds=trio.current_time(), state=state, detail=detail)
+        self._extensions[extension] = update
+        for send in self._watchers.get(extension, []):
+            send.send_nowait(update)

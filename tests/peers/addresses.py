@@ -12,6 +12,7 @@ _PER_RUN = 64
 _THIRD_OCTETS = 250
 _NETWORKS = 64 * _THIRD_OCTETS
 _asked = itertools.count()
+_held: list[socket.socket] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,13 @@ class Addresses:
     def free(cls) -> Self:
         """A network of this process's own in which nobody takes SIP.
 
-        Other runs begin to look elsewhere, so that two of them don't find the same one.
+        Other runs begin to look elsewhere, and whoever found it holds it until the process ends.
         """
         while True:
             number = (os.getpid() * _PER_RUN + next(_asked)) % _NETWORKS
             second, third = divmod(number, _THIRD_OCTETS)
             found = cls(f"127.{64 + second}.{1 + third}")
-            if not taken(found.pbx, 5060):
+            if _hold(found.network) and not taken(found.pbx, 5060):
                 return found
 
     @property
@@ -51,8 +52,21 @@ class Addresses:
 
     @property
     def dialer(self) -> str:
-        """Where SIPp plays acd; acd itself takes the address that routes to the PBX."""
+        """acd, or the SIPp that plays it."""
         return f"{self.network}.5"
+
+
+def _hold(network: str) -> bool:
+    """Make a network this process's own; whether nobody has it."""
+    # A name in Linux's abstract namespace goes with the process, however that ends.
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mark.bind(f"\0acd-test-{network}")
+    except OSError:
+        mark.close()
+        return False
+    _held.append(mark)
+    return True
 
 
 def taken(address: str, port: int) -> bool:

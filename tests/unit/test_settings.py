@@ -14,11 +14,20 @@ from pathlib import Path
 import pytest
 
 from acd.errors import BadSettings
-from acd.settings import Codec, Settings, Srtp, Transport, load_settings
+from acd.settings import (
+    AmiSettings,
+    Codec,
+    FeedsSettings,
+    Settings,
+    Srtp,
+    Transport,
+    load_settings,
+)
 from acd.settings.wording import find_key_lines
 
 EXAMPLE = Path(__file__).parents[2] / "acd.example.toml"
 TRUNK = '[[trunk]]\ndomain = "pbx.example.com"\nuser = "dialer"\n'
+AMI = TRUNK + '[feeds.ami]\nhost = "pbx"\nuser = "acd"\npassword_env = "ACD_AMI"\n'
 SECRET = "hunter2-the-password"
 
 
@@ -55,13 +64,15 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
 
 
 def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("x")
+    for name in ("ca.pem", "acd.pem", "acd.key"):
+        (tmp_path / name).write_text("x")
     trunk = load(
         tmp_path,
         TRUNK
         + """
         name = "second"
         outbound_proxy = "192.0.2.1:5061"
+        dns_servers = ["192.0.2.53"]
         auth_user = "dialer-auth"
         password_env = "ACD_PASSWORD"
         realm_check = true
@@ -69,6 +80,8 @@ def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
         register_expiry_seconds = 600
         transport = "tls"
         tls_ca_file = "ca.pem"
+        tls_certificate_file = "acd.pem"
+        tls_key_file = "acd.key"
         srtp = "required"
         lines = 999
         calls_per_second = 12
@@ -88,6 +101,8 @@ def test_every_key_of_a_trunk_is_read(tmp_path: Path) -> None:
     assert trunk.codecs == (Codec.PCMU, Codec.PCMA)
     assert (trunk.srtp, trunk.lines, trunk.rtp_ports) == (Srtp.REQUIRED, 999, 2500)
     assert trunk.tls_ca_file == tmp_path / "ca.pem"
+    assert trunk.tls_certificate_file == tmp_path / "acd.pem"
+    assert trunk.tls_key_file == tmp_path / "acd.key"
 
 
 def test_the_first_trunk_is_the_default(tmp_path: Path) -> None:
@@ -151,6 +166,9 @@ bind_address = "0.0.0.0"
         ('name = "Vienna"', "allowed: 1 to 32 lower-case letters"),
         ("tls_ca_file = 3", "3 is not allowed; allowed: a file name in quotes"),
         ('tls_ca_file = "none.pem"', "there is no file"),
+        ('tls_certificate_file = "acd.toml"', "there is no tls_key_file to it"),
+        ('tls_key_file = "acd.toml"', "there is no tls_certificate_file to it"),
+        ('dns_servers = ["dns.example.com"]', "is no IP address"),
         ('number_prefix = "+43"', "allowed: digits, * or #"),
         ('outbound_prox = ""', "is no key that acd knows; did you mean outbound_proxy?"),
     ],
@@ -179,12 +197,24 @@ def test_a_wrong_value_of_a_trunk_is_told_with_what_is_allowed(
         (TRUNK + '[destinations]\nallow = ["a b"]', 'destinations.allow[0] (line 5): "a b"'),
         (TRUNK + '[store]\nurl = "sqlite://"', "is no database that acd can use"),
         (TRUNK + '[metrics]\nbind_address = "all"', 'an IP address of this machine, or "localhost'),
+        (TRUNK + "[feeds.amo]", "feeds.amo (line 4): is no key that acd knows; did you mean ami?"),
+        (
+            AMI + "prot = 5039",
+            "feeds.ami.prot (line 8): is no key that acd knows; did you mean port",
+        ),
+        (AMI + 'device = "PJSIP/"', 'feeds.ami.device (line 8): "PJSIP/" is not allowed; allowed:'),
+        (
+            AMI + "port = 0",
+            "feeds.ami.port (line 8): 0 is too small; allowed: a whole number from 1",
+        ),
+        (AMI + 'tls_ca_file = "no.pem"', "feeds.ami.tls_ca_file (line 8): there is no file"),
+        ("feeds = 1\n" + TRUNK, "is not allowed; allowed: a table headed [feeds.ami]"),
         ("[[trunk]]\ndomain = x", "acd.toml: line 2, column 10: is not TOML: invalid value"),
         ("[[trunk", "acd.toml: end of document: is not TOML"),
     ],
 )
 def test_a_wrong_table_is_told(tmp_path: Path, text: str, told: str) -> None:
-    (problem,) = refusal(tmp_path, text)
+    (problem,) = refusal(tmp_path, text, {"ACD_AMI": SECRET})
     assert told in problem
 
 
@@ -247,6 +277,16 @@ def test_a_password_in_the_toml_is_refused_and_not_shown(tmp_path: Path, line: s
 def test_a_token_in_the_toml_is_refused_with_the_way_to_give_it(tmp_path: Path) -> None:
     (problem,) = refusal(tmp_path, TRUNK + f'[api]\nenabled = true\ntoken = "{SECRET}"')
     assert 'token_file = "FILE"' in problem
+
+
+def test_the_managers_secret_comes_from_outside_the_toml_like_every_other(tmp_path: Path) -> None:
+    ami = load(tmp_path, AMI, {"ACD_AMI": SECRET}).feeds.ami
+    assert ami is not None
+    assert ami.password.get_secret_value() == SECRET
+    (problem,) = refusal(tmp_path, AMI.replace("password_env", "password"))
+    assert "feeds.ami.password (line 7): a password does not belong into this file" in problem
+    (problem,) = refusal(tmp_path, AMI.replace('password_env = "ACD_AMI"', ""))
+    assert "feeds.ami.password_file (line 4): is missing" in problem
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
@@ -313,14 +353,30 @@ def test_the_example_names_every_key_with_its_default() -> None:
     opened = re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE)
     raw = tomllib.loads(opened)
     assert raw["trunk"][0].pop("tls_ca_file") == "ca.pem"
+    assert raw["trunk"][0].pop("tls_certificate_file") == "acd.pem"
+    assert raw["trunk"][0].pop("tls_key_file") == "acd.key"
     assert raw["trunk"][0].pop("password_file") == "dialer.password"
+    assert raw["feeds"]["ami"].pop("tls_ca_file") == "ca.pem"
+    assert raw["feeds"]["ami"].pop("password_file") == "manager.password"
+    assert raw["tapi"].pop("tls_certificate_file") == "tapi.crt"
+    assert raw["tapi"].pop("tls_key_file") == "tapi.key"
+    assert raw["tapi_client"][0].pop("token_file") == "overdialer.token"
+    assert raw["tapi_client"][0].pop("number_format") == "+"
+    assert raw["tapi_client"][0].pop("number_prefix") == ""
+    assert raw["tapi_client"][0].pop("wait_message") == "sorry.wav"
     shown = Settings.model_validate(raw)
+    assert shown.feeds.ami == AmiSettings(host="pbx.example.com", user="acd")
+    shown = shown.model_copy(update={"feeds": FeedsSettings()})
     required = {"domain": "pbx.example.com", "user": "dialer"}
-    assert shown == Settings.model_validate({"trunk": [required]})
+    client = {"name": "overdialer"}
+    assert shown == Settings.model_validate({"trunk": [required], "tapi_client": [client]})
     lines = find_key_lines(opened)
-    for name in ("trunk", "store", "metrics", "api", "destinations", "log"):
-        table = shown.trunk[0] if name == "trunk" else getattr(shown, name)
-        at = ("trunk", 0) if name == "trunk" else (name,)
+    for name in ("trunk", "store", "metrics", "api", "tapi", "tapi_client", "destinations", "log"):
+        of_name = getattr(shown, name)
+        table, at = (of_name[0], (name, 0)) if isinstance(of_name, tuple) else (of_name, (name,))
         keys = {field.alias or key for key, field in type(table).model_fields.items()}
         unnamed = {key for key in keys if (*at, key) not in lines}
-        assert unnamed <= {"password", "token", "password_env", "token_file"}
+        assert unnamed <= {"password", "token", "password_env", "token_file", "token_env"}
+    keys = set(AmiSettings.model_fields)
+    unnamed = {key for key in keys if ("feeds", "ami", key) not in lines}
+    assert unnamed == {"password", "password_env"}

@@ -30,8 +30,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 # Files that change what comes out; the limits' names are part of this file.
-RECIPE = (HERE / "build.py", HERE / "config_site.h")
-TOOLS = ("gcc", "g++", "make", "swig", "pkg-config", "tar", "xz", "strip")
+PATCHES = tuple(sorted((HERE / "patches").glob("*.patch")))
+RECIPE = (HERE / "build.py", HERE / "config_site.h", *PATCHES)
+TOOLS = ("gcc", "g++", "make", "patch", "swig", "pkg-config", "tar", "xz", "strip")
 LIBRARIES = ("openssl", "libsrtp2", "uuid")
 # NDEBUG: a failed assertion must end one call, never the process with 999 of them.
 CFLAGS = "-O2 -fPIC -DNDEBUG"
@@ -136,9 +137,10 @@ def build_wheel(wheels: Path, source: Path, *, own_source: Path | None) -> Path:
         version = pjproject_version(tree)
         payload = Path(folder) / "payload"
         payload.mkdir()
+        patched = apply_patches(tree)
         configure(tree)
         compile_binding(tree, payload)
-        (payload / "pjsua2_limits.py").write_text(limits_module(tree, version))
+        (payload / "pjsua2_limits.py").write_text(limits_module(tree, version, patched))
         self_check(payload)
         unfinished = Path(folder) / wheel_name(version, digest)
         write_wheel(payload, unfinished, f"{version}+acd.{digest}")
@@ -235,6 +237,26 @@ def pjproject_version(tree: Path) -> str:
     return ".".join(number for number in numbers if number)
 
 
+def apply_patches(tree: Path) -> tuple[str, ...]:
+    """Apply what fits of our patches; return their names.
+
+    The source may be another version's, or may have a change already: what does not fit is left
+    out whole, and `pjsua2_limits.PATCHES` tells acd what it can build on.
+    """
+    applied: list[str] = []
+    for path in PATCHES:
+        command = ["patch", "--strip=1", "--forward", "--batch", f"--input={path}"]
+        fits = subprocess.run(
+            [*command, "--dry-run"], cwd=tree, check=False, stdout=sys.stderr
+        ).returncode
+        if fits != 0:
+            print(f"acd: {path.name} does not fit this pjproject: left out", file=sys.stderr)
+            continue
+        _run(command, cwd=tree, why=f"{path.name} could not be applied.")
+        applied.append(path.stem)
+    return tuple(applied)
+
+
 def configure(tree: Path) -> None:
     """Write the configuration and run pjproject's configure script."""
     shutil.copy(HERE / "config_site.h", tree / "pjlib/include/pj/config_site.h")
@@ -291,7 +313,7 @@ def _make_variable(tree: Path, name: str) -> list[str]:
     return answer.stdout.split()
 
 
-def limits_module(tree: Path, version: str) -> str:
+def limits_module(tree: Path, version: str, patched: Sequence[str]) -> str:
     """Compile a program that prints the limits as the headers have them, and run it."""
     program = tree / "limits.c"
     prints = "".join(f'printf("{name} = %d\\n", (int)({macro}));' for name, macro in LIMITS.items())
@@ -303,7 +325,8 @@ def limits_module(tree: Path, version: str) -> str:
     _run(["gcc", *flags, str(program), "-o", str(binary)], why="pjsua2's limits did not compile.")
     values = subprocess.run([binary], check=True, capture_output=True, text=True).stdout
     opening = '"""What this pjsua2 was compiled for; read it before asking pjsua for more."""\n\n'
-    return f'{opening}PJPROJECT_VERSION = "{version}"\n{values}'
+    told = f'PJPROJECT_VERSION = "{version}"\nPATCHES = {tuple(patched)!r}\n'
+    return f"{opening}{told}{values}"
 
 
 def self_check(payload: Path) -> None:

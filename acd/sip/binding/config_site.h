@@ -33,3 +33,8 @@
 #define PJSIP_AUTH_AUTO_SEND_NEXT 1
 
 #define PJMEDIA_HAS_VIDEO 0
+
+/* A PBX that was restarted forgets its subscriptions without a word: only a refresh that it
+ * answers 481 tells, and upstream's 600 s would leave an agent's state wrong for that long. */
+#define PJSIP_PRES_DEFAULT_EXPIRES 60
+#define PJSIP_DLG_EVENT_DEFAULT_EXPIRES 60

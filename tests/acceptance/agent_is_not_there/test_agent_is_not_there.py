@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from acd.rules.dispositions import TransferOutcome
 from tests.acceptance.support.installation import Installation
 from tests.peers import phones
 from tests.peers.addresses import Addresses
@@ -74,6 +75,42 @@ async def test_a_person_whom_the_pbx_could_give_to_nobody_counts_as_abandoned(
     assert len(traffic.from_engine("REFER")) == 1, "the PBX had taken the person: no second try"
     (attempt,) = installation.rows("attempts")
     assert attempt["transfer_sip_status"] == 503
+
+
+async def test_an_agent_who_picks_up_after_the_limit_leaves_an_abandoned_call_with_the_pbx(
+    tmp_path: Path,
+) -> None:
+    installation = await Installation.ready(tmp_path, pbx=ADDRESSES.pbx)
+    late = phones.agent_answers(ADDRESSES.agent_101, ring_ms=4000)
+    async with open_centre(ADDRESSES, late) as centre, installation.engine() as engine:
+        await engine.wait_metric(
+            "acd_transfers_total", 1, campaign="sample", result=TransferOutcome.WITH_PBX
+        )
+        assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    assert traffic.of(ADDRESSES.agent_101, 200, cseq="INVITE"), "the agent did pick up"
+    (attempt,) = installation.rows("attempts")
+    assert (attempt["disposition"], attempt["abandoned"]) == ("abandoned", 1)
+    assert attempt["transfer_result"] == "with_pbx"
+    (why,) = await installation.succeed(f"acd leads why {attempt['lead_id']}")
+    assert "72" in why.stdout or "259200" in why.stdout, why.stdout
+
+
+async def test_a_person_whom_the_pbx_keeps_ringing_for_counts_at_the_limit(
+    tmp_path: Path,
+) -> None:
+    installation = await Installation.ready(tmp_path, pbx=ADDRESSES.pbx)
+    silent = phones.agent_silent(ADDRESSES.agent_101)
+    async with open_centre(ADDRESSES, silent) as centre, installation.engine() as engine:
+        await engine.wait_metric("acd_abandoned_total", 1, campaign="sample")
+        await engine.read_metrics()
+        pending = engine.metric("acd_transfers_total", campaign="sample", result="with_pbx")
+        assert pending == 0, "the PBX has not said yet what became of it"
+        assert not [
+            notify
+            for notify in centre.traffic().to_engine("NOTIFY")
+            if notify.get("subscription-state").startswith("terminated")
+        ]
 
 
 def held_seconds(traffic: Traffic) -> float:

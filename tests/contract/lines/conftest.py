@@ -1,4 +1,4 @@
-"""The same promises of a line, kept by the script and by pjsua2 against SIPp on 127.3.4.x.
+"""The same promises of a line, kept by the script and by pjsua2 against SIPp.
 
 A `Called` says what the called side does, once for a `Script` and once in SIPp's steps.
 """
@@ -34,6 +34,7 @@ from acd.lines import (
 from acd.settings import TrunkSettings
 from acd.sip import Sip, open_sip
 from tests.fakes.lines import FakePool, Script
+from tests.peers.addresses import Addresses
 from tests.peers.sipp.runner import Bind, Sipp
 from tests.peers.sipp.steps import (
     ack,
@@ -51,8 +52,9 @@ from tests.peers.sipp.steps import (
     write,
 )
 
-ENGINE_HOST = "127.3.4.1"
-PBX_HOST = "127.3.4.2"
+_HERE = Addresses.free()
+ENGINE_HOST = _HERE.dialer
+PBX_HOST = _HERE.pbx
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,11 @@ def fails_transfers() -> Called:
 
 def never_ends_transfers() -> Called:
     return Called(Script(transfers=deque([60.0])), (*_UP, refer(202), notify(100), bye()))
+
+
+def hangs_up_during_a_transfer() -> Called:
+    steps = (*_UP, refer(202), notify(100), pause(300), hang_up())
+    return Called(Script(transfers=deque([60.0]), hangs_up_after=0.5), steps)
 
 
 class Side(Protocol):

@@ -30,6 +30,7 @@ from tests.contract.lines.conftest import (
     answers_and_hangs_up,
     call,
     fails_transfers,
+    hangs_up_during_a_transfer,
     is_busy,
     never_ends_transfers,
     refuses_transfers,
@@ -184,6 +185,17 @@ async def test_hanging_up_with_a_transfer_open_leaves_it_unconfirmed(world: Worl
         await line.hang_up()
     assert [type(result) for result in results] == [TransferUnconfirmed]
     assert the_end(await take(line)).cause is DisconnectCause.HUNG_UP
+
+
+async def test_a_person_who_hangs_up_during_a_transfer_leaves_it_unconfirmed(
+    world: World,
+) -> None:
+    line = await world.line(hangs_up_during_a_transfer())
+    await line.originate(call())
+    await take(line, Answered)
+    result = await line.blind_transfer(agent(), timeout_seconds=20)
+    assert isinstance(result, TransferUnconfirmed)
+    assert the_end(await take(line)).cause is DisconnectCause.NORMAL
 
 
 @pytest.mark.parametrize("order", ["blind_transfer", "play", "hold", "resume"])

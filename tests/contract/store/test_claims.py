@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from acd.calls import DisconnectCause
+from acd.rules.callbacks import owner_of
 from acd.store import Store
+from acd.store import schema as t
 from acd.store.campaigns import CampaignState, reload_campaign, set_campaign_state
 from acd.store.dnc import add_numbers, open_list, remove_numbers
 from acd.store.events import Subject, events_of
-from acd.store.leads import LEASE, renew_claims, unclaim_leads
+from acd.store.lead_changes import promise_callback
+from acd.store.leads import LEASE, claim_leads, renew_claims, unclaim_leads
 from tests.contract.store.world import NOON, World, definition, later
 
 
@@ -177,3 +181,22 @@ def test_every_change_of_a_lead_leaves_an_event(world: World, store: Store) -> N
     events = store.read_sync(events_of, Subject.LEAD, lead.lead_id)
     assert [event.what for event in events] == ["claimed", "waiting"]
     assert lead.e164 not in str(events)
+
+
+@pytest.mark.parametrize("late_seconds", [0, 1, 899, 900, 901])
+@pytest.mark.parametrize("ready", [[], ["ben"], ["anna", "201"]])
+def test_sql_keeps_a_callback_for_its_owner_as_the_rule_says(
+    world: World, store: Store, late_seconds: int, ready: list[str]
+) -> None:
+    campaign = world.campaign(callback_owner_seconds=900)
+    world.leads(campaign)
+    lead_id = store.read_sync(lambda conn: conn.scalar(sa.select(t.leads.c.lead_id))) or 0
+    at, now = later(hours=1), later(hours=1, seconds=late_seconds)
+    store.run_sync(promise_callback, lead_id=lead_id, at=at, agent="anna", now=NOON)
+    claimed = store.run_sync(
+        claim_leads, campaign_id=campaign, node="a", limit=9, now=now, ready_names=ready
+    )
+    owner = owner_of(at, "anna", owner_seconds=900, now=now)
+    assert [lead.callback_agent for lead in claimed] == (
+        [owner] if owner is None or owner in ready else []
+    )

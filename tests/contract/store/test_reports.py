@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from acd.calls import DisconnectCause
 from acd.dialer.reports import campaign_report
 from acd.store import Store
+from acd.store.counts import campaign_counts
 from tests.contract.store.world import NOON, World
 
 
@@ -44,3 +47,28 @@ def test_a_campaign_without_attempts_has_no_rate_and_no_percentiles(
     report = store.read_sync(campaign_report, "campaign-1")
     assert report.abandon_rate is None
     assert report.ring_seconds == {"p50": None, "p90": None, "p99": None}
+
+
+def test_a_campaigns_counts_are_of_one_moment(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, 4)
+    handed, lost, *_ = world.claim(campaign, limit=3)
+    began = NOON + timedelta(minutes=1)
+    world.close(
+        world.dial(handed, now=began),
+        DisconnectCause.TRANSFERRED,
+        answered_at=began,
+        transferred_at=began,
+        transfer_result="answered",
+    )
+    world.close(
+        world.dial(lost, now=began), DisconnectCause.HUNG_UP, answered_at=began, abandoned=True
+    )
+    counts = store.read_sync(campaign_counts, campaign_id=campaign, midnight=NOON, since=NOON)
+    assert counts.leads == {"closed": 1, "waiting": 2, "claimed": 1}
+    assert (counts.ledger.live_answers, counts.ledger.abandoned) == (2, 1)
+    assert (counts.closed_lately, counts.first_attempt_at) == (1, began)
+    later = store.read_sync(
+        campaign_counts, campaign_id=campaign, midnight=NOON, since=began + timedelta(seconds=1)
+    )
+    assert (later.closed_lately, later.first_attempt_at) == (0, None)

@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from acd.cli.agents import agents
 from acd.cli.campaign import campaign
 from acd.cli.db import db
 from acd.cli.dnc import dnc
@@ -35,6 +36,7 @@ def state(tmp_path: Path) -> State:
                 "store": {"url": f"sqlite:///{tmp_path / 'acd.sqlite'}"},
                 "destinations": {"default_region": "AT", "allowed_regions": ["AT", "DE"]},
                 "campaigns_folder": SAMPLE.parents[1],
+                "control_socket": tmp_path / "acd.sock",
             }
         )
     )
@@ -118,13 +120,40 @@ def test_a_missing_database_is_answered_with_the_remedy(state: State) -> None:
     assert "as this program needs it" in run(state, db, "check")
 
 
+def test_agents_come_in_and_are_asked_to_work(state: State, tmp_path: Path) -> None:
+    file = tmp_path / "agents.csv"
+    file.write_text("name,extension,skills,campaigns\nanna,201,german,sample\nben,202,,\n")
+    run(state, campaign, "create", "sample")
+    said = run(state, agents, "import", str(file))
+    assert "2 agents added, 0 changed, 0 as they were; no engine runs here" in said
+    assert "agent anna is ready; no engine runs here" in run(state, agents, "ready", "anna", "202")
+    assert "not ready" in run(state, agents, "not-ready", "ben", "--reason", "lunch")
+    assert "not ready, lunch since" in run(state, agents, "list")
+    run(state, agents, "log-off", "201")
+    listed = json.loads(run(state, agents, "list", "--json"))
+    assert [(each["name"], each["state"], each["reason"]) for each in listed] == [
+        ("anna", "logged_off", ""),
+        ("ben", "not_ready", "lunch"),
+    ]
+    assert listed[0]["campaigns"] == ["sample"]
+
+
+def test_nobody_is_asked_when_one_of_the_agents_is_unknown(state: State, tmp_path: Path) -> None:
+    file = tmp_path / "agents.csv"
+    file.write_text("name,extension\nanna,201\n")
+    run(state, agents, "import", str(file))
+    with pytest.raises(UnknownName, match="agent carl: there is no agent of that name"):
+        run(state, agents, "ready", "anna", "carl")
+    assert "logged off" in run(state, agents, "list")
+
+
 def test_an_unknown_campaign_is_answered_with_how_to_make_it(state: State) -> None:
     run(state, db, "upgrade")
     with pytest.raises(UnknownName, match="acd campaign create"):
         run(state, campaign, "start", "nothing")
 
 
-@pytest.mark.parametrize("group", [leads, campaign, dnc, db])
+@pytest.mark.parametrize("group", [agents, leads, campaign, dnc, db])
 def test_every_command_shows_an_example(state: State, group: click.Group) -> None:
     for name in group.commands:
         assert "Example:" in run(state, group, name, "--help")

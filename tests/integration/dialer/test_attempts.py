@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.lead_why import explain_lead
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import agent_places
 from acd.dialer.routing import Roster
@@ -32,12 +34,14 @@ from acd.lines import (
     TrunkStatus,
 )
 from acd.metrics import Metrics
+from acd.rules.eligibility import Rule
 from acd.settings import DestinationSettings, TrunkSettings
 from acd.store import Store, open_store_sync
 from acd.store import schema as t
 from acd.store.campaigns import campaign_by_id
+from acd.store.lead_changes import find_leads, reset_leads
 from acd.store.leads import claim_leads
-from tests.contract.store.world import World
+from tests.contract.store.world import NOON, World
 from tests.fakes.lines import FakeLine, FakePool, FakeTrunk, Script
 
 WAIT_LIMIT_SECONDS = 0.2
@@ -52,7 +56,7 @@ class Stage:
     trunk: FakeTrunk
     stop: trio.Event
 
-    async def run(self) -> dict[str, Any]:
+    async def run(self, in_flight: CallsInFlight | None = None) -> dict[str, Any]:
         """Dial the lead; the attempt's row, empty when none was written."""
         claimed = await self.dialing.store.run(
             claim_leads,
@@ -61,7 +65,7 @@ class Stage:
             limit=1,
             now=self.dialing.clock.now(),
         )
-        await run_attempt(self.dialing, claimed[0], CallsInFlight(), self.stop)
+        await run_attempt(self.dialing, claimed[0], in_flight or CallsInFlight(), self.stop)
         return await self.row()
 
     async def row(self) -> dict[str, Any]:
@@ -174,6 +178,29 @@ async def test_without_an_agent_in_time_the_person_hears_who_called(
     assert stage.count("acd_abandoned") == 1
 
 
+async def test_who_was_abandoned_is_locked_out_for_72_hours_and_why_says_so(
+    stages: StageMaker, store: Store
+) -> None:
+    stage = await stages.make(Script(), gap_seconds=0)
+    campaign_id = stage.dialing.campaign.campaign_id
+    await stage.dialing.roster.reserve(campaign_id, until_seconds=trio.current_time())
+    row = await stage.run()
+    assert row["disposition"] == "abandoned"
+    locked_until = row["ended_at"].replace(tzinfo=UTC) + timedelta(hours=72)
+    store.run_sync(reset_leads, campaign_id=campaign_id, lead_ids=[row["lead_id"]], now=NOON)
+    [lead] = store.read_sync(find_leads, lead_id=row["lead_id"])
+
+    def told(now: datetime) -> dict[str, datetime | None]:
+        checks = store.read_sync(explain_lead, lead, now).checks
+        return {check.rule: check.passes_at for check in checks if not check.passed}
+
+    early = locked_until - timedelta(seconds=1)
+    assert told(early)[Rule.ABANDON_LOCK_OUT] == locked_until
+    assert Rule.ABANDON_LOCK_OUT not in told(locked_until)
+    assert World(store).claim(campaign_id, now=early) == []
+    assert len(World(store).claim(campaign_id, now=locked_until)) == 1
+
+
 async def test_a_message_that_cannot_be_played_ends_the_call_and_nothing_else(
     stages: StageMaker, tmp_path: Path
 ) -> None:
@@ -231,8 +258,27 @@ async def test_an_agent_who_answers_after_the_limit_is_an_abandoned_call(
 ) -> None:
     stage = await stages.make(Script(transfers=deque([WAIT_LIMIT_SECONDS * 2])))
     row = await stage.run()
-    assert (row["transfer_result"], row["abandoned"]) == ("answered", True)
+    assert (row["transfer_result"], row["abandoned"]) == ("with_pbx", True)
+    assert row["disposition"] == "abandoned"
     assert stage.dialing.roster.states() == {AgentState.ON_CALL: 1}
+    assert stage.count("acd_transfers", result="with_pbx") == stage.count("acd_abandoned") == 1
+
+
+async def test_the_ledger_knows_of_a_person_left_with_the_pbx_before_the_pbx_says_a_word(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script(transfers=deque([30.0])))
+    in_flight = CallsInFlight()
+    async with trio.open_nursery() as running:
+        running.start_soon(stage.run, in_flight)
+        with trio.fail_after(20):
+            while not in_flight.abandoned:  # noqa: ASYNC110 - a set has no event
+                await trio.sleep(0.01)
+        assert stage.line.state is CallState.TRANSFERRING
+        assert stage.count("acd_abandoned") == 1
+        running.cancel_scope.cancel()
+    row = await stage.row()
+    assert row["abandoned"]
 
 
 async def test_an_unconfirmed_transfer_is_never_called_lost(stages: StageMaker) -> None:

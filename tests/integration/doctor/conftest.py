@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 
 from acd.store import open_store_sync
+from tests.peers.addresses import Addresses
 from tests.peers.sipp.runner import Bind, Sipp
 
 HERE = Path(__file__).parent
 PASSWORD = "not-to-be-printed"
+NETWORK = Addresses.free().network
+"""127.x.y, of this run alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def running(scenario: Path, keys: dict[str, str], **options: Any) -> Iterator[Si
         text = text.replace(f"[{key}]", value)
     folder = options.pop("folder")
     (folder / scenario.name).write_text(text, encoding="utf-8")
-    with Sipp.uas(folder / scenario.name, Bind("127.7.0.1"), **options) as sipp:
+    with Sipp.uas(folder / scenario.name, Bind(f"{NETWORK}.1"), **options) as sipp:
         yield sipp
         # It would wait for requests that a doctor who has left does not send.
         sipp.stop(grace_seconds=0.2)

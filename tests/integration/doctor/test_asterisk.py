@@ -12,11 +12,13 @@ from acd.lines import Trunk
 from acd.settings import load_settings
 from acd.sip import open_sip
 from tests.integration.doctor.conftest import Office, Visit
+from tests.peers.addresses import Addresses
 from tests.peers.asterisk.runner import DIALER, DIALER_PASSWORD, run_asterisk
 
 pytestmark = pytest.mark.real
 
-CARRIER = "127.7.1.9:5060"
+HERE = Addresses.free()
+CARRIER = f"{HERE.carrier}:5060"
 """Nobody listens there: these tests call nobody through it."""
 
 
@@ -34,7 +36,7 @@ async def visit(office: Office, *arguments: str, **options: Any) -> Visit:
 
 
 async def test_the_documented_account_passes_every_row(office: Office) -> None:
-    async with run_asterisk(address="127.7.1.1", carrier=CARRIER) as pbx:
+    async with run_asterisk(address=HERE.pbx, carrier=CARRIER) as pbx:
         write_trunk(office, f"{pbx.address}:{pbx.port}")
         seen = await visit(office)
         contacts = await pbx.cli("pjsip show contacts")
@@ -47,7 +49,7 @@ async def test_the_documented_account_passes_every_row(office: Office) -> None:
 
 
 async def test_a_running_engine_keeps_its_contact(office: Office) -> None:
-    async with run_asterisk(address="127.7.1.2", carrier=CARRIER) as pbx:
+    async with run_asterisk(address=HERE.pbx, carrier=CARRIER) as pbx:
         write_trunk(office, f"{pbx.address}:{pbx.port}")
         settings = load_settings(office.folder / "acd.toml", {})
         async with open_sip(settings.trunk) as sip:
@@ -65,7 +67,7 @@ async def wait_up(trunk: Trunk) -> None:
 
 
 async def test_a_wrong_password_is_refused_by_asterisk(office: Office) -> None:
-    async with run_asterisk(address="127.7.1.3", carrier=CARRIER) as pbx:
+    async with run_asterisk(address=HERE.pbx, carrier=CARRIER) as pbx:
         write_trunk(office, f"{pbx.address}:{pbx.port}", password="wrong")
         seen = await visit(office)
     assert "credentials (main)" in seen.failed()
@@ -74,7 +76,7 @@ async def test_a_wrong_password_is_refused_by_asterisk(office: Office) -> None:
 
 
 async def test_an_extension_that_does_not_exist_stops_the_climb_at_once(office: Office) -> None:
-    async with run_asterisk(address="127.7.1.4", carrier=CARRIER) as pbx:
+    async with run_asterisk(address=HERE.pbx, carrier=CARRIER) as pbx:
         write_trunk(office, f"{pbx.address}:{pbx.port}")
         seen = await visit(office, "--load", "4", "--to", "nobody")
     load = seen.report["load"]
@@ -83,7 +85,7 @@ async def test_an_extension_that_does_not_exist_stops_the_climb_at_once(office: 
 
 
 async def test_calls_to_an_echo_extension_are_carried(office: Office) -> None:
-    async with run_asterisk(address="127.7.1.5", carrier=CARRIER) as pbx:
+    async with run_asterisk(address=HERE.pbx, carrier=CARRIER) as pbx:
         for priority, step in enumerate(("Answer()", "Wait(60)"), start=1):
             await pbx.cli(f"dialplan add extension 600,{priority},{step} into acd-leads")
         write_trunk(office, f"{pbx.address}:{pbx.port}")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.integration.doctor.conftest import Office, PbxMaker, trunk
+from tests.integration.doctor.conftest import NETWORK, Office, PbxMaker, trunk
 from tests.peers.sipp.runner import Sipp
 
 pytestmark = pytest.mark.real
@@ -70,7 +70,7 @@ def test_without_load_nobody_is_rung(office: Office, limited_pbx: PbxMaker) -> N
 
 
 def test_a_dead_pbx_is_a_row_and_no_climb(office: Office) -> None:
-    office.write(trunk("127.7.0.9:9", FAST))
+    office.write(trunk(f"{NETWORK}.9:9", FAST))
     visit = office.visit("--load", "4", "--to", "600")
     row = visit.row("load (main)")
     assert not row["ok"]
@@ -88,7 +88,7 @@ def test_an_emergency_number_is_never_dialed(office: Office, limited_pbx: PbxMak
 
 
 def test_load_without_an_extension_is_bad_input(office: Office) -> None:
-    office.write(trunk("127.7.0.9:9"))
+    office.write(trunk(f"{NETWORK}.9:9"))
     done = office.run("--load", "4")
     assert done.returncode == 2
     assert "--to EXTENSION" in done.stderr

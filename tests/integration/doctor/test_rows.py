@@ -15,7 +15,9 @@ import pytest
 
 from acd.store import open_store_sync
 from acd.store.schema import SCHEMA_REVISION
-from tests.integration.doctor.conftest import PASSWORD, Office, PbxMaker, trunk
+from tests.integration.doctor.conftest import NETWORK, PASSWORD, Office, PbxMaker, trunk
+from tests.peers.addresses import Addresses
+from tests.peers.dns import run_dns
 from tests.peers.postgres import running_postgres
 
 pytestmark = pytest.mark.real
@@ -109,8 +111,8 @@ def test_a_realm_that_is_not_the_domain_is_left_unanswered(office: Office, pbx: 
 
 def test_a_silent_pbx_gives_its_rows_within_8_seconds(office: Office) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.7.0.2", 0))
-        domain = f"127.7.0.2:{silent.getsockname()[1]}"
+        silent.bind((f"{NETWORK}.2", 0))
+        domain = f"{NETWORK}.2:{silent.getsockname()[1]}"
         office.write(trunk(domain))
         visit = office.visit()
     assert visit.seconds < 8
@@ -120,8 +122,8 @@ def test_a_silent_pbx_gives_its_rows_within_8_seconds(office: Office) -> None:
 
 def test_a_closed_port_is_known_at_once(office: Office) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.7.0.3", 0))
-        domain = f"127.7.0.3:{taken.getsockname()[1]}"
+        taken.bind((f"{NETWORK}.3", 0))
+        domain = f"{NETWORK}.3:{taken.getsockname()[1]}"
     office.write(trunk(domain))
     visit = office.visit()
     assert visit.row("OPTIONS (main)")["detail"] == f"{domain}: nothing listens there"
@@ -136,6 +138,21 @@ def test_an_unknown_host_name_is_said(office: Office) -> None:
     assert visit.seconds < 8
 
 
+def test_a_domain_is_found_by_its_srv_record(office: Office, pbx: PbxMaker) -> None:
+    server = Addresses.free().carrier
+    with pbx() as peer:
+        records = (
+            f"--host-record=one.pbx.test,{peer.bind.host}",
+            f"--srv-host=_sip._udp.pbx.test,one.pbx.test,{peer.bind.port}",
+        )
+        with run_dns(server, *records):
+            office.write(trunk("pbx.test", f'dns_servers = ["{server}"]'))
+            assert office.visit().failed() == set()
+            office.write(trunk("none.test", f'dns_servers = ["{server}"]'))
+            row = office.visit().row("OPTIONS (main)")
+    assert row["detail"] == f"{server} does not know none.test"
+
+
 def test_a_pbx_that_is_down_for_calls_fails_the_row(office: Office, pbx: PbxMaker) -> None:
     with pbx(options_line="503 Service Unavailable") as peer:
         office.write(trunk(str(peer.bind)))
@@ -146,7 +163,7 @@ def test_a_pbx_that_is_down_for_calls_fails_the_row(office: Office, pbx: PbxMake
 
 def test_more_lines_than_the_binding_holds_fail_with_both_numbers(office: Office) -> None:
     # 999 a trunk: more than any pjsua2 that we build or find was compiled for.
-    text = "".join(trunk("127.7.0.4:9", f'name = "t{n}"') for n in range(5))
+    text = "".join(trunk(f"{NETWORK}.4:9", f'name = "t{n}"') for n in range(5))
     office.write(text.replace("lines = 4", "lines = 999"))
     visit = office.visit()
     row = visit.row("binding")
@@ -160,14 +177,14 @@ def test_a_missing_binding_is_a_row(office: Office, tmp_path: Path) -> None:
     (tmp_path / "pjsua2.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'pjsua2'\", name='pjsua2')"
     )
-    office.write(trunk("127.7.0.4:9"))
+    office.write(trunk(f"{NETWORK}.4:9"))
     visit = office.visit()  # python -m puts the present folder first in the module path
     assert visit.row("binding")["detail"] == "pjsua2 is not installed"
     assert visit.report["pjsua2"] == {"version": None, "max_calls": 0}
 
 
 def test_a_low_hard_limit_of_open_files_fails_the_row(office: Office) -> None:
-    office.write(trunk("127.7.0.4:9").replace("lines = 4", "lines = 30"))
+    office.write(trunk(f"{NETWORK}.4:9").replace("lines = 4", "lines = 30"))
     visit = office.visit(limits="ulimit -n 300")
     row = visit.row("open files")
     assert not row["ok"]
@@ -176,7 +193,7 @@ def test_a_low_hard_limit_of_open_files_fails_the_row(office: Office) -> None:
 
 
 def test_a_low_soft_limit_is_raised_and_ok(office: Office) -> None:
-    office.write(trunk("127.7.0.4:9").replace("lines = 4", "lines = 30"))
+    office.write(trunk(f"{NETWORK}.4:9").replace("lines = 4", "lines = 30"))
     row = office.visit(limits="ulimit -Sn 200").row("open files")
     assert row["ok"]
     assert "soft limit 200" in row["detail"]
@@ -184,14 +201,14 @@ def test_a_low_soft_limit_is_raised_and_ok(office: Office) -> None:
 
 
 def test_a_small_rtp_range_fails_the_row(office: Office) -> None:
-    office.write(trunk("127.7.0.4:9", "rtp_port_min = 20000\nrtp_port_max = 20008"))
+    office.write(trunk(f"{NETWORK}.4:9", "rtp_port_min = 20000\nrtp_port_max = 20008"))
     row = office.visit().row("RTP ports (main)")
     assert not row["ok"]
     assert row["detail"] == "9 in 20000-20008, 10 needed for 4 lines"
 
 
 def test_srtp_keys_in_clear_text_fail_the_row(office: Office) -> None:
-    office.write(trunk("127.7.0.4:9", 'srtp = "required"'))
+    office.write(trunk(f"{NETWORK}.4:9", 'srtp = "required"'))
     row = office.visit().row("encryption (main)")
     assert not row["ok"]
     assert row["remedy"] == 'set transport = "tls"'
@@ -199,7 +216,7 @@ def test_srtp_keys_in_clear_text_fail_the_row(office: Office) -> None:
 
 def test_a_database_that_the_first_import_will_make_is_good(office: Office) -> None:
     (office.folder / "acd.sqlite").unlink()
-    office.write(trunk("127.7.0.4:9"))
+    office.write(trunk(f"{NETWORK}.4:9"))
     row = office.visit().row("database")
     assert row["ok"]
     assert "the first `acd leads import` makes it" in row["detail"]
@@ -207,7 +224,7 @@ def test_a_database_that_the_first_import_will_make_is_good(office: Office) -> N
 
 
 def test_a_database_in_a_folder_that_is_not_there_fails_the_row(office: Office) -> None:
-    office.write(trunk("127.7.0.4:9") + '[store]\nurl = "sqlite:///nowhere/acd.sqlite"')
+    office.write(trunk(f"{NETWORK}.4:9") + '[store]\nurl = "sqlite:///nowhere/acd.sqlite"')
     row = office.visit().row("database")
     assert not row["ok"]
     assert "folder" in row["detail"]
@@ -215,10 +232,10 @@ def test_a_database_in_a_folder_that_is_not_there_fails_the_row(office: Office) 
 
 def test_a_closed_postgresql_port_fails_the_row_without_the_password(office: Office) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.7.0.5", 0))
-        where = f"127.7.0.5:{taken.getsockname()[1]}"
+        taken.bind((f"{NETWORK}.5", 0))
+        where = f"{NETWORK}.5:{taken.getsockname()[1]}"
     url = f"postgresql://acd:{PASSWORD}@{where}/acd"
-    office.write(trunk("127.7.0.4:9") + f'[store]\nurl = "{url}"')
+    office.write(trunk(f"{NETWORK}.4:9") + f'[store]\nurl = "{url}"')
     row = office.visit().row("database")
     assert not row["ok"]
     assert where in row["detail"]
@@ -228,7 +245,7 @@ def test_a_closed_postgresql_port_fails_the_row_without_the_password(office: Off
 def test_an_empty_postgresql_database_fails_the_row_until_it_is_built(office: Office) -> None:
     with running_postgres() as server:
         url = server.new_database()
-        office.write(trunk("127.7.0.4:9") + f'[store]\nurl = "{url}"')
+        office.write(trunk(f"{NETWORK}.4:9") + f'[store]\nurl = "{url}"')
         empty = office.visit().row("database")
         with open_store_sync(url, create=True):
             pass
@@ -243,7 +260,7 @@ def test_an_empty_postgresql_database_fails_the_row_until_it_is_built(office: Of
 def test_a_schema_of_another_age_fails_the_row(office: Office) -> None:
     with closing(sqlite3.connect(office.folder / "acd.sqlite")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
-    office.write(trunk("127.7.0.4:9"))
+    office.write(trunk(f"{NETWORK}.4:9"))
     row = office.visit().row("database")
     assert not row["ok"]
     assert "newer than this program" in row["detail"]
@@ -251,17 +268,17 @@ def test_a_schema_of_another_age_fails_the_row(office: Office) -> None:
 
 def test_a_database_that_never_answers_is_given_up_within_8_seconds(office: Office) -> None:
     with socket.socket() as mute:
-        mute.bind(("127.7.0.5", 0))
+        mute.bind((f"{NETWORK}.5", 0))
         mute.listen()
-        url = f"postgresql://acd@127.7.0.5:{mute.getsockname()[1]}/acd"
-        office.write(trunk("127.7.0.4:9") + f'[store]\nurl = "{url}"')
+        url = f"postgresql://acd@{NETWORK}.5:{mute.getsockname()[1]}/acd"
+        office.write(trunk(f"{NETWORK}.4:9") + f'[store]\nurl = "{url}"')
         visit = office.visit()
     assert visit.row("database")["detail"] == f"{url} gave no answer in 5 s"
     assert visit.seconds < 8
 
 
 def test_bad_settings_are_exit_code_2_with_every_problem(office: Office) -> None:
-    office.write(trunk("127.7.0.4:9", 'srtp = "on"').replace("lines = 4", "lines = 0"))
+    office.write(trunk(f"{NETWORK}.4:9", 'srtp = "on"').replace("lines = 4", "lines = 0"))
     done = office.run()
     assert done.returncode == 2
     assert "trunk[0].lines (line 5): 0 is too small" in done.stderr

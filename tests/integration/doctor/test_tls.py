@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.doctor.conftest import Office, trunk
-from tests.integration.doctor.tls_peer import make_certificate, tls_pbx
+from tests.integration.doctor.conftest import NETWORK, Office, trunk
+from tests.integration.doctor.tls_peer import tls_pbx
+from tests.peers.certificates import make_certificate
 
 pytestmark = pytest.mark.real
 
-HOST = "127.7.0.6"
+HOST = f"{NETWORK}.6"
 
 
 def test_a_certificate_of_a_named_authority_is_trusted(office: Office, tmp_path: Path) -> None:
@@ -60,6 +61,18 @@ def test_checking_that_is_off_connects_and_fails_the_encryption(
         office.write(trunk(f"{HOST}:{port}", 'transport = "tls"\ntls_verify = false'))
         visit = office.visit()
     assert visit.failed() == {"encryption (main)"}
+
+
+def test_a_pbx_that_asks_for_our_certificate_gets_it(office: Office, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, name=HOST)
+    ours, _ = make_certificate(tmp_path, name="dialer.example.com")
+    more = f'transport = "tls"\ntls_ca_file = "{certificate.name}"'
+    shown = f'tls_certificate_file = "{ours.name}"\ntls_key_file = "dialer.example.com.key"'
+    with tls_pbx(HOST, certificate, key, client_authority=ours) as port:
+        office.write(trunk(f"{HOST}:{port}", more))
+        assert "OPTIONS (main)" in office.visit().failed()
+        office.write(trunk(f"{HOST}:{port}", f"{more}\n{shown}"))
+        assert office.visit().failed() == set()
 
 
 def test_a_port_that_does_not_speak_tls_gives_no_answer(office: Office) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,27 +13,16 @@ import trio
 _SHARED = (b"Via", b"From", b"To", b"Call-ID", b"CSeq")
 
 
-def make_certificate(folder: Path, *, name: str) -> tuple[Path, Path]:
-    """A self-signed certificate for an address or host name, and its key."""
-    certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
-    kind = "IP" if re.fullmatch(r"[\d.]+", name) else "DNS"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext"),
-            *(f"subjectAltName={kind}:{name}", "-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return certificate, key
-
-
 @contextmanager
-def tls_pbx(host: str, certificate: Path, key: Path) -> Iterator[int]:
+def tls_pbx(
+    host: str, certificate: Path, key: Path, *, client_authority: Path | None = None
+) -> Iterator[int]:
     """Listens on `host` while the block lasts; gives the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if client_authority is not None:
+        context.load_verify_locations(client_authority)
+        context.verify_mode = ssl.CERT_REQUIRED
     ready, ports = threading.Event(), list[int]()
     stop: list[trio.CancelScope] = []
     token: list[trio.lowlevel.TrioToken] = []

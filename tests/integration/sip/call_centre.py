@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 
 import trio
 
@@ -28,6 +27,7 @@ from acd.sip import Sip, open_sip
 from acd.sip.trunk import SipTrunk
 from tests.integration.sip.conftest import agent, lead, until
 from tests.peers import phones
+from tests.peers.addresses import Addresses
 from tests.peers.asterisk import DIALER, DIALER_PASSWORD, Asterisk, run_asterisk
 
 AGENT = "101"
@@ -35,47 +35,27 @@ _LEASE_SECONDS = 170.0
 _RING_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """One call centre's own, all 127.x.y.z."""
+def run_pbx(addresses: Addresses, *, packet_ms: int = 20) -> AbstractAsyncContextManager[Asterisk]:
+    """The documented Asterisk, with agent 101 behind it."""
+    return run_asterisk(
+        address=addresses.pbx,
+        carrier=f"{addresses.carrier}:5060",
+        agents={AGENT: f"{addresses.agent_101}:5060"},
+        packet_ms=packet_ms,
+    )
 
-    network: str
-    """127.x.y"""
 
-    @property
-    def pbx(self) -> str:
-        return f"{self.network}.1"
-
-    @property
-    def carrier(self) -> str:
-        return f"{self.network}.2"
-
-    @property
-    def agent(self) -> str:
-        return f"{self.network}.3"
-
-    @property
-    def engine(self) -> str:
-        return f"{self.network}.4"
-
-    def asterisk(self, *, packet_ms: int = 20) -> AbstractAsyncContextManager[Asterisk]:
-        return run_asterisk(
-            address=self.pbx,
-            carrier=f"{self.carrier}:5060",
-            agents={AGENT: f"{self.agent}:5060"},
-            packet_ms=packet_ms,
-        )
-
-    def trunk(self, **settings: object) -> TrunkSettings:
-        values: dict[str, object] = {
-            "domain": self.pbx,
-            "user": DIALER,
-            "password": DIALER_PASSWORD,
-            "lines": 20,
-            "calls_per_second": 100,
-            "bind_address": self.engine,
-        }
-        return TrunkSettings.model_validate(values | settings)
+def trunk_settings(addresses: Addresses, **settings: object) -> TrunkSettings:
+    """The documented account."""
+    values: dict[str, object] = {
+        "domain": addresses.pbx,
+        "user": DIALER,
+        "password": DIALER_PASSWORD,
+        "lines": 20,
+        "calls_per_second": 100,
+        "bind_address": addresses.dialer,
+    }
+    return TrunkSettings.model_validate(values | settings)
 
 
 @asynccontextmanager
@@ -83,7 +63,7 @@ async def open_engine(
     addresses: Addresses, **settings: object
 ) -> AsyncIterator[tuple[Sip, SipTrunk]]:
     """The SIP side with its one trunk, which need not be up yet."""
-    async with open_sip([addresses.trunk(**settings)]) as sip:
+    async with open_sip([trunk_settings(addresses, **settings)]) as sip:
         yield sip, sip.trunk("main")
 
 

@@ -1,4 +1,4 @@
-"""One SIPp, one wire, one SIP side a test, on addresses of this folder's own: 127.3.x.y."""
+"""One SIPp, one wire, one SIP side a test."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ from acd.lines import (
 from acd.settings import TrunkSettings
 from acd.sip import ProbeTiming, Sip, open_sip
 from acd.sip.trunk import SipTrunk
+from tests.peers.addresses import Addresses
 from tests.peers.sipp.runner import Bind, Sipp
 from tests.peers.sipp.steps import write
 from tests.peers.wire import SipMessage, Wire
 
-ENGINE_HOST = "127.3.0.1"
-PBX_HOST = "127.3.0.2"
+_HERE = Addresses.free()
+ENGINE_HOST = _HERE.dialer
+PBX_HOST = _HERE.pbx
 
 
 @dataclass

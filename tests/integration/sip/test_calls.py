@@ -11,6 +11,7 @@ from acd.calls import CallState, DisconnectCause
 from acd.errors import IllegalTransition, LineInUse
 from acd.lines import Alerting, Answered, CallerId, Ended, Proceeding, Released
 from tests.integration.sip.conftest import (
+    ENGINE_HOST,
     Bench,
     agent,
     answered,
@@ -267,7 +268,7 @@ async def test_the_offer_is_one_audio_stream_with_only_the_configured_codecs_in_
     body = first(bench.messages(), "INVITE").body.decode()
     media = [sdp.split() for sdp in body.split("\r\n") if sdp.startswith("m=")]
     assert [(stream[0], stream[3:5]) for stream in media] == [("m=audio", ["0", "8"])]
-    assert "c=IN IP4 127.3.0.1" in body
+    assert f"c=IN IP4 {ENGINE_HOST}" in body
 
 
 async def test_a_transfer_without_an_answered_call_is_a_broken_promise(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from tests.peers.sipp.steps import (
     hang_up,
     invite,
     offer_again,
+    offer_by_update,
     pause,
     reject,
     ring,
@@ -84,6 +85,48 @@ async def test_update_without_an_offer_is_answered_200(bench: Bench) -> None:
     assert ended.cause is DisconnectCause.NORMAL
     assert first(bench.messages(), 200, cseq="UPDATE")
     assert not [m for m in select(bench.messages(), "UPDATE") if m.source[0] != pbx.bind.host]
+
+
+async def test_update_with_an_offer_is_answered_with_the_same_media(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, offer_by_update(), hang_up())
+    line = await bench.line(await bench.trunk(str(pbx.bind), codecs=["PCMA"]))
+    await answered(line)
+    await released(line)
+    messages = bench.messages()
+    offered = first(messages, "INVITE")
+    assert _media(first(messages, 200, cseq="UPDATE")) == _media(offered)
+
+
+async def test_options_inside_a_dialog_are_answered_200(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, in_dialog("OPTIONS"), hang_up())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    *_, ended, _ = await released(line)
+    assert isinstance(ended, Ended)
+    assert ended.cause is DisconnectCause.NORMAL
+    assert "REFER" in first(bench.messages(), 200, cseq="OPTIONS").get("Allow")
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "headers"),
+    [
+        ("PUBLISH", 405, ("Event: presence",)),
+        ("NOTIFY", 481, ("Event: hold", "Subscription-State: active")),
+    ],
+)
+async def test_what_nothing_takes_inside_a_dialog_is_refused_and_the_call_stays(
+    bench: Bench, method: str, status: int, headers: tuple[str, ...]
+) -> None:
+    pbx = bench.pbx(*_UP, in_dialog(method, *headers, status=status), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    while not (replies := select(bench.messages(), status, cseq=method)):
+        await bench.breathe()
+    assert replies[0].get("Allow")
+    await line.hang_up()
+    *_, ended, _ = await released(line)
+    assert isinstance(ended, Ended)
+    assert ended.cause is DisconnectCause.HUNG_UP
 
 
 async def test_early_media_is_progress_and_no_answer(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""999 calls of one digest account through a real Asterisk, all at once; 127.62.1.x.
+"""999 calls of one digest account through a real Asterisk, all at once.
 
 Every call carries sound at its full rate both ways: what acd sends goes through Asterisk to the
 person, who echoes it. One RTP packet holds 60 ms of it (`alaw:60`, which acd takes over from the
@@ -26,19 +26,20 @@ import trio
 from acd.lines import Released, TransferAnswered, TrunkStatus
 from acd.sip.trunk import SipTrunk
 from tests.integration.sip.call_centre import (
-    Addresses,
     answered_at,
     hand_over,
     open_engine,
+    run_pbx,
     wait_all_free,
 )
 from tests.integration.sip.conftest import until, wait_status
 from tests.peers import phones
+from tests.peers.addresses import Addresses
 from tests.peers.asterisk import Asterisk
 
 pytestmark = pytest.mark.real
 
-HERE = Addresses("127.62.1")
+HERE = Addresses.free()
 CALLS = 999
 TRANSFERS = 100
 HOLD_SECONDS = 60.0
@@ -112,9 +113,9 @@ async def test_999_calls_through_asterisk_are_held_and_100_of_them_transferred(
 ) -> None:
     with ExitStack() as peers, trio.fail_after(WHOLE_SECONDS):
         carrier = peers.enter_context(phones.carrier(HERE.carrier, echoes=True))
-        peers.enter_context(phones.agent_answers(HERE.agent, talk_ms=5000))
+        peers.enter_context(phones.agent_answers(HERE.agent_101, talk_ms=5000))
         async with (
-            HERE.asterisk(packet_ms=PACKET_MS) as pbx,
+            run_pbx(HERE, packet_ms=PACKET_MS) as pbx,
             open_engine(HERE, lines=CALLS, calls_per_second=CALLS_PER_SECOND) as (_, trunk),
         ):
             await wait_status(trunk, TrunkStatus.UP)

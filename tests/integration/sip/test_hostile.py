@@ -14,13 +14,15 @@ from acd.lines import Line, Released, TransferAnswered
 from acd.sip.trunk import SipTrunk
 from tests.integration.sip.call_centre import wait_all_free
 from tests.integration.sip.conftest import Bench, agent, answered, until
+from tests.peers.addresses import Addresses
 from tests.peers.hostile import CASES, datagrams
 from tests.peers.sipp.steps import ack, answer, bye, invite, notify, refer
 
 pytestmark = pytest.mark.real
 
-ENGINE = "127.61.1.1"
-STRANGER = "127.61.1.2"
+_HERE = Addresses.free()
+ENGINE = _HERE.dialer
+STRANGER = _HERE.carrier
 CALLS = 50
 DATAGRAMS = 10_000
 AT_ONCE = 100

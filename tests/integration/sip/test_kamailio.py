@@ -1,7 +1,8 @@
-"""`acd.sip` at a real Kamailio, with a PBX behind it that takes the REFER; 127.64.1.x."""
+"""`acd.sip` at a real Kamailio, with a PBX behind it that takes the REFER."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,20 +17,22 @@ from acd.lines import Ended, TransferAnswered, TrunkStatus
 from acd.settings import TrunkSettings
 from acd.sip import open_sip
 from acd.sip.trunk import SipTrunk
-from tests.integration.doctor.tls_peer import make_certificate
-from tests.integration.sip.call_centre import Addresses, wait_all_free
 from tests.integration.sip.call_centre import call_and_hand_over as hand_a_person_over
+from tests.integration.sip.call_centre import run_pbx, trunk_settings, wait_all_free
 from tests.integration.sip.conftest import agent, answered, released, request, wait_status
 from tests.peers import phones
+from tests.peers.addresses import Addresses
+from tests.peers.certificates import make_certificate
 from tests.peers.kamailio import DIALER, DIALER_PASSWORD, pbx_behind, run_kamailio
 from tests.peers.sipp.runner import Sipp
 from tests.peers.wire import Wire, select
 
 pytestmark = pytest.mark.real
 
-PROXY = "127.64.1.1"
-PBX = "127.64.1.2"
-ENGINE = "127.64.1.3"
+_HERE = Addresses.free()
+PROXY = _HERE.pbx
+PBX = _HERE.carrier
+ENGINE = _HERE.dialer
 WHOLE_SECONDS = 40
 
 
@@ -108,12 +111,37 @@ async def test_a_proxy_whose_certificate_is_not_trusted_gets_no_call(
     async with site.trunk(**site.tls(authority)) as trunk:
         with trio.fail_after(15):
             health = await wait_status(trunk, TrunkStatus.UNREACHABLE)
+            while "certificate" not in health.detail:
+                health = await trunk.wait_health_change(health)
         async with trunk.lines.lease(holder="test", deadline_seconds=5) as line:
             with pytest.raises(TrunkUnavailable) as refused:
                 await line.originate(request())
+    assert "certificate is not trusted" in health.detail
+    assert f"it names {PROXY}, issued by {PROXY}, valid until 20" in health.detail
     assert health.detail in str(refused.value)
     assert "\n" not in health.detail
     assert not select(site.wire.sip(), "INVITE")
+
+
+async def test_a_pbx_that_died_behind_a_living_proxy_is_known_in_8_seconds(site: Site) -> None:
+    async with site.trunk() as trunk:
+        with trio.fail_after(WHOLE_SECONDS):
+            await wait_status(trunk, TrunkStatus.UP)
+            site.pbx.stop()
+            died_at = time.time()
+            async with AsyncExitStack() as leases, trio.open_nursery() as nursery:
+                for _ in range(trunk.lines.size):
+                    lease = trunk.lines.lease(holder="test", deadline_seconds=WHOLE_SECONDS)
+                    line = await leases.enter_async_context(lease)
+                    await line.originate(request())
+                    nursery.start_soon(released, line)
+                health = await wait_status(trunk, TrunkStatus.BACKING_OFF)
+                known_at = time.time()
+            site.pbx.start()
+            await wait_status(trunk, TrunkStatus.UP)
+        await call_and_hand_over(trunk)
+    assert known_at - died_at <= 8
+    assert health.detail.startswith("3 calls in a row ended with 408 and reached nobody")
 
 
 async def test_an_outbound_proxy_is_asked_for_a_domain_that_is_not_its_own(
@@ -144,15 +172,23 @@ async def test_a_wrong_password_is_refused_by_the_registrar_once(site: Site) -> 
     assert len(select(site.wire.sip(), "REGISTER")) == 2
 
 
+async def test_calls_share_the_nonce_of_the_first(site: Site) -> None:
+    async with site.trunk() as trunk:
+        for _ in range(4):
+            await call_and_hand_over(trunk)
+    assert len(select(site.wire.sip(), 407, cseq="INVITE")) == 1
+    assert len(select(site.wire.sip(), 401, cseq="REGISTER")) == 1
+
+
 async def test_the_documented_asterisk_behind_the_proxy_hands_a_person_to_an_agent(
     tmp_path: Path,
 ) -> None:
     certificate, key = make_certificate(tmp_path, name=PROXY)
-    centre = Addresses("127.64.2")
+    centre = Addresses.free()
     async with AsyncExitStack() as stack:
         stack.enter_context(phones.carrier(centre.carrier))
-        stack.enter_context(phones.agent_answers(centre.agent))
-        asterisk = await stack.enter_async_context(centre.asterisk())
+        stack.enter_context(phones.agent_answers(centre.agent_101))
+        asterisk = await stack.enter_async_context(run_pbx(centre))
         await stack.enter_async_context(
             run_kamailio(
                 address=PROXY,
@@ -161,8 +197,8 @@ async def test_the_documented_asterisk_behind_the_proxy_hands_a_person_to_an_age
                 key=key,
             )
         )
-        wire = stack.enter_context(Wire(centre.agent))
-        settings = centre.trunk(domain=PROXY)
+        wire = stack.enter_context(Wire(centre.agent_101))
+        settings = trunk_settings(centre, domain=PROXY)
         async with open_sip([settings]) as sip:
             trunk = sip.trunk("main")
             with trio.fail_after(WHOLE_SECONDS):

@@ -1,4 +1,4 @@
-"""An Asterisk that dies or falls silent with calls up, and the work after it; 127.60.1.x."""
+"""An Asterisk that dies or falls silent with calls up, and the work after it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from acd.errors import TrunkUnavailable
 from acd.lines import Line, Released, TrunkStatus
 from acd.sip.trunk import SipTrunk
 from tests.integration.sip.call_centre import (
-    Addresses,
     answered_at,
     call_and_hand_over,
     open_engine,
+    run_pbx,
     wait_all_free,
 )
 from tests.integration.sip.conftest import request, wait_status
 from tests.peers import phones
+from tests.peers.addresses import Addresses
 from tests.peers.wire import Wire
 
 pytestmark = pytest.mark.real
 
-HERE = Addresses("127.60.1")
+HERE = Addresses.free()
 CALLS = 20
 KNOWN_SECONDS = 8.0
 """From the PBX's last message to the trunk's health."""
@@ -65,9 +66,9 @@ async def test_a_lost_pbx_is_known_in_8_seconds_and_its_lines_are_free_soon_afte
     with ExitStack() as peers, trio.fail_after(100):
         wire = peers.enter_context(Wire(HERE.pbx))
         peers.enter_context(phones.carrier(HERE.carrier))
-        peers.enter_context(phones.agent_answers(HERE.agent))
+        peers.enter_context(phones.agent_answers(HERE.agent_101))
         async with AsyncExitStack() as centre:
-            async with HERE.asterisk() as pbx:
+            async with run_pbx(HERE) as pbx:
                 _, trunk = await centre.enter_async_context(open_engine(HERE, lines=CALLS))
                 await wait_status(trunk, TrunkStatus.UP)
                 async with AsyncExitStack() as leases:
@@ -83,7 +84,7 @@ async def test_a_lost_pbx_is_known_in_8_seconds_and_its_lines_are_free_soon_afte
                     os.kill(pbx.pid, signal.SIGCONT)
                     await works_again(trunk)
             if by is signal.SIGKILL:
-                async with HERE.asterisk():
+                async with run_pbx(HERE):
                     await works_again(trunk)
 
 

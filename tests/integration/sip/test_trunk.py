@@ -41,6 +41,7 @@ async def test_a_wrong_password_is_one_alarm_and_no_storm(bench: Bench) -> None:
         await line.originate(request())
     sent = select(bench.messages(), "INVITE")
     assert [bool(message.get("Authorization")) for message in sent] == [False, True]
+    assert trunk.challenges == 2
 
 
 async def test_a_503_with_retry_after_backs_the_trunk_off_for_that_long(bench: Bench) -> None:

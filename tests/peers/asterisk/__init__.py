@@ -4,6 +4,20 @@
 every test runs; `peer/` holds what makes such a PBX live on loopback beside others.
 """
 
-from tests.peers.asterisk.runner import DIALER, DIALER_PASSWORD, Asterisk, run_asterisk
+from tests.peers.asterisk.runner import (
+    DIALER,
+    DIALER_PASSWORD,
+    MANAGER,
+    MANAGER_SECRET,
+    Asterisk,
+    run_asterisk,
+)
 
-__all__ = ["DIALER", "DIALER_PASSWORD", "Asterisk", "run_asterisk"]
+__all__ = [
+    "DIALER",
+    "DIALER_PASSWORD",
+    "MANAGER",
+    "MANAGER_SECRET",
+    "Asterisk",
+    "run_asterisk",
+]

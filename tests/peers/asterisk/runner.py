@@ -32,6 +32,9 @@ REPOSITORY = Path(__file__).parents[3]
 DIALER = "dialer"
 DIALER_PASSWORD = "change-me"
 """As in `documented/pjsip-acd.conf`."""
+MANAGER = "acd"
+MANAGER_SECRET = "change-me-too"
+"""As in `documented/manager-acd.conf`."""
 
 START_TIMEOUT_SECONDS = 30
 STOP_TIMEOUT_SECONDS = 5

@@ -52,14 +52,25 @@ class Kamailio:
         return self.log_path.read_text(errors="replace")
 
 
-def pbx_behind(address: str) -> Sipp:
-    """The PBX that the proxy sends acd's calls to: it answers and takes a REFER."""
-    return Sipp.uas(HERE / "peer" / "pbx.xml", Bind(address, PORT))
+def pbx_behind(address: str, *, port: int = PORT, echoes: bool = False) -> Sipp:
+    """The PBX that the proxy sends acd's calls to: it answers and takes a REFER.
+
+    Where it `echoes`, each RTP packet goes back to where it came from.
+    """
+    extra = ("-rtp_echo",) if echoes else ()
+    return Sipp.uas(HERE / "peer" / "pbx.xml", Bind(address, port), extra=extra)
 
 
 @asynccontextmanager
 async def run_kamailio(
-    *, address: str, pbx: str, certificate: Path, key: Path, realm: str = ""
+    *,
+    address: str,
+    pbx: str,
+    certificate: Path,
+    key: Path,
+    realm: str = "",
+    tls_method: str = "TLSv1.2+",
+    client_authority: Path | None = None,
 ) -> AsyncIterator[Kamailio]:
     """A real Kamailio with the documented routing: registrar and proxy over UDP, TCP and TLS.
 
@@ -69,6 +80,8 @@ async def run_kamailio(
         certificate: for TLS.
         key: of the certificate.
         realm: of the digest challenge; the address by default.
+        tls_method: the versions it takes, in Kamailio's words.
+        client_authority: whom the certificate must be from that it then asks callers for.
 
     Raises:
         KamailioError: it is not installed, or did not start; with its last words.
@@ -88,6 +101,8 @@ async def run_kamailio(
                 realm=realm or address,
                 certificate=certificate,
                 key=key,
+                tls_method=tls_method,
+                tls_clients=_clients_from(client_authority),
                 modules=_modules(),
             )
         )
@@ -108,6 +123,13 @@ async def run_kamailio(
             yield kamailio
         finally:
             await _stop(process)
+
+
+def _clients_from(authority: Path | None) -> str:
+    if authority is None:
+        return ""
+    parameters = {"verify_certificate": 1, "require_certificate": 1, "ca_list": f'"{authority}"'}
+    return "\n".join(f'modparam("tls", "{name}", {value})' for name, value in parameters.items())
 
 
 def _modules() -> str:

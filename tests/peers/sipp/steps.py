@@ -94,17 +94,27 @@ def answer_cancelled(*, codec: str = "PCMA", fork: str = "") -> str:
     return _send(message, retransmits=True)
 
 
-def offer_again(*, codec: str = "PCMA") -> str:
+def offer_again(*headers: str, codec: str = "PCMA") -> str:
     """Send an INVITE inside the dialog, wait for its 200, send the ACK."""
-    sent = _send(_request("INVITE", sdp=codec), retransmits=True)
+    sent = _send(_request("INVITE", *headers, sdp=codec), retransmits=True)
     acknowledge = _request("ACK").replace("[cseq] ACK", "[last_cseq_number] ACK")
     return sent + _receive_status(200) + _send(acknowledge)
 
 
-def take_reinvite(*, direction: str = "", codec: str = "PCMA") -> str:
+def take_reinvite(*headers: str, direction: str = "", codec: str = "PCMA") -> str:
     """An INVITE inside the dialog; send 200 with SDP (`a=recvonly`, ...), wait for its ACK."""
-    reply = _reply("200 OK", _CONTACT, sdp=codec, direction=direction)
+    reply = _reply("200 OK", _CONTACT, *headers, sdp=codec, direction=direction)
     return _receive("INVITE") + _send(reply, retransmits=True) + ack()
+
+
+def take_update(*headers: str) -> str:
+    """An UPDATE without SDP; send 200."""
+    return _receive("UPDATE") + _send(_reply("200 OK", _CONTACT, *headers))
+
+
+def offer_by_update(*, codec: str = "PCMA") -> str:
+    """Send an UPDATE with SDP, wait for its 200."""
+    return _send(_request("UPDATE", sdp=codec), retransmits=True) + _receive_status(200)
 
 
 def refuse_reinvite(status: str) -> str:
@@ -183,6 +193,51 @@ def notify_without_body(*, final: bool = True) -> str:
     state = "terminated;reason=noresource" if final else "active;expires=60"
     message = _request("NOTIFY", "Event: refer", f"Subscription-State: {state}")
     return _send(message, retransmits=True) + _receive_status(200)
+
+
+def subscribe() -> str:
+    """The SUBSCRIBE to dialogs; send 489 to one to anything else, and end there."""
+    taken = _receive(
+        "SUBSCRIBE",
+        _remember("sip:[^>]*", "Contact:", 2),
+        _remember(".*", "From:", 3),
+        _remember(".*", "To:", 4),
+        _remember("dialog", "Event:", 10),
+        uses=(2, 3, 4),
+    )
+    refused = _send(_reply("489 Bad Event", tag=True))
+    jump = '<nop test="10" next="dialogs"/>\n'
+    return f'{taken}{jump}{refused}<nop next="end"/>\n<label id="dialogs"/>\n'
+
+
+def subscribe_again() -> str:
+    """A SUBSCRIBE inside the dialog: a refresh, or the end."""
+    return _receive("SUBSCRIBE")
+
+
+def accept_subscription(*, expires_seconds: int) -> str:
+    """Send 200 to the SUBSCRIBE."""
+    return _send(_reply("200 OK", _CONTACT, f"Expires: {expires_seconds}", tag=True))
+
+
+def reply(status: str, *headers: str) -> str:
+    """Send this final status to whatever request came last, other than an INVITE."""
+    return _send(_reply(status, *headers, tag=True))
+
+
+def notify_dialogs(state: str, *, subscription: str = "active;expires=60") -> str:
+    """Send a NOTIFY with one dialog in this state (RFC 4235), wait for its 200."""
+    body = (
+        '<?xml version="1.0"?><dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="0"'
+        ' state="full" entity="sip:101@pbx"><dialog id="1" direction="recipient">'
+        f"<state>{state}</state></dialog></dialog-info>"
+    )
+    headers = (
+        "Event: dialog",
+        f"Subscription-State: {subscription}",
+        "Content-Type: application/dialog-info+xml",
+    )
+    return _send(_request("NOTIFY", *headers, body=body), retransmits=True) + _receive_status(200)
 
 
 def bye() -> str:

@@ -23,6 +23,9 @@ class Lines:
     def states(self) -> Mapping[CallState, int]:
         return {CallState.RINGBACK: 2, CallState.IDLE: 3}
 
+    def holders(self) -> Mapping[str, int]:
+        return {"demo": 2}
+
     def lease(self, *, holder: str, deadline_seconds: float) -> object:
         raise AssertionError
 

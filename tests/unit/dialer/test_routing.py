@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
+from hypothesis import given
+from hypothesis import strategies as st
 
-from acd.agents import AgentId, AgentState, AgentUpdate
-from acd.dialer.routing import AgentPlace, Roster
-from acd.errors import CallError
+from acd.agents import AgentId, AgentState, AgentUpdate, Phone
+from acd.dialer.places import AgentPlace, EnrolledAgent, Needs
+from acd.dialer.routing import Roster
 
 SALES, SERVICE = 1, 2
 
@@ -86,9 +90,85 @@ async def test_an_agent_given_in_the_moment_of_a_cancellation_is_not_lost(
     assert roster.states() == {AgentState.READY: 1}
 
 
-async def test_a_feed_that_skips_a_state_is_refused(roster: Roster) -> None:
-    with pytest.raises(CallError, match="201 cannot go from ready to wrap_up"):
-        roster.apply(says("201", AgentState.WRAP_UP))
+FEED_STATES = [state for state in AgentState if state is not AgentState.RESERVED]
+STEPS = st.lists(
+    st.one_of(
+        st.sampled_from([says("201", state) for state in FEED_STATES]),
+        st.just(AgentUpdate(agent=AgentId("201"), state=AgentState.NOT_READY, phone=Phone.RINGING)),
+        st.sampled_from(["reserve", "give back", "join"]),
+    ),
+    max_size=30,
+)
+
+
+@given(STEPS)
+def test_a_feed_may_see_anything_at_any_time_and_reserved_agents_stay_so(
+    steps: list[AgentUpdate | str],
+) -> None:
+    async def play() -> None:
+        roster = Roster()
+        roster.seat(SALES, [place("201")])
+        held = False
+        for step in steps:
+            if isinstance(step, AgentUpdate):
+                roster.apply(step)
+            elif step == "reserve":
+                taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+                assert not (held and taken), "one agent, one person"
+                held = held or taken is not None
+            elif held:
+                held = False
+                (roster.give_back if step == "give back" else roster.joined)(place("201"))
+            assert (roster.states()[AgentState.RESERVED] == 1) is held
+
+    trio.run(play, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def test_an_agent_who_phones_somebody_is_not_ready_until_they_hang_up(
+    roster: Roster,
+) -> None:
+    roster.apply(says("201", AgentState.ON_CALL))
+    assert roster.ready(SALES) == 1
+    roster.apply(says("201", AgentState.READY))
+    assert roster.ready(SALES) == 2
+
+
+async def test_an_agent_unplugged_while_reserved_is_logged_off_once_the_person_is_lost(
+    roster: Roster,
+) -> None:
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    roster.apply(says(taken.agent, AgentState.LOGGED_OFF))
+    assert roster.states()[AgentState.RESERVED] == 1
+    roster.give_back(taken)
+    assert roster.states() == {AgentState.LOGGED_OFF: 1, AgentState.READY: 1}
+
+
+async def test_a_call_that_is_over_before_the_transfers_report_leaves_the_agent_ready(
+    roster: Roster,
+) -> None:
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    for state in (AgentState.ON_CALL, AgentState.READY):
+        roster.apply(says(taken.agent, state))
+    roster.joined(taken)
+    assert roster.ready(SALES) == 2
+
+
+async def test_a_phone_that_still_rings_after_the_transfers_report_is_on_its_way_to_a_call(
+    roster: Roster,
+) -> None:
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    roster.joined(taken)
+    roster.apply(AgentUpdate(agent=taken.agent, state=AgentState.NOT_READY, phone=Phone.RINGING))
+    assert roster.states()[AgentState.ON_CALL] == 1
+
+
+async def test_an_agent_takes_their_seat_as_the_feed_has_them() -> None:
+    roster = Roster(state_of=lambda _: AgentState.NOT_READY)
+    roster.seat(SALES, [place("201")])
+    assert roster.ready(SALES) == 0
 
 
 async def test_an_agent_without_a_campaign_is_forgotten_unless_on_a_call(roster: Roster) -> None:
@@ -105,3 +185,122 @@ async def test_agents_that_a_reload_takes_away_are_ready_for_nobody(roster: Rost
     assert roster.ready(SALES) == 2
     first = await roster.reserve(SALES, until_seconds=trio.current_time())
     assert first == place("202")
+
+
+def enrolled(extension: str, wanted: AgentState, **changes: Any) -> EnrolledAgent:
+    values: dict[str, Any] = {
+        "agent": AgentId(extension),
+        "name": f"agent-{extension}",
+        "skills": frozenset(),
+        "campaigns": frozenset({SALES}),
+        "wanted": wanted,
+        "version": 1,
+        **changes,
+    }
+    return EnrolledAgent(**values)
+
+
+async def test_an_agent_of_sql_serves_beside_those_of_the_campaigns_file(roster: Roster) -> None:
+    roster.enrol([enrolled("301", AgentState.READY), enrolled("302", AgentState.LOGGED_OFF)])
+    assert roster.ready_names(SALES) == {"201", "202", "301", "agent-301"}
+    assert roster.states() == {AgentState.READY: 3, AgentState.LOGGED_OFF: 1}
+
+
+async def test_an_extension_of_the_file_that_is_an_agents_means_that_agent(roster: Roster) -> None:
+    roster.enrol([enrolled("201", AgentState.LOGGED_OFF, campaigns=frozenset({SERVICE}))])
+    assert roster.states() == {AgentState.LOGGED_OFF: 1, AgentState.READY: 1}
+    roster.seat(SERVICE, ())
+    roster.enrol([enrolled("201", AgentState.READY, campaigns=frozenset({SERVICE}), version=2)])
+    now = trio.current_time()
+    assert (await roster.reserve(SERVICE, until_seconds=now)) == AgentPlace(
+        agent=AgentId("201"), target="201", handle_seconds=180.0
+    )
+    assert roster.ready_names(SALES) == {"202"}, "taken by the other campaign"
+
+
+async def test_who_is_asked_to_stop_finishes_the_call_and_takes_no_other(roster: Roster) -> None:
+    moves: list[AgentState] = []
+    roster = Roster(lambda agent, state, told_by: moves.append(state))
+    roster.enrol([enrolled("301", AgentState.READY)])
+    roster.seat(SALES, ())
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    roster.joined(taken)
+    roster.enrol([enrolled("301", AgentState.LOGGED_OFF, version=2)])
+    assert roster.states() == {AgentState.ON_CALL: 1}
+    roster.apply(says("301", AgentState.WRAP_UP))
+    roster.apply(says("301", AgentState.READY))
+    assert roster.ready(SALES) == 0
+    assert moves == [
+        AgentState.READY,
+        AgentState.RESERVED,
+        AgentState.ON_CALL,
+        AgentState.WRAP_UP,
+        AgentState.READY,
+        AgentState.NOT_READY,
+        AgentState.LOGGED_OFF,
+    ]
+
+
+async def test_an_agent_who_becomes_ready_gets_the_person_who_waits(roster: Roster) -> None:
+    roster = Roster()
+    roster.enrol([enrolled("301", AgentState.NOT_READY)])
+    roster.seat(SALES, ())
+    served: list[AgentPlace | None] = []
+
+    async def wait() -> None:
+        served.append(await roster.reserve(SALES, until_seconds=trio.current_time() + 9))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        roster.enrol([enrolled("301", AgentState.READY, version=2)])
+    assert [place.target for place in served if place] == ["301"]
+
+
+async def test_a_feeds_word_outlives_changes_of_other_agents(roster: Roster) -> None:
+    roster = Roster()
+    both = [enrolled("301", AgentState.READY), enrolled("302", AgentState.READY)]
+    roster.enrol(both)
+    roster.seat(SALES, ())
+    roster.apply(says("301", AgentState.NOT_READY))
+    roster.enrol([both[0], enrolled("302", AgentState.NOT_READY, version=2)])
+    assert roster.states() == {AgentState.NOT_READY: 2}
+
+
+async def test_only_agents_with_every_skill_are_taken(roster: Roster) -> None:
+    roster = Roster()
+    speaks = [
+        enrolled("301", AgentState.READY, skills=frozenset({"german"})),
+        enrolled("302", AgentState.READY, skills=frozenset({"german", "loans", "english"})),
+    ]
+    roster.enrol(speaks)
+    roster.seat(SALES, Needs(places=(place("201"),), skills=frozenset({"german", "loans"})))
+    assert roster.ready_names(SALES) == {"302", "agent-302"}
+
+
+async def test_one_agent_can_be_reserved_by_name(roster: Roster) -> None:
+    roster.enrol([enrolled("301", AgentState.READY)])
+    assert roster.reserve_agent(SERVICE, "agent-301") is None
+    reserved = roster.reserve_agent(SALES, "agent-301")
+    assert reserved is not None
+    assert reserved.target == "301"
+    assert roster.reserve_agent(SALES, "301") is None
+
+
+async def test_calls_of_another_campaign_leave_fewer_of_the_shared_agents(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    roster = Roster()
+    roster.seat(SALES, [place("201"), place("202")])
+    roster.seat(SERVICE, [place("202"), place("203")])
+
+    def left_beside(calls: int) -> int:
+        roster.count_calls(SERVICE, lambda: calls)
+        return roster.left_for(SALES)
+
+    left = [left_beside(calls) for calls in range(4)]
+    assert left == [2, 2, 1, 1], "203 takes the first; 201 is nobody else's"
+    assert roster.left_for(SERVICE) == 2
+    roster.unseat(SERVICE)
+    assert roster.left_for(SALES) == 2

@@ -24,6 +24,7 @@ from acd.lines import (
     DestinationKind,
     DialogId,
     Ended,
+    ExtensionUpdates,
     Line,
     LineEvent,
     OriginateRequest,
@@ -124,6 +125,9 @@ class FakePool:
     def states(self) -> dict[CallState, int]:
         raise AssertionError("the climb counts for itself")
 
+    def holders(self) -> dict[str, int]:
+        raise AssertionError("the climb counts for itself")
+
     def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
         return self._lease()
 
@@ -139,6 +143,7 @@ class FakePool:
 
 class FakeTrunk:
     name = "main"
+    challenges = 0
 
     def __init__(self, pbx: Pbx, *health: TrunkHealth) -> None:
         self.lines = FakePool(pbx, TRUNK.calls_per_second)
@@ -156,6 +161,9 @@ class FakeTrunk:
         return self.health
 
     async def hang_up_leftover(self, dialog: DialogId) -> bool:
+        raise AssertionError
+
+    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
         raise AssertionError
 
 

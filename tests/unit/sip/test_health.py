@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from acd.lines import TrunkStatus
-from acd.sip.health import CREDENTIALS_RETRY_SECONDS, HealthJudge
+from acd.sip.health import CREDENTIALS_RETRY_SECONDS, NOWHERE_BACK_OFF_SECONDS, HealthJudge
 
 
 def judge(*, registers: bool = False, probes: bool = True) -> HealthJudge:
@@ -84,3 +86,38 @@ def test_refused_transfers_stop_dialing_although_the_pbx_lives() -> None:
     trunk.transfers_refused = 403
     assert trunk.health(0).status is TrunkStatus.TRANSFER_REFUSED
     assert not trunk.health(0).may_dial
+
+
+def test_three_calls_in_a_row_that_reach_nobody_back_the_trunk_off() -> None:
+    judge = HealthJudge(registers=False, probes=False)
+    for now in (1.0, 2.0):
+        judge.call_ended(503, now, alerted=False)
+        assert judge.health(now).may_dial
+    judge.call_ended(408, 3.0, alerted=False)
+    assert judge.health(3.0).status is TrunkStatus.BACKING_OFF
+    assert "3 calls in a row ended with 408" in judge.health(3.0).detail
+    later = 3.0 + NOWHERE_BACK_OFF_SECONDS
+    assert judge.health(later).may_dial
+    # The next one is a question: an answer that reached nobody again asks for another pause.
+    judge.call_ended(408, later, alerted=False)
+    assert not judge.health(later).may_dial
+
+
+@pytest.mark.parametrize(("sip_status", "alerted"), [(486, False), (408, True), (480, False)])
+def test_a_call_that_reached_somebody_counts_from_the_beginning(
+    sip_status: int, alerted: bool
+) -> None:
+    judge = HealthJudge(registers=False, probes=False)
+    for status, rang in ((503, False), (503, False), (sip_status, alerted), (503, False)):
+        judge.call_ended(status, 1.0, alerted=rang)
+    assert judge.health(1.0).may_dial
+
+
+def test_what_pjsip_made_up_is_not_told_as_an_answer_of_the_registrar() -> None:
+    judge = HealthJudge(registers=True, probes=False)
+    judge.registration(503, 1.0, received=False, reason="Connection refused")
+    assert judge.health(1.0).detail == (
+        "the PBX does not answer: there is no way to it (Connection refused)"
+    )
+    judge.registration(503, 2.0)
+    assert judge.health(2.0).detail == "REGISTER was answered 503"

@@ -267,3 +267,27 @@ def test_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(build.BuildError, match=r"needs libsrtp2 \(with headers\): install"):
         build.check_tools()
+
+
+# The patches
+
+
+def test_a_patch_that_does_not_fit_is_left_out_and_the_others_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_source(tmp_path / "pjproject")
+    fits, other = tmp_path / "fits.patch", tmp_path / "other.patch"
+    head = "--- a/pjlib/src/pj/os.c\n+++ b/pjlib/src/pj/os.c\n@@ -1 +1 @@\n"
+    fits.write_text(f"{head}-int os;\n+int patched;\n")
+    other.write_text(f"{head}-int another_version;\n+int patched;\n")
+    monkeypatch.setattr(build, "PATCHES", (other, fits))
+
+    assert build.apply_patches(source) == ("fits",)
+
+    assert (source / "pjlib/src/pj/os.c").read_text() == "int patched;\n"
+    assert "other.patch does not fit this pjproject" in capfd.readouterr().err
+
+
+def test_every_patch_belongs_to_the_recipe() -> None:
+    assert build.PATCHES
+    assert set(build.PATCHES) <= set(build.RECIPE)

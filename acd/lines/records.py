@@ -24,10 +24,24 @@ class TransferRecord:
     target: str
     sip_status: int | None
     person_with: PersonWith
+    agent_has_person: bool
+    """As far as anybody knows: an unconfirmed transfer is settled later by a feed."""
 
 
-def record_of(result: TransferResult, *, target: str) -> TransferRecord:
-    """Name a line's transfer result."""
+_TOLD_TOO_LATE = frozenset(
+    {TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED, TransferOutcome.TIMED_OUT}
+)
+"""A failure keeps its own name: the PBX said what went wrong."""
+
+
+def record_of(result: TransferResult, *, target: str, late: bool = False) -> TransferRecord:
+    """Name a line's transfer result.
+
+    Args:
+        result: of the line.
+        target: what the REFER asked for.
+        late: it came after the campaign's limit: whoever has the person, they were abandoned.
+    """
     status: int | None = None
     match result:
         case TransferAnswered():
@@ -40,4 +54,13 @@ def record_of(result: TransferResult, *, target: str) -> TransferRecord:
             outcome, person = TransferOutcome.UNCONFIRMED, PersonWith.PBX
         case TransferTimedOut(person_with=person):
             outcome = TransferOutcome.TIMED_OUT
-    return TransferRecord(outcome=outcome, target=target, sip_status=status, person_with=person)
+    has_person = isinstance(result, TransferAnswered | TransferUnconfirmed)
+    if late and person is PersonWith.PBX and outcome in _TOLD_TOO_LATE:
+        outcome = TransferOutcome.WITH_PBX
+    return TransferRecord(
+        outcome=outcome,
+        target=target,
+        sip_status=status,
+        person_with=person,
+        agent_has_person=has_person,
+    )

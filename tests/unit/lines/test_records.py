@@ -4,7 +4,6 @@ from typing import get_args
 
 import pytest
 
-from acd.dialer.transfers import record_of
 from acd.lines import (
     PersonWith,
     TransferAnswered,
@@ -14,6 +13,7 @@ from acd.lines import (
     TransferTimedOut,
     TransferUnconfirmed,
 )
+from acd.lines.records import record_of
 from acd.rules.dispositions import TransferOutcome
 
 RESULTS: list[tuple[TransferResult, TransferOutcome, PersonWith]] = [
@@ -48,4 +48,33 @@ def test_each_result_has_its_name_and_says_who_has_the_person(
 
 def test_every_kind_of_result_and_every_name_is_in_the_table() -> None:
     assert {type(row[0]) for row in RESULTS} == set(get_args(TransferResult))
-    assert {row[1] for row in RESULTS} == set(TransferOutcome)
+    assert {row[1] for row in RESULTS} | {TransferOutcome.WITH_PBX} == set(TransferOutcome)
+
+
+WITH_US, WITH_PBX = PersonWith.US, PersonWith.PBX
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "agent_has_person"),
+    [
+        (TransferAnswered(at_seconds=3.0), TransferOutcome.WITH_PBX, True),
+        (TransferUnconfirmed(at_seconds=3.0), TransferOutcome.WITH_PBX, True),
+        (
+            TransferTimedOut(at_seconds=9.0, person_with=WITH_PBX),
+            TransferOutcome.WITH_PBX,
+            False,
+        ),
+        (TransferTimedOut(at_seconds=9.0, person_with=WITH_US), TransferOutcome.TIMED_OUT, False),
+        (
+            TransferFailed(at_seconds=3.0, sip_status=503, person_with=WITH_PBX),
+            TransferOutcome.FAILED,
+            False,
+        ),
+        (TransferRefused(at_seconds=3.0, sip_status=603), TransferOutcome.REFUSED, False),
+    ],
+)
+def test_whom_the_pbx_had_past_the_limit_is_with_the_pbx(
+    result: TransferResult, outcome: TransferOutcome, agent_has_person: bool
+) -> None:
+    record = record_of(result, target="201", late=True)
+    assert (record.outcome, record.agent_has_person) == (outcome, agent_has_person)

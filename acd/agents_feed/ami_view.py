@@ -1,0 +1,175 @@
+"""What Asterisk's events say about agents: `decode`, and `AmiView` which adds them up.
+
+Pure: packets in, sightings out. Devices tell what phones do, queues who has paused and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from acd.agents import AgentId, Phone, Word
+from acd.agents_feed.ami_frames import Packet
+from acd.agents_feed.sightings import Sighting
+
+PHONES: Mapping[str, Phone] = MappingProxyType(
+    {
+        "UNKNOWN": Phone.UNKNOWN,
+        "NOT_INUSE": Phone.IDLE,
+        "INUSE": Phone.IN_USE,
+        "BUSY": Phone.IN_USE,
+        "INVALID": Phone.UNAVAILABLE,
+        "UNAVAILABLE": Phone.UNAVAILABLE,
+        "RINGING": Phone.RINGING,
+        "RINGINUSE": Phone.IN_USE,
+        "ONHOLD": Phone.IN_USE,
+    }
+)
+"""Every state that `ast_devstate_str` of Asterisk 22 can name; one of a later one is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSeen:
+    """A phone does something."""
+
+    device: str
+    phone: Phone
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSeen:
+    """Somebody is in a queue, and has paused there or has not."""
+
+    queue: str
+    device: str
+    paused: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberGone:
+    """Somebody has left a queue."""
+
+    queue: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListEnded:
+    """All was told that this action asked for."""
+
+    action_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRefused:
+    """The account may not ask that, or there is nothing to answer it."""
+
+    action_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """Asterisk is up, or has read its configuration again: ask everything anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShuttingDown:
+    """Asterisk says that it ends."""
+
+
+Fact = DeviceSeen | MemberSeen | MemberGone | ListEnded | ListRefused | Reloaded | ShuttingDown
+
+
+def decode(packet: Packet) -> Fact | None:
+    """The one thing that a packet says about agents, if it says any."""
+    if packet.get("Response") == "Error":
+        return ListRefused(packet.get("ActionID", ""), packet.get("Message", "no reason given"))
+    match packet.get("Event", ""):
+        case "DeviceStateChange":
+            state = packet.get("State", "").upper()
+            return DeviceSeen(packet.get("Device", ""), PHONES.get(state, Phone.UNKNOWN))
+        case "QueueMember" | "QueueMemberStatus" | "QueueMemberAdded" | "QueueMemberPause":
+            return MemberSeen(
+                packet.get("Queue", ""),
+                _member_device(packet),
+                packet.get("Paused") == "1",
+                packet.get("PausedReason", ""),
+            )
+        case "QueueMemberRemoved":
+            return MemberGone(packet.get("Queue", ""), _member_device(packet))
+        case "DeviceStateListComplete" | "QueueStatusComplete":
+            return ListEnded(packet.get("ActionID", ""))
+        case "FullyBooted" | "Reload":
+            return Reloaded()
+        case "Shutdown":
+            return ShuttingDown()
+    return None
+
+
+def _member_device(packet: Packet) -> str:
+    # A member may be called by Local/101@agents while PJSIP/101 tells whether they are free.
+    where = packet.get("Interface") or packet.get("Location", "")
+    return packet.get("StateInterface") or where
+
+
+class AmiView:
+    """Agents by what their devices and queues have said so far."""
+
+    def __init__(self, *, device: str, queues: Collection[str] = ()) -> None:
+        """Begin with nobody.
+
+        Args:
+            device: an agent's device, with `{extension}` in it, as `PJSIP/{extension}`.
+            queues: where a pause counts; empty: everywhere.
+        """
+        self._before, self._after = device.split("{extension}")
+        self._queues = frozenset(queues)
+        self._phones: dict[AgentId, Phone] = {}
+        self._pauses: dict[AgentId, dict[str, str]] = {}
+
+    def take(self, fact: Fact) -> Sighting | None:
+        """The agent whom a fact changes, as they are now."""
+        match fact:
+            case DeviceSeen(device=device, phone=phone):
+                agent = self._agent(device)
+                if agent is not None and self._phones.get(agent) is not phone:
+                    self._phones[agent] = phone
+                    return self._sighting(agent)
+            case MemberSeen(device=device) | MemberGone(device=device):
+                agent = self._agent(device)
+                if agent is not None and self._note_pause(agent, fact):
+                    return self._sighting(agent)
+        return None
+
+    def _note_pause(self, agent: AgentId, fact: MemberSeen | MemberGone) -> bool:
+        """Whether anything changed."""
+        if self._queues and fact.queue not in self._queues:
+            return False
+        pauses = self._pauses.setdefault(agent, {})
+        before = dict(pauses)
+        if isinstance(fact, MemberSeen) and fact.paused:
+            pauses[fact.queue] = fact.reason
+        else:
+            pauses.pop(fact.queue, None)
+        return pauses != before
+
+    def sightings(self) -> Iterator[Sighting]:
+        """Everybody whose phone was seen."""
+        return map(self._sighting, self._phones)
+
+    def _sighting(self, agent: AgentId) -> Sighting:
+        pauses = self._pauses.get(agent, {})
+        return Sighting(
+            agent=agent,
+            phone=self._phones.get(agent, Phone.UNKNOWN),
+            word=Word.NOT_READY if pauses else Word.NONE,
+            reason=", ".join(sorted(filter(None, set(pauses.values())))),
+        )
+
+    def _agent(self, device: str) -> AgentId | None:
+        extension = device.removeprefix(self._before).removesuffix(self._after)
+        whole = f"{self._before}{extension}{self._after}"
+        return AgentId(extension) if extension and whole == device else None

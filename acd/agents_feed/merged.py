@@ -1,0 +1,191 @@
+"""One feed of many: what is true of an agent of whom several feeds tell something.
+
+The phone is the word of the first of `PHONE_FEEDS` that knows the agent, the agent's own word
+that of the first of `WORD_FEEDS`; `AGENT_STATES` joins the two. Agents whose phones nobody sees
+are told by the clock. A feed answers for everybody whom it has ever told: while it is lost they
+are unknown and so not ready, and before it has told for the first time everybody is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from contextlib import asynccontextmanager
+
+import structlog
+import trio
+
+from acd.agents import (
+    AGENT_STATES,
+    PHONE_FEEDS,
+    WORD_FEEDS,
+    AgentId,
+    AgentState,
+    AgentUpdate,
+    FeedName,
+    Phone,
+    Word,
+)
+from acd.agents_feed.fixed import FixedFeed
+from acd.agents_feed.sightings import Sighting
+from acd.metrics import Metrics
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+CONFIRM_SECONDS = 5.0
+"""After a transfer that the PBX calls answered, the agent's phone is in use, or it was not
+theirs that answered."""
+
+
+class _Told:
+    """All that one feed has told."""
+
+    def __init__(self) -> None:
+        self.up = False
+        self.began = False
+        self.sightings: dict[AgentId, Sighting] = {}
+
+    def phone(self, agent: AgentId) -> Phone | None:
+        """None: somebody else's agent."""
+        seen = self.sightings.get(agent)
+        if seen is None:
+            return None if self.began else Phone.UNKNOWN
+        return seen.phone if self.up else Phone.UNKNOWN
+
+
+class MergedFeed:
+    """Fulfils `acd.agents.AgentFeed`, and `Listener` for the feeds that it merges."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        metrics: Metrics,
+        feeds: Collection[FeedName] = (),
+        *,
+        confirm_seconds: float = CONFIRM_SECONDS,
+    ) -> None:
+        self._nursery = nursery
+        self._metrics = metrics
+        self._told = {feed: _Told() for feed in feeds}
+        self._fixed = FixedFeed(nursery)
+        self._said: dict[AgentId, AgentUpdate] = {}
+        self._confirm_seconds = confirm_seconds
+        self._send, self._receive = trio.open_memory_channel[AgentUpdate](float("inf"))
+        for feed in feeds:
+            metrics.feed_up.labels(feed).set(0)
+        nursery.start_soon(self._follow_clock)
+
+    @property
+    def updates(self) -> trio.MemoryReceiveChannel[AgentUpdate]:
+        """States as they change, in order."""
+        return self._receive
+
+    def state_of(self, agent: AgentId) -> AgentState:
+        """The present state, also of an agent of whom nothing was told yet."""
+        # Who is asked for is told of from now on, also where no feed has named them yet.
+        return self._said.setdefault(agent, self._update(agent)).state
+
+    def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
+        """A person was given to this agent just now."""
+        if self._phone(agent) is None:
+            self._fixed.handed_over(agent, handle_seconds=handle_seconds)
+        else:
+            self._nursery.start_soon(self._confirm, agent)
+
+    def feed_up(self, feed: FeedName, sightings: Iterable[Sighting]) -> None:
+        """The feed works from now on, and this is everybody whom it knows."""
+        told = self._told[feed]
+        told.up = told.began = True
+        now = {sighting.agent: sighting for sighting in sightings}
+        gone = told.sightings.keys() - now.keys()
+        told.sightings.update(now)
+        for agent in gone:
+            told.sightings[agent] = Sighting(agent=agent, phone=Phone.UNKNOWN)
+        self._metrics.feed_up.labels(feed).set(1)
+        log.info("agent feed is up", action="feed.up", feed=feed, agents=len(now))
+        self._say_all()
+
+    def feed_down(self, feed: FeedName, why: str) -> None:
+        """The feed is lost: nothing is known about its agents."""
+        told = self._told[feed]
+        if told.up:
+            log.error(
+                "agent feed is lost; its agents are not ready until it is back",
+                action="feed.lost",
+                feed=feed,
+                agents=len(told.sightings),
+                why=why,
+            )
+        told.up = False
+        self._metrics.feed_up.labels(feed).set(0)
+        self._say_all()
+
+    def saw(self, feed: FeedName, sighting: Sighting) -> None:
+        """One agent has changed."""
+        self._told[feed].sightings[sighting.agent] = sighting
+        self._say(sighting.agent)
+
+    def _say_all(self) -> None:
+        for agent in {*self._said, *self._known()}:
+            self._say(agent)
+
+    def _known(self) -> Iterator[AgentId]:
+        for told in self._told.values():
+            yield from told.sightings
+
+    def _say(self, agent: AgentId) -> None:
+        update = self._update(agent)
+        if self._said.get(agent) != update:
+            self._said[agent] = update
+            self._send.send_nowait(update)
+
+    def _update(self, agent: AgentId) -> AgentUpdate:
+        phone = self._phone(agent)
+        word, reason = self._word(agent)
+        if phone is None:
+            state = self._fixed.state_of(agent)
+            if word is not Word.NONE and state is AgentState.READY:
+                state = AGENT_STATES[word][Phone.IDLE]
+        else:
+            state = AGENT_STATES[word][phone]
+        return AgentUpdate(agent=agent, state=state, phone=phone, reason=reason)
+
+    def _phone(self, agent: AgentId) -> Phone | None:
+        """What the phone does; None where no feed sees it."""
+        for feed in PHONE_FEEDS:
+            phone = self._told[feed].phone(agent) if feed in self._told else None
+            if phone is not None:
+                return phone
+        return None
+
+    def _word(self, agent: AgentId) -> tuple[Word, str]:
+        for feed in WORD_FEEDS:
+            seen = self._told[feed].sightings.get(agent) if feed in self._told else None
+            if seen is not None and seen.word is not Word.NONE:
+                return seen.word, seen.reason
+        return Word.NONE, ""
+
+    async def _confirm(self, agent: AgentId) -> None:
+        """Say again what is true, for a roster that has the agent on a call."""
+        await trio.sleep(self._confirm_seconds)
+        self._send.send_nowait(self._update(agent))
+
+    async def _follow_clock(self) -> None:
+        async for update in self._fixed.updates:
+            if self._phone(update.agent) is None:
+                ready = update.state is AgentState.READY
+                said = self._update(update.agent) if ready else update
+                self._said[update.agent] = said
+                self._send.send_nowait(said)
+
+
+@asynccontextmanager
+async def open_merged_feed(
+    metrics: Metrics,
+    feeds: Collection[FeedName] = (),
+    *,
+    confirm_seconds: float = CONFIRM_SECONDS,
+) -> AsyncIterator[MergedFeed]:
+    """A merged feed for as long as the block lasts; all of `feeds` are down at first."""
+    async with trio.open_nursery() as nursery:
+        yield MergedFeed(nursery, metrics, feeds, confirm_seconds=confirm_seconds)
+        nursery.cancel_scope.cancel()

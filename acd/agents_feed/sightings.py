@@ -1,0 +1,36 @@
+"""What one feed sees, on its way to the merged feed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from acd.agents import AgentId, FeedName, Phone, Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One agent, as one feed sees them now."""
+
+    agent: AgentId
+    phone: Phone | None = None
+    """None: this feed cannot see phones."""
+    word: Word = Word.NONE
+    reason: str = ""
+
+
+class Listener(Protocol):
+    """Told by feeds; everything returns at once."""
+
+    def feed_up(self, feed: FeedName, sightings: Iterable[Sighting]) -> None:
+        """The feed works from now on, and this is everybody whom it knows."""
+        ...
+
+    def feed_down(self, feed: FeedName, why: str) -> None:
+        """The feed is lost: nothing is known about its agents."""
+        ...
+
+    def saw(self, feed: FeedName, sighting: Sighting) -> None:
+        """One agent has changed."""
+        ...

@@ -1,0 +1,85 @@
+"""Keeps the roster and the agents' rows in SQL in step: `AgentBook`.
+
+What people ask of agents is read when the engine is told to look, and twice a second unasked.
+What agents do is written with the attempts' outcomes, in their order and off the SIP path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+import trio
+
+from acd.agents import AgentId, AgentState
+from acd.clock import WallClock
+from acd.dialer.outcomes import Outcomes
+from acd.dialer.places import EnrolledAgent
+from acd.dialer.routing import Roster
+from acd.dialer.store_watch import StoreWatch
+from acd.errors import StoreUnavailable
+from acd.store.agent_dispositions import any_undisposed, close_undisposed
+from acd.store.agents import AgentMoved, AgentRow, Teller, agents_version, all_agents
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+CLOSING_SECONDS = 2.0
+"""How often it is looked whose closing timer has run out."""
+
+
+class AgentBook:
+    """One engine's roster, and the rows behind it."""
+
+    def __init__(
+        self, store: StoreWatch, clock: WallClock, state_of: Callable[[AgentId], AgentState]
+    ) -> None:
+        self.roster = Roster(self._write, state_of)
+        self._store = store
+        self._clock = clock
+        self._outcomes: Outcomes | None = None
+        self._version: tuple[int, int] | None = None
+
+    def write_to(self, outcomes: Outcomes) -> None:
+        """Where changes go from now on."""
+        self._outcomes = outcomes
+
+    async def read(self) -> None:
+        """Take up what people have changed about agents since the last time.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        version = await self._store.read(agents_version)
+        if version == self._version:
+            return
+        self.roster.enrol(map(_enrolled, await self._store.read(all_agents)))
+        self._version = version
+
+    async def close_undisposed(self) -> None:
+        """For ever: go on with leads whose agents have said nothing in time."""
+        while True:
+            with suppress(StoreUnavailable):
+                now = self._clock.now()
+                if await self._store.read(any_undisposed, now=now):
+                    closed = await self._store.run(close_undisposed, now=now)
+                    log.info("no word from agents", action="lead.undisposed", count=len(closed))
+            await trio.sleep(CLOSING_SECONDS)
+
+    def _write(self, agent: EnrolledAgent, state: AgentState, told_by: Teller) -> None:
+        if self._outcomes is not None:
+            moved = AgentMoved(
+                extension=agent.agent, state=state, at=self._clock.now(), told_by=told_by
+            )
+            self._outcomes.put(moved)
+
+
+def _enrolled(row: AgentRow) -> EnrolledAgent:
+    return EnrolledAgent(
+        agent=AgentId(row.extension),
+        name=row.name,
+        skills=row.skills,
+        campaigns=row.campaign_ids,
+        wanted=row.wanted,
+        version=row.version,
+    )

@@ -1,0 +1,172 @@
+"""What agents say came of a person, and what follows for the lead, in one transaction.
+
+A lead whose campaign waits for its agent's word is `with_agent` until it comes, or until the
+closing timer (`[agents] disposition_seconds`) runs out; its deadline stands in SQL, so it
+outlives the engine.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from acd.errors import BadInput, Problem, UnknownName
+from acd.rules.definition import CampaignDefinition
+from acd.rules.dispositions import AGENT_DISPOSITIONS, Disposition, TransferOutcome
+from acd.rules.eligibility import LeadState
+from acd.store import schema as t
+from acd.store.attempts import settle_lead
+from acd.store.campaigns import campaign_by_id
+from acd.store.dnc import add_numbers, open_list
+from acd.store.events import Subject, record
+from acd.store.lead_changes import ERASED, promise_callback
+
+AGENTS_LIST = "agents"
+"""The do-not-call list of those who told an agent; it holds for every campaign."""
+_HAD_AN_AGENT = (TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED, TransferOutcome.WITH_PBX)
+
+
+def dispose_attempt(
+    conn: sa.Connection,
+    *,
+    attempt_id: int,
+    code: str,
+    now: datetime,
+    callback_at: datetime | None = None,
+    callback_agent: str | None = None,
+) -> Disposition:
+    """Write an agent's disposition and do what it means for the lead; the same again is fine.
+
+    Args:
+        conn: in a transaction: a do-not-call stands on the list if the disposition is written.
+        attempt_id: whose person the agent had.
+        code: a disposition, or one of the campaign's own codes.
+        now: dates everything.
+        callback_at: when to call again; for `callback` alone.
+        callback_agent: who promised it; None: anybody may call.
+
+    Raises:
+        UnknownName: there is no such attempt.
+        BadInput: no agent had the person, the code is unknown, or the lead has moved on.
+    """
+    attempt = _disposable(conn, attempt_id)
+    definition = campaign_by_id(conn, attempt.campaign_id).definition
+    disposition = _named(definition, code)
+    if (disposition is Disposition.CALLBACK) is (callback_at is None):
+        raise BadInput(
+            f"attempt {attempt_id}: a callback, and nothing else, needs a time to call again"
+        )
+    conn.execute(
+        sa.update(t.attempts)
+        .where(t.attempts.c.attempt_id == attempt_id)
+        .values(disposition=disposition.value, disposed_at=now)
+    )
+    record(
+        conn,
+        at=now,
+        subject=Subject.ATTEMPT,
+        subject_id=attempt_id,
+        what="disposed",
+        detail={"disposition": disposition.value, "code": code},
+    )
+    if disposition is Disposition.DO_NOT_CALL:
+        _never_again(conn, attempt.lead_id, now)
+    if callback_at is None:
+        settle_lead(conn, attempt, disposition, now, now)
+    else:
+        promise_callback(
+            conn, lead_id=attempt.lead_id, at=callback_at, agent=callback_agent, now=now
+        )
+    return disposition
+
+
+def _disposable(conn: sa.Connection, attempt_id: int) -> sa.Row[Any]:
+    """The attempt and its lead, locked."""
+    attempt = conn.execute(
+        sa.select(t.attempts).where(t.attempts.c.attempt_id == attempt_id).with_for_update()
+    ).first()
+    where = f"attempt {attempt_id}"
+    if attempt is None:
+        raise UnknownName(f"{where}: there is none")
+    if attempt.state != "closed":
+        raise BadInput(f"{where}: its call is not over yet; say it again in a moment")
+    if attempt.transfer_result not in [str(outcome) for outcome in _HAD_AN_AGENT]:
+        raise BadInput(f"{where}: no agent had the person, so there is nothing to say about it")
+    lead = conn.execute(
+        sa.select(t.leads.c.attempts, t.leads.c.state, t.leads.c.reason)
+        .where(t.leads.c.lead_id == attempt.lead_id)
+        .with_for_update()
+    ).one()
+    moved_on = lead.attempts != attempt.attempt_no or lead.state == LeadState.CLAIMED.value
+    if moved_on or lead.reason == ERASED:
+        what = "was erased" if lead.reason == ERASED else "is being dialed again, or was"
+        raise BadInput(f"{where}: its lead {attempt.lead_id} {what} since")
+    return attempt
+
+
+def _named(definition: CampaignDefinition, code: str) -> Disposition:
+    found = definition.agents.disposition_of(code)
+    if found is None:
+        known = [*sorted(map(str, AGENT_DISPOSITIONS)), *sorted(definition.agents.codes)]
+        raise BadInput(
+            Problem(
+                f"disposition {code!r}",
+                "agents of this campaign have no such code",
+                f"allowed: {', '.join(known)}",
+            )
+        )
+    return found
+
+
+def _never_again(conn: sa.Connection, lead_id: int, now: datetime) -> None:
+    """Put every number of the lead on the agents' list: the person asked, not the number."""
+    numbers = list(
+        conn.scalars(sa.select(t.lead_numbers.c.e164).where(t.lead_numbers.c.lead_id == lead_id))
+    )
+    add_numbers(conn, list_id=_agents_list(conn, now), numbers=numbers, now=now)
+
+
+def _agents_list(conn: sa.Connection, now: datetime) -> int:
+    """The list, locked, so that two agents who say the same wait for one another."""
+    try:
+        with conn.begin_nested():
+            list_id = open_list(
+                conn, name=AGENTS_LIST, campaign_id=None, made_on=now.date(), now=now
+            )
+    except sa.exc.IntegrityError:
+        # Another agent has just made it.
+        list_id = open_list(conn, name=AGENTS_LIST, campaign_id=None, made_on=now.date(), now=now)
+    conn.execute(
+        sa.select(t.dnc_lists.c.list_id).where(t.dnc_lists.c.list_id == list_id).with_for_update()
+    )
+    return list_id
+
+
+def any_undisposed(conn: sa.Connection, *, now: datetime) -> bool:
+    """Whether some lead's closing timer has run out."""
+    return bool(conn.scalar(sa.select(_overdue(now).exists())))
+
+
+def close_undisposed(conn: sa.Connection, *, now: datetime) -> list[int]:
+    """Go on with leads whose agents said nothing in time, by the attempt's own rule; their ids."""
+    lead_ids = list(
+        conn.scalars(_overdue(now).limit(500).with_for_update(skip_locked=True, of=t.leads))
+    )
+    for lead_id in lead_ids:
+        attempt = conn.execute(
+            sa.select(t.attempts)
+            .where(t.attempts.c.lead_id == lead_id)
+            .order_by(t.attempts.c.attempt_no.desc())
+            .limit(1)
+        ).one()
+        settle_lead(conn, attempt, Disposition(attempt.disposition), now, now)
+    return lead_ids
+
+
+def _overdue(now: datetime) -> sa.Select[int]:
+    return sa.select(t.leads.c.lead_id).where(
+        t.leads.c.state == sa.literal_column(f"'{LeadState.WITH_AGENT.value}'"),
+        t.leads.c.lease_until <= now,
+    )

@@ -1,0 +1,166 @@
+"""What a TAPI call needs of the engine: the same books and the same law as a campaign's call.
+
+`acd.app` fulfils `Books` with the scheduler's own store and queue of outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+import trio
+
+from acd.clock import WallClock
+from acd.errors import StoreUnavailable
+from acd.lines import Destination, DestinationKind, Door, LinePool, Refused, Trunk
+from acd.lines.token_bucket import TokenBucket
+from acd.metrics import Metrics
+from acd.numbers import PhoneNumber, read_number
+from acd.rules.dispositions import Disposition
+from acd.settings import DestinationSettings, TapiClientSettings, TrunkSettings
+from acd.store.outcomes import Outcome
+from acd.store.tapi import TapiRefusal
+from acd.tapi.constants import LineErr
+from acd.tapi.dialing import dialed_number, transfer_target
+from acd.tapi.mapping import DOOR_ERRORS
+
+
+class Books(Protocol):
+    """Where attempts are written."""
+
+    @property
+    def up(self) -> bool:
+        """Whether a new call could be recorded."""
+        ...
+
+    async def begin(self, *, client: str, e164: str | None, line: int) -> int | TapiRefusal:
+        """Commit a row before its INVITE.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        ...
+
+    def put(
+        self, outcome: Outcome, *, settled: Callable[[Disposition], None] | None = None
+    ) -> None:
+        """Write this soon."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialed:
+    """A `lineMakeCall` address that may be dialed."""
+
+    destination: Destination
+    e164: str | None
+    """None for an extension that the settings let through."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """What all sessions of one client share."""
+
+    settings: TapiClientSettings
+    destinations: DestinationSettings
+    trunk: Trunk
+    lines: LinePool
+    trunk_settings: TrunkSettings
+    door: Door
+    books: Books
+    metrics: Metrics
+    clock: WallClock
+    bucket: TokenBucket
+    turn: trio.Lock
+
+    @property
+    def name(self) -> str:
+        """The client's name."""
+        return self.settings.name
+
+    @property
+    def label(self) -> str:
+        """In metrics, where campaigns have their name."""
+        return f"tapi:{self.settings.name}"
+
+    @property
+    def may_dial(self) -> bool:
+        """Whether a new call could be started."""
+        return self.trunk.health.may_dial and self.books.up
+
+    def read_address(self, address: str) -> Dialed | LineErr:
+        """Let the address of a `lineMakeCall` through, or say why not."""
+        number = dialed_number(address)
+        if isinstance(number, LineErr):
+            return number
+        destination = self.door.admit(number, DestinationKind.LEAD)
+        if isinstance(destination, Refused):
+            return DOOR_ERRORS[destination.rule]
+        read = read_number(number, default_region=self.destinations.default_region)
+        e164 = read.e164 if isinstance(read, PhoneNumber) else None
+        return Dialed(destination=destination, e164=e164)
+
+    def read_target(self, address: str) -> Destination | LineErr:
+        """Let the address of a `lineBlindTransfer` through, or say why not."""
+        target = transfer_target(address)
+        if isinstance(target, LineErr):
+            return target
+        patterns = self.settings.transfer_targets
+        if patterns and not any(fnmatchcase(target, pattern) for pattern in patterns):
+            return LineErr.ADDRESSBLOCKED
+        admitted = self.door.admit(target, DestinationKind.TRANSFER)
+        return DOOR_ERRORS[admitted.rule] if isinstance(admitted, Refused) else admitted
+
+    async def wait_turn(self) -> None:
+        """Until this client's calls per second let another one start; first come, first served."""
+        async with self.turn:
+            wait_seconds = self.bucket.take(trio.current_time())
+            while wait_seconds > 0:
+                # Only the clock fills the bucket: there is no event to wait for.
+                await trio.sleep(wait_seconds)
+                wait_seconds = self.bucket.take(trio.current_time())
+
+    async def begin(self, dialed: Dialed, line: int) -> int | LineErr:
+        """The attempt's id once its row is committed, or why it was not begun."""
+        try:
+            begun = await self.books.begin(client=self.name, e164=dialed.e164, line=line)
+        except StoreUnavailable:
+            return LineErr.RESOURCEUNAVAIL
+        return LineErr.ADDRESSBLOCKED if isinstance(begun, TapiRefusal) else begun
+
+
+def open_desk(
+    settings: TapiClientSettings,
+    *,
+    destinations: DestinationSettings,
+    trunk: Trunk,
+    lines: LinePool,
+    trunk_settings: TrunkSettings,
+    books: Books,
+    metrics: Metrics,
+    clock: WallClock,
+) -> Desk:
+    """A client's desk, with its own rule for how numbers are written."""
+    written = trunk_settings.model_copy(
+        update={
+            "number_format": settings.number_format or trunk_settings.number_format,
+            "number_prefix": trunk_settings.number_prefix
+            if settings.number_prefix is None
+            else settings.number_prefix,
+        }
+    )
+    return Desk(
+        settings=settings,
+        destinations=destinations,
+        trunk=trunk,
+        lines=lines,
+        trunk_settings=written,
+        door=Door(destinations, written),
+        books=books,
+        metrics=metrics,
+        clock=clock,
+        bucket=TokenBucket(settings.calls_per_second),
+        turn=trio.Lock(),
+    )

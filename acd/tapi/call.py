@@ -1,0 +1,176 @@
+"""One TAPI call from `lineMakeCall` on: its turn, its line, its row, and what is asked of it.
+
+    client's turn ─▶ line leased ─▶ row committed ─▶ INVITE ─▶ LINE_REPLY ─▶ `LiveCall`
+
+Whatever happens, the request is answered once and the row is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import structlog
+import trio
+
+from acd.errors import BadInput, TrunkUnavailable
+from acd.lines import CallerId, CallId, Destination, Line, OriginateRequest
+from acd.tapi.books import Desk, Dialed
+from acd.tapi.constants import LineCallFeature, LineCallState, LineErr
+from acd.tapi.live import LiveCall, Teller
+from acd.tapi.progress import CallProgressTold
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+LEASE_SECONDS = 4 * 3600.0
+PLACE_SECONDS = 60.0
+"""Longest that a `lineMakeCall` waits for its turn and a line."""
+
+Reply = Callable[[LineErr | None], None]
+"""Completes an asynchronous request; None: it succeeded."""
+
+
+class TapiCall:
+    """A call that a client has asked for; `run` is its life."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        teller: Teller,
+        *,
+        name: str,
+        line: int,
+        dialed: Dialed,
+        no_answer_seconds: float,
+        caller_id: str = "",
+    ) -> None:
+        self.name = name
+        self.line_number = line
+        self.told = CallProgressTold()
+        self.over = trio.Event()
+        self._desk = desk
+        self._teller = teller
+        self._dialed = dialed
+        self._no_answer_seconds = no_answer_seconds
+        self._caller_id = caller_id
+        self._place_scope = trio.CancelScope(deadline=trio.current_time() + PLACE_SECONDS)
+        self._dropped = False
+        self._live: LiveCall | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the line could carry the next call."""
+        last = self.told.last
+        return self.over.is_set() or (last is not None and last.state is LineCallState.IDLE)
+
+    @property
+    def features(self) -> LineCallFeature:
+        """LINECALLFEATUREs in the present state."""
+        features = self.told.features
+        if self._live is not None and not self._live.may_transfer:
+            features &= ~LineCallFeature.BLINDTRANSFER
+        return features
+
+    async def run(self, reply: Reply) -> None:
+        """Dial and see the call through; answers the `lineMakeCall` exactly once."""
+        try:
+            async with AsyncExitStack() as lease:
+                line = await self._lease(lease)
+                placed = LineErr.RESOURCEUNAVAIL if line is None else await self._place(line)
+                if isinstance(placed, LineErr):
+                    reply(LineErr.OPERATIONFAILED if self._dropped else placed)
+                    return
+                self._live = placed
+                if self._dropped:
+                    # In the very moment of the INVITE: a request that failed has no call.
+                    placed.silence()
+                    placed.drop_soon()
+                reply(LineErr.OPERATIONFAILED if self._dropped else None)
+                await placed.run()
+        finally:
+            self.over.set()
+
+    async def _lease(self, lease: AsyncExitStack) -> Line | None:
+        with self._place_scope:
+            await self._desk.wait_turn()
+            return await lease.enter_async_context(
+                self._desk.lines.lease(holder=self._desk.label, deadline_seconds=LEASE_SECONDS)
+            )
+        return None
+
+    async def _place(self, line: Line) -> LiveCall | LineErr:
+        """The row, then the INVITE; a row without an INVITE is closed at once."""
+        if not self._desk.may_dial:
+            return LineErr.RESOURCEUNAVAIL
+        attempt_id = await self._desk.begin(self._dialed, self.line_number)
+        if isinstance(attempt_id, LineErr):
+            return attempt_id
+        live = LiveCall(
+            self._desk, self._teller, self.told, line, name=self.name, attempt_id=attempt_id
+        )
+        error: LineErr | None = LineErr.OPERATIONFAILED
+        try:
+            if not self._dropped:
+                error = await self._originate(line, attempt_id)
+        finally:
+            if error is not None:
+                live.close_undialed()
+        if error is not None:
+            return error
+        self._desk.metrics.originates.labels(self._desk.label).inc()
+        log.info("dialing", action="call.originate", attempt=attempt_id, tapi_call=self.name)
+        return live
+
+    async def _originate(self, line: Line, attempt_id: int) -> LineErr | None:
+        request = OriginateRequest(
+            call_id=CallId(f"a{attempt_id}"),
+            destination=self._dialed.destination,
+            ring_timeout_seconds=self._no_answer_seconds,
+            caller_id=CallerId(number=self._caller_id) if self._caller_id else None,
+        )
+        try:
+            await line.originate(request)
+        except TrunkUnavailable:
+            return LineErr.RESOURCEUNAVAIL
+        except BadInput:
+            return LineErr.INVALCALLPARAMS
+        return None
+
+    def drop(self, reply: Reply) -> None:
+        """`lineDrop`: LINE_REPLY, then IDLE alone; at whatever moment."""
+        if self.idle:
+            reply(LineErr.INVALCALLSTATE)
+            return
+        reply(None)
+        self.drop_soon()
+
+    def drop_soon(self) -> None:
+        """End the call; the application asked for it."""
+        self._dropped = True
+        self._place_scope.cancel()
+        if self._live is not None:
+            self._live.drop_soon()
+
+    def silence(self) -> None:
+        """Say nothing more: the client has let go of the call."""
+        if self._live is not None:
+            self._live.silence()
+
+    def leave(self) -> None:
+        """The client is gone for good: a phone that rings is cancelled, a person let go."""
+        if self._live is not None and self._live.answered:
+            self._live.let_go_soon()
+        else:
+            self.drop_soon()
+
+    def link_changed(self) -> None:
+        """The client was lost or is back."""
+        if self._live is not None:
+            self._live.look_again()
+
+    async def transfer(self, target: Destination, written: str, reply: Reply) -> None:
+        """`lineBlindTransfer`; look at `features` in the same step before."""
+        if self._live is None:
+            reply(LineErr.INVALCALLSTATE)
+        else:
+            await self._live.transfer(target, written, reply)

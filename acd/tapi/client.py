@@ -1,0 +1,334 @@
+"""TAPI's own words for a program in Python, from `line_initialize_ex` to `line_shutdown`.
+
+    async with line_initialize_ex(address) as app:
+        line = await app.line_open(1)
+        call = await app.line_make_call(line, "+43 (1) 505641")
+        if await app.wait_connected(call):
+            await app.line_blind_transfer(call, "7001")
+        app.line_deallocate_call(call)
+
+A function that TAPI completes by LINE_REPLY returns when the reply is there and raises
+`LineError` when it says LINEERR. If the gateway is lost for its grace, every open request fails
+with LINEERR_OPERATIONFAILED and every call goes to DISCONNECTED(TEMPFAILURE) and IDLE.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from acd.errors import AcdError
+from acd.tapi.constants import LineCallState, LineDisconnectMode, LineErr
+from acd.tapi.link import GatewayAddress, GatewayRefusedError, Link
+from acd.tapi.wire import Message
+
+__all__ = [
+    "CallStateEvent",
+    "GatewayAddress",
+    "GatewayRefusedError",
+    "HCall",
+    "HLine",
+    "LineApp",
+    "LineDevice",
+    "LineError",
+    "line_initialize_ex",
+]
+
+
+GOODBYE_SECONDS = 2.0
+"""How long a gateway that takes nothing is waited for at the end."""
+
+
+class LineError(AcdError):
+    """A TAPI function failed."""
+
+    def __init__(self, code: LineErr, why: str = "") -> None:
+        super().__init__(f"{code.shown}: {why}" if why else code.shown)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineDevice:
+    """One line device, as `lineGetDevCaps` shows it."""
+
+    number: int
+    """1 to 999; TAPI's device id is one less."""
+    name: str
+    address: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStateEvent:
+    """LINE_CALLSTATE."""
+
+    state: LineCallState
+    mode: int
+    """LINEDISCONNECTMODE, LINEBUSYMODE or LINECONNECTEDMODE, by the state."""
+    sip_status: int | None = None
+    reason: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class HLine:
+    """An open line."""
+
+    number: int
+
+
+@dataclass(eq=False, slots=True)
+class HCall:
+    """A call; valid until `line_deallocate_call`."""
+
+    name: str
+    line: HLine
+    events: list[CallStateEvent] = field(default_factory=list)
+    """Every LINE_CALLSTATE so far."""
+    _changed: trio.Event = field(default_factory=trio.Event)
+
+    @property
+    def state(self) -> LineCallState | None:
+        """As the last LINE_CALLSTATE said; None before the first."""
+        return self.events[-1].state if self.events else None
+
+    @property
+    def disconnect_mode(self) -> LineDisconnectMode | None:
+        """Why it ended; None where it has not, or by our own doing."""
+        for event in self.events:
+            if event.state is LineCallState.DISCONNECTED:
+                return LineDisconnectMode(event.mode)
+        return None
+
+    async def wait_states(self, states: LineCallState) -> LineCallState:
+        """Wait until the call was told one of the states, or IDLE; which one came first."""
+        while True:
+            for event in self.events:
+                if event.state & (states | LineCallState.IDLE):
+                    return event.state
+            await self._changed.wait()
+
+    def take(self, event: CallStateEvent) -> None:
+        """Note one LINE_CALLSTATE."""
+        self.events.append(event)
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    done: trio.Event = field(default_factory=trio.Event)
+    reply: Message = field(default_factory=dict)
+
+
+_LOST: Mapping[str, Any] = {
+    "err": int(LineErr.OPERATIONFAILED),
+    "why": "the gateway is not connected",
+}
+
+
+class LineApp:
+    """What `lineInitializeEx` gives; use `line_initialize_ex`."""
+
+    def __init__(self, address: GatewayAddress) -> None:
+        self._link = Link(
+            address, on_ready=self._ready, on_message=self._message, on_lost=self._lost
+        )
+        self._devices: dict[int, LineDevice] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._calls: dict[str, HCall] = {}
+        self._lines: dict[int, HLine] = {}
+        self._last_request = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the gateway is there."""
+        return self._link.up
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Keep the connection; starts once the gateway was ready."""
+        await self._link.run(task_status=task_status)
+
+    # TAPI
+
+    def line_get_dev_caps(self) -> list[LineDevice]:
+        """Every line device that this client may open, disabled ones too."""
+        return list(self._devices.values())
+
+    async def line_open(self, number: int) -> HLine:
+        """Open a line.
+
+        Raises:
+            LineError: BADDEVICEID, RESOURCEUNAVAIL (disabled) or ALLOCATED (open elsewhere).
+        """
+        await self._ask("line.open", n=number)
+        self._lines[number] = line = HLine(number)
+        return line
+
+    async def line_close(self, line: HLine) -> None:
+        """Close a line; a call that lives on it is dropped."""
+        self._lines.pop(line.number, None)
+        await self._ask("line.close", n=line.number)
+
+    async def line_make_call(
+        self,
+        line: HLine,
+        address: str,
+        *,
+        no_answer_timeout_seconds: int = 0,
+        calling_party_id: str = "",
+    ) -> HCall:
+        """Dial; returns with LINE_REPLY.
+
+        Args:
+            line: an open line without a call.
+            address: canonical or dialable.
+            no_answer_timeout_seconds: LINECALLPARAMS.dwNoAnswerTimeout; 0: the trunk's.
+            calling_party_id: number to show; empty: the trunk's.
+
+        Raises:
+            LineError: INUSE, RESOURCEUNAVAIL, INVALADDRESS, ADDRESSBLOCKED, DIAL… and others.
+        """
+        call = HCall(f"{secrets.token_hex(6)}", line)
+        self._calls[call.name] = call
+        try:
+            await self._ask(
+                "call.make",
+                line=line.number,
+                call=call.name,
+                dest=address,
+                noanswer_s=no_answer_timeout_seconds,
+                callingid=calling_party_id,
+            )
+        except LineError:
+            self._calls.pop(call.name, None)
+            raise
+        return call
+
+    async def wait_connected(self, call: HCall) -> bool:
+        """Wait for CONNECTED or the end; whether somebody answered."""
+        wanted = LineCallState.CONNECTED | LineCallState.DISCONNECTED
+        return await call.wait_states(wanted) is LineCallState.CONNECTED
+
+    async def line_blind_transfer(self, call: HCall, address: str) -> None:
+        """Hand the connected person over.
+
+        Raises:
+            LineError: INVALCALLSTATE, or OPERATIONFAILED: the agent did not take them.
+        """
+        await self._ask("call.transfer", call=call.name, dest=address)
+
+    async def line_drop(self, call: HCall) -> None:
+        """End the call, at whatever moment; IDLE follows.
+
+        Raises:
+            LineError: INVALCALLSTATE, it is over already.
+        """
+        await self._ask("call.drop", call=call.name)
+
+    def line_deallocate_call(self, call: HCall) -> None:
+        """Let go of the handle; a live call is dropped, and nothing more is told of it."""
+        if self._calls.pop(call.name, None) is not None:
+            self._link.send("call.close", call=call.name)
+
+    async def line_get_call_status(self, call: HCall) -> Message:
+        """The gateway's view: `state`, `mode`, `features`."""
+        return await self._ask("call.status", call=call.name)
+
+    async def line_shutdown(self) -> None:
+        """Say goodbye: the gateway ends what is left."""
+        await self._link.goodbye()
+
+    # Messages
+
+    async def _ask(self, kind: str, **fields: Any) -> Message:
+        if not self._link.up:
+            await trio.lowlevel.checkpoint()
+            raise LineError(LineErr.RESOURCEUNAVAIL, "the gateway is not connected")
+        self._last_request += 1
+        request = self._last_request
+        self._waiting[request] = waiting = _Waiting()
+        self._link.send(kind, id=request, **fields)
+        try:
+            await waiting.done.wait()
+        finally:
+            del self._waiting[request]
+        if "err" in waiting.reply:
+            why = str(waiting.reply.get("why", ""))
+            raise LineError(LineErr(waiting.reply["err"]), why)
+        return waiting.reply
+
+    def _ready(self, ready: Message) -> None:
+        self._devices = {
+            line["n"]: LineDevice(
+                number=line["n"],
+                name=line["name"],
+                address=line["addr"],
+                enabled=line["enabled"],
+            )
+            for line in ready["lines"]
+        }
+
+    def _message(self, message: Message) -> None:
+        match message["t"]:
+            case "reply":
+                self._answer(message["id"], message)
+            case "call.state":
+                call = self._calls.get(message["call"])
+                if call is not None:
+                    call.take(_event_of(message))
+            case _:
+                pass
+
+    def _answer(self, request: int, reply: Message) -> None:
+        waiting = self._waiting.get(request)
+        if waiting is not None:
+            waiting.reply = reply
+            waiting.done.set()
+
+    def _lost(self) -> None:
+        for request in list(self._waiting):
+            self._answer(request, _LOST)
+        calls, self._calls = self._calls, {}
+        self._lines.clear()
+        for call in calls.values():
+            if call.state is not LineCallState.IDLE:
+                mode = LineDisconnectMode.TEMPFAILURE
+                call.take(
+                    CallStateEvent(
+                        state=LineCallState.DISCONNECTED, mode=mode, reason="gateway lost"
+                    )
+                )
+                call.take(CallStateEvent(state=LineCallState.IDLE, mode=0))
+
+
+def _event_of(message: Message) -> CallStateEvent:
+    return CallStateEvent(
+        state=LineCallState(message["state"]),
+        mode=message["mode"],
+        sip_status=message.get("sip"),
+        reason=message.get("reason", ""),
+    )
+
+
+@asynccontextmanager
+async def line_initialize_ex(address: GatewayAddress) -> AsyncIterator[LineApp]:
+    """Connect to the gateway; the block's end is `lineShutdown`.
+
+    Raises:
+        GatewayRefusedError: unknown client or wrong token.
+        OSError: nobody listens there.
+    """
+    app = LineApp(address)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(app.run)
+        try:
+            yield app
+        finally:
+            with trio.move_on_after(GOODBYE_SECONDS, shield=True):
+                await app.line_shutdown()
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,355 @@
+"""One TAPI call from its INVITE to its closed row.
+
+    DIALING ─▶ … CONNECTED ─▶ lineBlindTransfer ─▶ LINE_REPLY ─▶ IDLE ─▶ row closed
+                          └─ nobody takes them in time ─▶ message ─▶ BYE ─┘
+
+A person who answered waits for `lineBlindTransfer` no longer than the client's limit; then they
+hear the message and are hung up on, and that counts as abandoned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+import trio
+
+from acd.calls import DisconnectCause
+from acd.errors import BadInput, IllegalTransition
+from acd.lines import (
+    Alerting,
+    Answered,
+    Destination,
+    DialogId,
+    Ended,
+    Line,
+    LineEvent,
+    PersonWith,
+)
+from acd.lines.records import TransferRecord, record_of
+from acd.rules.dispositions import Disposition, TransferOutcome
+from acd.store.attempts import AttemptClosed
+from acd.store.outcomes import AttemptAnswered, DialogSeen
+from acd.tapi.books import Desk
+from acd.tapi.constants import LineErr
+from acd.tapi.progress import CallProgressTold, Told
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+HANG_UP_SECONDS = 40.0
+"""Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
+TRANSFER_SECONDS = 60.0
+LINK_LOST_SECONDS = 2.0
+"""How long a person waits for a client that is gone, where the client may take its time."""
+_AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
+
+
+class Teller(Protocol):
+    """How a call speaks to its client."""
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Send an event."""
+        ...
+
+    @property
+    def lost_at(self) -> float | None:
+        """Since when the client is gone, on trio's clock; None: it is there."""
+        ...
+
+
+class LiveCall:
+    """A call whose row is committed."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        teller: Teller,
+        told: CallProgressTold,
+        line: Line,
+        *,
+        name: str,
+        attempt_id: int,
+    ) -> None:
+        self._desk = desk
+        self._teller = teller
+        self._told = told
+        self._line = line
+        self._name = name
+        self._attempt_id = attempt_id
+        self._message_scope = trio.CancelScope()
+        self._silent = False
+        self._dropped = False
+        self._leaving = False
+        self._abandoned = False
+        self._started_at = trio.current_time()
+        self._answered_at = math.nan
+        """NaN: not yet; as for `_waits_since`."""
+        self._waits_since = math.nan
+        self._joined_at: float | None = None
+        self._transfer: TransferRecord | None = None
+        self._transfer_over: trio.Event | None = None
+        self._end: Ended | None = None
+        self._changed = trio.Event()
+
+    @property
+    def answered(self) -> bool:
+        """Whether there was a 2xx."""
+        return not math.isnan(self._answered_at)
+
+    @property
+    def may_transfer(self) -> bool:
+        """Whether `lineBlindTransfer` fits the present moment."""
+        busy = self._leaving or self._dropped or self._transfer_over is not None
+        return self.answered and self._end is None and not busy
+
+    async def run(self) -> None:
+        """From the INVITE to the closed row."""
+        self._tell(self._told.placed())
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._guard)
+                await self._read()
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._finish()
+
+    async def _read(self) -> None:
+        while self._end is None:
+            await self._take(await self._line.next_event())
+
+    async def _take(self, event: LineEvent) -> None:
+        match event:
+            case Alerting(dialog=dialog):
+                self._note(dialog)
+            case Answered(at_seconds=at, dialog=dialog):
+                self._note_answer(at)
+                self._note(dialog)
+            case Ended():
+                self._end = event
+                self.look_again()
+                if self._transfer_over is not None:
+                    # LINE_REPLY before IDLE: the line tells both at the same moment.
+                    with trio.move_on_after(HANG_UP_SECONDS):
+                        await self._transfer_over.wait()
+            case _:
+                pass
+        self._tell(self._told.take(event, dropped=self._dropped), event)
+
+    def _note_answer(self, at_seconds: float) -> None:
+        self._answered_at = self._waits_since = at_seconds
+        self.look_again()
+        metrics, label = self._desk.metrics, self._desk.label
+        metrics.live_answers.labels(label).inc()
+        metrics.ring_seconds.labels(label).observe(max(0.0, at_seconds - self._started_at))
+        self._desk.books.put(
+            AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(at_seconds))
+        )
+
+    def _note(self, dialog: DialogId | None) -> None:
+        if dialog is not None:
+            self._desk.books.put(
+                DialogSeen(
+                    attempt_id=self._attempt_id, sip_call_id=dialog.call_id, dialog=asdict(dialog)
+                )
+            )
+
+    def _tell(self, told: list[Told], event: LineEvent | None = None) -> None:
+        if self._silent:
+            return
+        for each in told:
+            end = event if isinstance(event, Ended) else None
+            self._teller.tell(
+                "call.state",
+                call=self._name,
+                state=int(each.state),
+                mode=int(each.mode),
+                sip=end.sip_status if end else None,
+                q850=end.q850_cause if end else None,
+                reason=str(end.cause) if end else "",
+            )
+
+    # What is asked of it
+
+    def drop_soon(self) -> None:
+        """End the call; the application asked for it."""
+        self._dropped = True
+        self._message_scope.cancel()
+        self.look_again()
+
+    def let_go_soon(self) -> None:
+        """Nobody will take the person any more."""
+        self._leaving = True
+        self.look_again()
+
+    def silence(self) -> None:
+        """Say nothing more."""
+        self._silent = True
+
+    def look_again(self) -> None:
+        """Something changed that decides how long the call may go on."""
+        self._changed.set()
+
+    async def transfer(
+        self, target: Destination, written: str, reply: Callable[[LineErr | None], None]
+    ) -> None:
+        """`lineBlindTransfer`; look at `may_transfer` in the same step before."""
+        self._transfer_over = over = trio.Event()
+        self.look_again()
+        self._desk.metrics.answer_to_refer_seconds.labels(self._desk.label).observe(
+            max(0.0, trio.current_time() - self._answered_at)
+        )
+        error: LineErr | None = LineErr.OPERATIONFAILED
+        try:
+            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+            if not self._dropped:
+                error = self._take_result(record_of(result, target=written), result.at_seconds)
+        except IllegalTransition:
+            error = LineErr.INVALCALLSTATE
+        except BadInput:
+            error = LineErr.INVALADDRESS
+        finally:
+            reply(error)
+            self._transfer_over = None
+            self._waits_since = trio.current_time()
+            over.set()
+            self.look_again()
+
+    def _take_result(self, record: TransferRecord, at_seconds: float) -> LineErr | None:
+        """What to answer the `lineBlindTransfer`."""
+        self._transfer = record
+        metrics, label = self._desk.metrics, self._desk.label
+        metrics.transfers.labels(label, record.outcome).inc()
+        if record.outcome not in _AGENT_HAS_PERSON:
+            return LineErr.OPERATIONFAILED
+        self._joined_at = at_seconds
+        metrics.answer_to_agent_seconds.labels(label).observe(
+            max(0.0, at_seconds - self._answered_at)
+        )
+        return None
+
+    # Nobody waits in silence
+
+    async def _guard(self) -> None:
+        """Hang up when asked to, and when an answered person has waited long enough."""
+        while not (self._dropped or trio.current_time() >= self._patience()):
+            changed = self._changed = trio.Event()
+            with trio.move_on_at(self._patience()):
+                await changed.wait()
+        if not self._dropped:
+            await self._let_go()
+        await self._line.hang_up()
+
+    @property
+    def _has_limit(self) -> bool:
+        return self._desk.settings.wait_limit_seconds > 0
+
+    def _patience(self) -> float:
+        """Until when, on trio's clock, the call may go on as it is."""
+        if not self.answered or self._transfer_over is not None or self._end is not None:
+            return math.inf
+        if self._leaving or self._person_is_gone:
+            return -math.inf
+        if self._joined_at is not None:
+            return self._joined_at + HANG_UP_SECONDS
+        limit = self._desk.settings.wait_limit_seconds
+        until = self._waits_since + limit if self._has_limit else math.inf
+        lost_at = self._teller.lost_at
+        if lost_at is not None:
+            until = min(until, max(lost_at, self._waits_since) + LINK_LOST_SECONDS)
+        return until
+
+    @property
+    def _person_is_gone(self) -> bool:
+        record = self._transfer
+        return (
+            record is not None and self._joined_at is None and record.person_with is PersonWith.PBX
+        )
+
+    async def _let_go(self) -> None:
+        """Nobody took the person: the message, if there is one."""
+        self._leaving = True
+        if self._joined_at is not None or self._person_is_gone:
+            return
+        self._abandoned = True
+        log.warning("abandoned", action="call.abandoned", attempt=self._attempt_id)
+        message = self._desk.settings.wait_message
+        if message is None:
+            return
+        try:
+            with self._message_scope:
+                await self._line.play(message)
+        except BadInput as error:
+            log.warning("message not played", action="message.unplayable", why=str(error))
+        except IllegalTransition:
+            log.info("hung up before the message", action="message.unheard")
+
+    # The books
+
+    def _wall(self, at_seconds: float) -> datetime:
+        return self._desk.clock.now() - timedelta(seconds=trio.current_time() - at_seconds)
+
+    async def _finish(self) -> None:
+        """End the leg if it still lives, tell the end and close the row; call it shielded."""
+        if self._end is None:
+            await self._line.hang_up()
+            with trio.move_on_after(HANG_UP_SECONDS):
+                await self._read()
+        if self._end is None:
+            self._tell(self._told.lost())
+        else:
+            self._desk.metrics.ended.labels(self._desk.label, self._end.cause).inc()
+        self._close_row(dialed=True)
+
+    def close_undialed(self) -> None:
+        """Close the row of a call whose INVITE never left."""
+        self._close_row(dialed=False)
+
+    def _close_row(self, *, dialed: bool) -> None:
+        self._judge()
+        self._desk.books.put(self._closed(dialed=dialed), settled=self._settled)
+
+    def _judge(self) -> None:
+        """By the same rule as a campaign: joined to an agent too late is abandoned too."""
+        if self.answered and self._has_limit:
+            until = self._answered_at + self._desk.settings.wait_limit_seconds
+            lost = self._joined_at is None and (self._dropped or self._transfer is not None)
+            late = self._joined_at is not None and self._joined_at > until
+            self._abandoned = self._abandoned or lost or late
+        if self._abandoned:
+            self._desk.metrics.abandoned.labels(self._desk.label).inc()
+
+    def _settled(self, disposition: Disposition) -> None:
+        self._desk.metrics.dispositions.labels(self._desk.label, disposition).inc()
+        log.info(
+            "attempt closed",
+            action="attempt.closed",
+            tapi_client=self._desk.name,
+            attempt=self._attempt_id,
+            disposition=disposition,
+        )
+
+    def _closed(self, *, dialed: bool) -> AttemptClosed:
+        end, transfer, joined_at = self._end, self._transfer, self._joined_at
+        answered_at = self._answered_at if self.answered else None
+        return AttemptClosed(
+            attempt_id=self._attempt_id,
+            cause=end.cause if end else None if dialed else DisconnectCause.HUNG_UP,
+            sip_status=end.sip_status if end else None,
+            q850_cause=end.q850_cause if end else None,
+            ring_seconds=None if answered_at is None else answered_at - self._started_at,
+            wait_seconds=None
+            if joined_at is None or answered_at is None
+            else joined_at - answered_at,
+            transfer_result=transfer.outcome if transfer else None,
+            transfer_target=transfer.target if transfer else None,
+            transfer_sip_status=transfer.sip_status if transfer else None,
+            answered_at=None if answered_at is None else self._wall(answered_at),
+            transferred_at=None if joined_at is None else self._wall(joined_at),
+            ended_at=self._wall(end.at_seconds) if end else self._desk.clock.now(),
+            abandoned=self._abandoned,
+        )

@@ -1,0 +1,341 @@
+"""One client's session: its lines, its calls, and what is done with its messages.
+
+A session outlives its connection: a client that comes back within the grace goes on where it
+was, a client that does not has its calls ended. Nothing here waits for the network.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import structlog
+import trio
+
+from acd.tapi.books import Desk
+from acd.tapi.call import TapiCall
+from acd.tapi.constants import LineCallFeature, LineErr
+from acd.tapi.outbox import Outbox
+from acd.tapi.wire import BadFieldError, Message, text_of, whole_of
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+MOST_CALLS = 10_000
+"""Calls that a client has not let go of; a client that never does is not fed for ever."""
+SEEN = 10_000
+"""Request ids remembered, so that none is done twice."""
+
+
+class Gateway(Protocol):
+    """What a session asks of the gateway."""
+
+    def enabled(self, line: int) -> bool | None:
+        """Whether a line is enabled; None: there is no such line for anybody."""
+        ...
+
+    def take_line(self, line: int, session: Session) -> bool:
+        """Make the session the line's owner; False: another session is."""
+        ...
+
+    def leave_line(self, line: int, session: Session) -> None:
+        """Give the line up."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no new call may start."""
+        ...
+
+
+class Session:
+    """What one instance of a client has open."""
+
+    def __init__(
+        self, name: str, desk: Desk, gateway: Gateway, nursery: trio.Nursery, *, inst: str
+    ) -> None:
+        self.name = name
+        self.inst = inst
+        self.desk = desk
+        self.outbox = Outbox()
+        self.ended = trio.Event()
+        self._gateway = gateway
+        self._nursery = nursery
+        self._lost_at: float | None = None
+        self._lines: dict[int, TapiCall | None] = {}
+        self._calls: dict[str, TapiCall] = {}
+        self._open_requests: dict[int, str] = {}
+        """Request id → call."""
+        self._seen: OrderedDict[int, None] = OrderedDict()
+
+    # What calls ask of us
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Send an event."""
+        self.outbox.put(kind, **fields)
+
+    @property
+    def lost_at(self) -> float | None:
+        """Since when the client is gone, on trio's clock; None: it is there."""
+        return self._lost_at
+
+    # What the server asks of us
+
+    def lost(self) -> None:
+        """The connection broke."""
+        self._lost_at = trio.current_time()
+        self._tell_calls()
+
+    def resumed(self) -> None:
+        """The client is back."""
+        self._lost_at = None
+        self._tell_calls()
+
+    def _tell_calls(self) -> None:
+        for call in self._calls.values():
+            call.link_changed()
+
+    def end(self) -> None:
+        """The client is gone for good: its phones stop ringing, its people are let go."""
+        if self.ended.is_set():
+            return
+        self.ended.set()
+        if self._lost_at is None:
+            self._lost_at = trio.current_time()
+        for call in self._calls.values():
+            if not call.over.is_set():
+                call.leave()
+        for line in list(self._lines):
+            self._close(line)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Where every call and line stands, for a client that came back."""
+        return {
+            "calls": [self._status(call) for call in self._calls.values()],
+            "open": sorted(self._lines),
+        }
+
+    @staticmethod
+    def _status(call: TapiCall) -> dict[str, Any]:
+        last = call.told.last
+        return {
+            "call": call.name,
+            "line": call.line_number,
+            "state": int(last.state) if last else 0,
+            "mode": int(last.mode) if last else 0,
+            "features": int(call.features),
+        }
+
+    # Messages
+
+    def handle(self, message: Message) -> None:
+        """Do what a message asks; a request is answered once, now or later."""
+        kind = str(message["t"])
+        request = message.get("id")
+        if request is not None and not self._is_new(request):
+            return
+        handler = HANDLERS.get(kind)
+        if handler is None:
+            if request is not None:
+                self._fail(request, LineErr.OPERATIONUNAVAIL, f"{kind} is no request")
+            return
+        try:
+            error = handler(self, message)
+        except BadFieldError as bad:
+            error = LineErr.INVALPARAM
+            why = str(bad)
+        else:
+            why = ""
+        if request is not None and not isinstance(error, Later):
+            self._reply(request, error, why)
+
+    def _is_new(self, request: object) -> bool:
+        if not isinstance(request, int) or isinstance(request, bool):
+            return False
+        if request in self._seen:
+            return False
+        self._seen[request] = None
+        if len(self._seen) > SEEN:
+            self._seen.popitem(last=False)
+        return True
+
+    def _reply(self, request: int, error: LineErr | None, why: str = "") -> None:
+        if error is None:
+            self.outbox.put("reply", id=request, ok=True)
+        else:
+            self._fail(request, error, why)
+
+    def _fail(self, request: int, error: LineErr, why: str = "") -> None:
+        fields = {"why": why} if why else {}
+        self.outbox.put("reply", id=request, err=int(error), name=error.shown, **fields)
+
+    def _later(self, request: int, call: str) -> Callable[[LineErr | None], None]:
+        """Completes a request; the second time nothing happens."""
+        self._open_requests[request] = call
+
+        def reply(error: LineErr | None) -> None:
+            if self._open_requests.pop(request, None) is not None:
+                self._reply(request, error)
+
+        return reply
+
+    def line_open(self, message: Message) -> Answer:
+        """`line.open`: BADDEVICEID, RESOURCEUNAVAIL (disabled), ALLOCATED (another's)."""
+        line = whole_of(message, "n")
+        settings = self.desk.settings
+        enabled = self._gateway.enabled(line)
+        if enabled is None or not settings.first_line <= line <= settings.last_line:
+            return LineErr.BADDEVICEID
+        if not enabled:
+            return LineErr.RESOURCEUNAVAIL
+        if line in self._lines or not self._gateway.take_line(line, self):
+            return LineErr.ALLOCATED
+        self._lines[line] = None
+        return None
+
+    def line_close(self, message: Message) -> Answer:
+        """`line.close`: its live call is dropped (LINEDEVCAPFLAGS_CLOSEDROP)."""
+        line = whole_of(message, "n")
+        if line not in self._lines:
+            return LineErr.INVALLINEHANDLE
+        self._close(line)
+        return None
+
+    def _close(self, line: int) -> None:
+        call = self._lines.pop(line)
+        if call is not None and not call.over.is_set() and not self.ended.is_set():
+            call.drop_soon()
+        self._gateway.leave_line(line, self)
+
+    def call_make(self, message: Message) -> Answer:
+        """`call.make`: answered when the INVITE is on its way, or why it is not."""
+        request, name = whole_of(message, "id"), text_of(message, "call")
+        line, address = whole_of(message, "line"), text_of(message, "dest")
+        seconds = whole_of(message, "noanswer_s", default=0)
+        caller_id = message.get("callingid") or ""
+        error = self._why_not(line, name)
+        if error is not None:
+            return error
+        dialed = self.desk.read_address(address)
+        if isinstance(dialed, LineErr):
+            return dialed
+        if not isinstance(caller_id, str):
+            return LineErr.INVALCALLPARAMS
+        call = TapiCall(
+            self.desk,
+            self,
+            name=name,
+            line=line,
+            dialed=dialed,
+            no_answer_seconds=seconds or self.desk.trunk_settings.ring_timeout_seconds,
+            caller_id=caller_id,
+        )
+        self._lines[line] = self._calls[name] = call
+        self._nursery.start_soon(self._run, call, self._later(request, name))
+        return LATER
+
+    def _why_not(self, line: int, name: str) -> LineErr | None:
+        if line not in self._lines:
+            return LineErr.INVALLINEHANDLE
+        if not self._gateway.enabled(line) or self._gateway.stopping or not self.desk.may_dial:
+            return LineErr.RESOURCEUNAVAIL
+        present = self._lines[line]
+        if present is not None and not present.idle:
+            return LineErr.INUSE
+        if name in self._calls or len(self._calls) >= MOST_CALLS:
+            return LineErr.INVALCALLPARAMS
+        return None
+
+    async def _run(self, call: TapiCall, reply: Callable[[LineErr | None], None]) -> None:
+        def answer(error: LineErr | None) -> None:
+            if error is not None:
+                self._forget(call)
+            reply(error)
+
+        with structlog.contextvars.bound_contextvars(
+            tapi_client=self.desk.name, tapi_line=call.line_number
+        ):
+            await call.run(answer)
+
+    def _forget(self, call: TapiCall) -> None:
+        self._calls.pop(call.name, None)
+        if self._lines.get(call.line_number) is call:
+            self._lines[call.line_number] = None
+
+    def call_drop(self, message: Message) -> Answer:
+        """`call.drop`: LINE_REPLY at once, IDLE when the call is over."""
+        request, call = whole_of(message, "id"), self._call(message)
+        if call is None:
+            return LineErr.INVALCALLHANDLE
+        call.drop(self._later(request, call.name))
+        return LATER
+
+    def call_transfer(self, message: Message) -> Answer:
+        """`call.transfer`: answered at the final NOTIFY."""
+        request, call = whole_of(message, "id"), self._call(message)
+        address = text_of(message, "dest")
+        if call is None:
+            return LineErr.INVALCALLHANDLE
+        if LineCallFeature.BLINDTRANSFER not in call.features:
+            return LineErr.INVALCALLSTATE
+        target = self.desk.read_target(address)
+        if isinstance(target, LineErr):
+            return target
+        reply = self._later(request, call.name)
+        self._nursery.start_soon(partial(call.transfer, target, address, reply))
+        return LATER
+
+    def call_redirect(self, message: Message) -> Answer:
+        """`call.redirect`: only an incoming call may be, and none is offered yet."""
+        text_of(message, "dest")
+        call = self._call(message)
+        return LineErr.INVALCALLHANDLE if call is None else LineErr.INVALCALLSTATE
+
+    def call_close(self, message: Message) -> Answer:
+        """`call.close`: open requests fail, a live call is dropped, then silence."""
+        call = self._call(message)
+        if call is None:
+            return LineErr.INVALCALLHANDLE
+        call.silence()
+        for request in [each for each, of in self._open_requests.items() if of == call.name]:
+            del self._open_requests[request]
+            self._fail(request, LineErr.OPERATIONFAILED)
+        if not call.idle:
+            call.drop_soon()
+        self._forget(call)
+        return None
+
+    def _call(self, message: Message) -> TapiCall | None:
+        return self._calls.get(text_of(message, "call"))
+
+    def call_status(self, message: Message) -> Answer:
+        """`call.status`: the engine's own view, for tests and for a client that doubts its own."""
+        call = self._call(message)
+        if call is None:
+            return LineErr.INVALCALLHANDLE
+        self.outbox.put("reply", id=whole_of(message, "id"), ok=True, **self._status(call))
+        return LATER
+
+
+class Later:
+    """The request is answered, or will be, by other hands."""
+
+
+LATER = Later()
+Answer = LineErr | Later | None
+"""None: it succeeded."""
+
+HANDLERS: Mapping[str, Callable[[Session, Message], Answer]] = MappingProxyType(
+    {
+        "line.open": Session.line_open,
+        "line.close": Session.line_close,
+        "call.make": Session.call_make,
+        "call.drop": Session.call_drop,
+        "call.transfer": Session.call_transfer,
+        "call.redirect": Session.call_redirect,
+        "call.close": Session.call_close,
+        "call.status": Session.call_status,
+    }
+)

@@ -1,0 +1,111 @@
+"""JSON lines: framing, signing, and what a message must hold; see `docs/tapi-protocol.md`."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+
+PROTOCOL = 1
+MOST_BYTES = 65536
+"""Of one message with its line end."""
+Message = Mapping[str, Any]
+
+
+class WireError(Exception):
+    """The other side does not speak the protocol; the connection cannot go on."""
+
+
+class BadFieldError(Exception):
+    """A request lacks a field, or it is of another type; `str()` is a sentence."""
+
+
+def encode(message: Message) -> bytes:
+    """One message as it is sent: no spaces, keys as given, ASCII."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """One received line.
+
+    Raises:
+        WireError: it is no JSON object with a `t`.
+    """
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        raise WireError("a line is not JSON") from None
+    if not isinstance(message, dict) or not isinstance(message.get("t"), str):
+        raise WireError("a line is no object with a t")
+    return message
+
+
+def sign(token: str, *, nonce: str, inst: str) -> str:
+    """The proof that a client knows its token: hex HMAC-SHA256 over nonce and instance."""
+    return hmac.new(token.encode(), (nonce + inst).encode(), hashlib.sha256).hexdigest()
+
+
+def signed_by(token: str, signature: str, *, nonce: str, inst: str) -> bool:
+    """Whether the signature is the token's, in constant time."""
+    expected = sign(token, nonce=nonce, inst=inst)
+    return hmac.compare_digest(expected.encode(), signature.encode())
+
+
+def text_of(message: Message, key: str) -> str:
+    """A field that must be text and not empty.
+
+    Raises:
+        BadFieldError: it is not.
+    """
+    value = message.get(key)
+    if not isinstance(value, str) or not value:
+        raise BadFieldError(f"{key} must be text")
+    return value
+
+
+def whole_of(message: Message, key: str, *, default: int | None = None) -> int:
+    """A field that must be a whole number from 0 on.
+
+    Raises:
+        BadFieldError: it is not.
+    """
+    value = message.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise BadFieldError(f"{key} must be a whole number from 0 on")
+    return value
+
+
+class MessageReader:
+    """Messages from a stream, one after the other."""
+
+    def __init__(self, stream: trio.abc.ReceiveStream) -> None:
+        self._stream = stream
+        self._buffer = bytearray()
+
+    async def next(self) -> dict[str, Any] | None:
+        """The next message; None at the end of the stream, however it came about.
+
+        Raises:
+            WireError: a line is too long or no message.
+        """
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            if len(self._buffer) >= MOST_BYTES:
+                raise WireError(f"a line is longer than {MOST_BYTES} bytes")
+            searched = len(self._buffer)
+            try:
+                part = await self._stream.receive_some(MOST_BYTES)
+            except trio.BrokenResourceError:
+                return None
+            if not part:
+                return None
+            self._buffer += part
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        if end >= MOST_BYTES:
+            raise WireError(f"a line is longer than {MOST_BYTES} bytes")
+        return decode(line)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from acd.calls import DisconnectCause
+from acd.errors import BadInput, UnknownName
+from acd.rules.dispositions import Disposition
+from acd.rules.ledger import LedgerCounts
+from acd.store import Store
+from acd.store.agent_dispositions import any_undisposed, close_undisposed, dispose_attempt
+from acd.store.campaigns import finish_if_exhausted
+from acd.store.counts import ledger_counts, live_answers_and_abandoned
+from acd.store.dnc import listed_numbers, lists_of_number
+from tests.contract.store.world import NOON, World, later
+
+AGENTS = {"extensions": ["201"], "disposition_seconds": 60, "codes": {"sold": "sale"}}
+LATER = later(seconds=30)
+
+
+@pytest.fixture
+def campaign(world: World) -> int:
+    return world.campaign(gap_seconds=0, agents=AGENTS)
+
+
+@pytest.fixture
+def handed(world: World, campaign: int) -> int:
+    """An attempt whose person an agent has."""
+    world.leads(campaign, numbers=2)
+    return hand_over(world, campaign)
+
+
+def hand_over(world: World, campaign: int, **changes: Any) -> int:
+    values = {"transfer_result": "answered", "transferred_at": NOON, "agent": "201", **changes}
+    attempt = world.dial(world.claim(campaign)[0])
+    world.close(attempt, DisconnectCause.TRANSFERRED, answered_at=NOON, **values)
+    return attempt
+
+
+def dispose(store: Store, attempt: int, code: str, **changes: Any) -> Disposition:
+    return store.run_sync(
+        dispose_attempt, **{"attempt_id": attempt, "code": code, "now": LATER, **changes}
+    )
+
+
+def lead_of(world: World, attempt: int) -> Any:
+    return world.lead(world.attempt(attempt).lead_id)
+
+
+def test_a_lead_waits_for_its_agents_word_and_its_campaign_with_it(
+    world: World, store: Store, campaign: int, handed: int
+) -> None:
+    assert lead_of(world, handed).state == "with_agent"
+    assert world.attempt(handed).agent == "201"
+    assert not store.run_sync(finish_if_exhausted, campaign, LATER)
+    assert dispose(store, handed, "sold") is Disposition.SALE
+    assert (lead_of(world, handed).state, lead_of(world, handed).reason) == ("closed", "sale")
+    assert (world.attempt(handed).disposition, world.attempt(handed).disposed_at) == (
+        "sale",
+        LATER,
+    )
+    assert store.run_sync(finish_if_exhausted, campaign, LATER)
+
+
+def test_without_a_word_the_closing_timer_goes_on(world: World, store: Store, handed: int) -> None:
+    assert not store.read_sync(any_undisposed, now=later(seconds=59))
+    assert store.run_sync(close_undisposed, now=later(seconds=59)) == []
+    assert store.read_sync(any_undisposed, now=later(seconds=61))
+    assert store.run_sync(close_undisposed, now=later(seconds=61)) == [
+        world.attempt(handed).lead_id
+    ]
+    assert lead_of(world, handed).reason == "handed_over"
+    assert dispose(store, handed, "not_interested", now=later(hours=1)) is (
+        Disposition.NOT_INTERESTED
+    ), "a late word is taken too"
+
+
+def test_do_not_call_is_in_force_with_the_disposition(
+    world: World, store: Store, handed: int
+) -> None:
+    dispose(store, handed, "do_not_call")
+    lead_id = world.attempt(handed).lead_id
+    numbers = numbers_of(store, lead_id)
+    assert len(numbers) == 2
+    for e164 in numbers:
+        assert store.read_sync(lists_of_number, e164) == ["agents"]
+    for campaign_id in (world.attempt(handed).campaign_id, world.campaign()):
+        assert store.read_sync(listed_numbers, numbers, campaign_id) == set(numbers)
+    assert dispose(store, handed, "do_not_call") is Disposition.DO_NOT_CALL
+
+
+def numbers_of(store: Store, lead_id: int) -> list[str]:
+    query = sa.text(f"SELECT e164 FROM lead_numbers WHERE lead_id = {lead_id}")  # noqa: S608
+    return store.read_sync(lambda conn: list(conn.scalars(query)))
+
+
+def test_a_crash_between_the_list_and_the_disposition_leaves_neither(
+    world: World, store: Store, handed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("acd.store.agent_dispositions.settle_lead", dies)
+    with pytest.raises(KeyboardInterrupt):
+        dispose(store, handed, "do_not_call")
+    assert world.attempt(handed).disposition == "handed_over"
+    for e164 in numbers_of(store, world.attempt(handed).lead_id):
+        assert store.read_sync(lists_of_number, e164) == []
+
+
+def test_a_callback_waits_for_its_time_and_its_owner(
+    world: World, store: Store, campaign: int, handed: int
+) -> None:
+    at = later(hours=2)
+    dispose(store, handed, "callback", callback_at=at, callback_agent="anna")
+    lead = lead_of(world, handed)
+    assert (lead.state, lead.callback_at, lead.callback_agent) == ("waiting", at, "anna")
+    assert world.claim(campaign, now=later(hours=1)) == []
+
+
+def test_a_wrong_number_is_dead_and_the_next_one_is_tried(
+    world: World, store: Store, campaign: int, handed: int
+) -> None:
+    first = numbers_of(store, world.attempt(handed).lead_id)[0]
+    dispose(store, handed, "wrong_number")
+    [claimed] = world.claim(campaign, now=LATER)
+    assert claimed.e164 != first
+
+
+def test_a_machine_leaves_the_live_answers(
+    world: World, store: Store, campaign: int, handed: int
+) -> None:
+    world.leads(campaign)
+    hand_over(world, campaign, abandoned=True, transfer_result="with_pbx", transferred_at=None)
+
+    def ledger() -> LedgerCounts:
+        return store.read_sync(ledger_counts, campaign_id=campaign, since=later(days=-1))
+
+    assert ledger() == LedgerCounts(live_answers=2, abandoned=1)
+    dispose(store, handed, "machine")
+    assert ledger() == LedgerCounts(live_answers=1, abandoned=1)
+    assert store.read_sync(live_answers_and_abandoned, campaign) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "told"),
+    [
+        ("great", {}, "allowed: callback, do_not_call, machine, not_interested, sale"),
+        ("busy", {}, "no such code"),
+        ("callback", {}, "needs a time"),
+        ("sale", {"callback_at": LATER}, "needs a time"),
+    ],
+)
+def test_what_no_agent_can_say_is_refused(
+    store: Store, handed: int, code: str, changes: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(BadInput, match=told):
+        dispose(store, handed, code, **changes)
+
+
+def test_only_an_attempt_that_an_agent_had_can_be_spoken_of(
+    world: World, store: Store, campaign: int, handed: int
+) -> None:
+    with pytest.raises(UnknownName, match="attempt 999: there is none"):
+        dispose(store, 999, "sale")
+    world.leads(campaign, 2)
+    busy, open_ = (world.dial(lead) for lead in world.claim(campaign))
+    world.close(busy, DisconnectCause.BUSY)
+    with pytest.raises(BadInput, match="no agent had the person"):
+        dispose(store, busy, "sale")
+    with pytest.raises(BadInput, match="not over yet"):
+        dispose(store, open_, "sale")
+
+
+def test_an_attempt_whose_lead_was_dialed_again_says_no_more(
+    world: World, store: Store, campaign: int, handed: int
+) -> None:
+    dispose(store, handed, "wrong_number")
+    world.claim(campaign, now=LATER)
+    with pytest.raises(BadInput, match="is being dialed again"):
+        dispose(store, handed, "sale")

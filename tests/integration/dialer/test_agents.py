@@ -1,0 +1,154 @@
+"""Agents of SQL while campaigns run, on scripted lines with a real SQLite underneath."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import sqlalchemy as sa
+
+from acd.agents import AgentState
+from acd.calls import DisconnectCause
+from acd.clock import SystemClock
+from acd.store import schema as t
+from acd.store.agents import NewAgent, ask_agent, save_agents
+from acd.store.events import Subject, events_of
+from acd.store.lead_changes import promise_callback
+from tests.fakes.lines import Script
+from tests.integration.dialer.test_scheduler import Floor, floor, looked_again, until
+
+__all__ = ["floor"]
+
+NOBODY_ELSE = {"handle_seconds": 0.01}
+
+
+def agent(floor: Floor, name: str, extension: str, *campaigns: int, skills: str = "") -> None:
+    new = NewAgent(
+        name=name,
+        extension=extension,
+        display_name="",
+        skills=frozenset(skills.split()),
+        campaign_ids=frozenset(campaigns),
+    )
+    floor.store.run_sync(save_agents, [new], now=SystemClock().now())
+
+
+def ask(floor: Floor, name: str, wanted: AgentState) -> None:
+    floor.store.run_sync(ask_agent, name, wanted=wanted, reason="", now=SystemClock().now())
+
+
+def what_happened(floor: Floor, name: str) -> list[str]:
+    return [event.what for event in floor.store.read_sync(events_of, Subject.AGENT, name)]
+
+
+async def test_an_agent_who_logs_on_is_given_people_and_one_who_stops_is_not(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=60, agents=NOBODY_ELSE)
+    agent(floor, "anna", "201", campaign_id)
+    trunk = floor.trunk()
+    async with floor.running(trunk) as scheduler:
+        await looked_again(trunk)
+        assert trunk.lines.used == [], "nobody is there"
+        ask(floor, "anna", AgentState.READY)
+        scheduler.look()
+        await until(lambda: len(trunk.lines.used) >= 2)
+        ask(floor, "anna", AgentState.NOT_READY)
+        scheduler.look()
+        await until(lambda: scheduler.agent_states() == {AgentState.NOT_READY: 1})
+        await until(lambda: trunk.lines.leased == 0)
+        dialed = len(trunk.lines.used)
+        await looked_again(trunk)
+        assert len(trunk.lines.used) == dialed
+    seen = what_happened(floor, "anna")
+    assert seen[:5] == ["added", "not_ready", "ready", "reserved", "on_call"]
+    allowed = {"reserved": {"on_call"}, "on_call": {"wrap_up"}}
+    assert all(after in allowed.get(before, {after}) for before, after in pairwise(seen))
+
+
+async def test_an_agent_of_two_campaigns_has_one_person_at_a_time(floor: Floor) -> None:
+    first, second = (floor.campaign(leads=4, agents=NOBODY_ELSE) for _ in range(2))
+    agent(floor, "anna", "201", first, second)
+    ask(floor, "anna", AgentState.READY)
+    await floor.finish(floor.trunk())
+    assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 8
+    working = [what for what in what_happened(floor, "anna")[3:] if what != "ready"]
+    assert working == ["reserved", "on_call", "wrap_up"] * 8 or working == [
+        *["reserved", "on_call", "wrap_up"] * 7,
+        "reserved",
+        "on_call",
+    ], "the last wrap-up may come after the end of the engine"
+
+
+async def test_a_campaign_takes_only_agents_with_its_skills(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=4, agents={**NOBODY_ELSE, "skills": ["german", "loans"]})
+    agent(floor, "anna", "201", campaign_id, skills="german")
+    agent(floor, "ben", "202", campaign_id, skills="german loans")
+    for name in ("anna", "ben"):
+        ask(floor, name, AgentState.READY)
+    await floor.finish(floor.trunk())
+    query = sa.select(t.attempts.c.transfer_target).distinct()
+    assert floor.store.read_sync(lambda conn: list(conn.scalars(query))) == ["202"]
+
+
+async def test_a_campaign_ends_when_its_agents_have_spoken_or_their_time_is_over(
+    floor: Floor,
+) -> None:
+    agents = {"extensions": ["201"], "handle_seconds": 0.01, "disposition_seconds": 0.5}
+    floor.campaign(leads=2, agents=agents)
+    await floor.finish(floor.trunk())
+    assert floor.column(t.leads.c.reason) == ["handed_over"] * 2
+    assert floor.column(t.attempts.c.agent) == ["201"] * 2
+
+
+async def test_a_callback_goes_to_the_agent_who_promised_it(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE)
+    for name, extension in (("anna", "201"), ("ben", "202")):
+        agent(floor, name, extension, campaign_id)
+    ask(floor, "ben", AgentState.READY)
+    now = SystemClock().now()
+    (lead_id,) = floor.column(t.leads.c.lead_id)
+    floor.store.run_sync(promise_callback, lead_id=lead_id, at=now, agent="anna", now=now)
+    trunk = floor.trunk()
+    async with floor.running(trunk) as scheduler:
+        await looked_again(trunk)
+        assert trunk.lines.used == [], "only the one who promised it calls"
+        ask(floor, "anna", AgentState.READY)
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["handed_over"])
+    assert floor.column(t.attempts.c.agent) == ["201"]
+
+
+async def test_a_callback_whose_agent_does_not_come_goes_to_anybody(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE, callback_owner_seconds=0)
+    agent(floor, "ben", "202", campaign_id)
+    ask(floor, "ben", AgentState.READY)
+    now = SystemClock().now()
+    (lead_id,) = floor.column(t.leads.c.lead_id)
+    floor.store.run_sync(promise_callback, lead_id=lead_id, at=now, agent="anna", now=now)
+    await floor.finish(floor.trunk())
+    assert floor.column(t.attempts.c.agent) == ["202"]
+
+
+async def test_an_owner_whose_callback_nobody_answers_is_ready_again(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE)
+    agent(floor, "anna", "201", campaign_id)
+    ask(floor, "anna", AgentState.READY)
+    now = SystemClock().now()
+    (lead_id,) = floor.column(t.leads.c.lead_id)
+    floor.store.run_sync(promise_callback, lead_id=lead_id, at=now, agent="201", now=now)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.BUSY))
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["busy"])
+        await until(lambda: scheduler.agent_states() == {AgentState.READY: 1})
+    assert what_happened(floor, "anna")[-2:] == ["reserved", "ready"]
+
+
+async def test_campaigns_that_share_an_agent_dial_one_person_for_them_between_them(
+    floor: Floor,
+) -> None:
+    agents = {**NOBODY_ELSE, "handle_seconds": 0.2}
+    campaigns = [floor.campaign(leads=3, agents=agents, wait_limit_seconds=0.1) for _ in range(2)]
+    agent(floor, "anna", "201", *campaigns)
+    ask(floor, "anna", AgentState.READY)
+    trunk = floor.trunk(Script(rings_after=0.05, answers_after=0.05))
+    await floor.finish(trunk)
+    assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 6
+    assert trunk.lines.most_leased == 1

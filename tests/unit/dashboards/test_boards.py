@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from acd.calls import CallState
+from acd.metrics import Metrics
+from dashboards.boards import BOARDS
+from dashboards.panels import RUNBOOK
+from dashboards.render import BOARDS_FOLDER, FOLDER, rendered
+
+METRIC = re.compile(r"\b(?:[a-z]+:)?acd_[a-z0-9_]+(?::[a-z0-9_]+)?")
+ALERTS = re.findall(r"- alert: (\w+)", (FOLDER / "prometheus" / "alerts.yml").read_text())
+RECORDS = set(re.findall(r"- record: (\S+)", (FOLDER / "prometheus" / "rules.yml").read_text()))
+
+
+class Lines:
+    size = free = expired_leases = 0
+
+    def states(self) -> dict[CallState, int]:
+        return {}
+
+    def holders(self) -> dict[str, int]:
+        return {}
+
+
+def known_names() -> set[str]:
+    """Every series name that an engine shows, and every recorded one."""
+    metrics = Metrics()
+    metrics.know_campaign("spring")
+    metrics.know_trunk("main", Lines())  # type: ignore[arg-type] # nothing is leased
+    return RECORDS | {
+        sample.name for family in metrics.registry.collect() for sample in family.samples
+    }
+
+
+def unknown_in(expr: str) -> set[str]:
+    return set(METRIC.findall(expr)) - known_names()
+
+
+def panels() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, text in rendered().items():
+        for panel in json.loads(text)["panels"]:
+            yield name, panel
+
+
+def expressions() -> list[str]:
+    return [target["expr"] for _, panel in panels() for target in panel.get("targets", ())]
+
+
+def test_the_committed_boards_are_what_the_functions_say() -> None:
+    committed = {path.name: path.read_text() for path in BOARDS_FOLDER.iterdir()}
+    assert committed == rendered(), "run python -m dashboards"
+
+
+def test_no_board_names_a_metric_that_no_engine_shows() -> None:
+    assert len(expressions()) > 50
+    assert {expr: unknown for expr in expressions() if (unknown := unknown_in(expr))} == {}
+
+
+@pytest.mark.parametrize(
+    ("expr", "unknown"),
+    [
+        ("sum(rate(acd_originate_total[1m]))", {"acd_originate_total"}),
+        ("campaign:acd_nothing:ratio > 1", {"campaign:acd_nothing:ratio"}),
+        ("sum(acd_agents)", set()),
+    ],
+)
+def test_an_unknown_metric_is_noticed(expr: str, unknown: set[str]) -> None:
+    assert unknown_in(expr) == unknown
+
+
+def test_every_rule_and_alert_is_about_known_metrics() -> None:
+    for file in ("rules.yml", "alerts.yml"):
+        text = (FOLDER / "prometheus" / file).read_text()
+        assert unknown_in(re.sub(r"runbook: \S+", "", text)) == set(), file
+
+
+def test_every_panel_says_what_it_shows_in_which_unit() -> None:
+    for name, panel in panels():
+        where = f"{name}: {panel.get('title')}"
+        assert panel["title"], where
+        assert panel["description"].endswith("."), where
+        if panel["type"] != "text":
+            assert panel["fieldConfig"]["defaults"]["unit"], where
+            assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"], where
+
+
+def test_panels_lie_beside_each_other() -> None:
+    for name, text in rendered().items():
+        taken: set[tuple[int, int]] = set()
+        for panel in json.loads(text)["panels"]:
+            at = panel["gridPos"]
+            cells = {
+                (x, y)
+                for x in range(at["x"], at["x"] + at["w"])
+                for y in range(at["y"], at["y"] + at["h"])
+            }
+            assert not cells & taken, f"{name}: {panel['title']}"
+            assert at["x"] + at["w"] <= 24, f"{name}: {panel['title']}"
+            taken |= cells
+
+
+def test_every_board_leads_to_the_others_and_to_the_runbook() -> None:
+    for name, text in rendered().items():
+        board = json.loads(text)
+        assert board["uid"] == name.removesuffix(".json")
+        assert board["uid"] in BOARDS
+        assert "acd" in board["tags"]
+        assert {link["type"] for link in board["links"]} == {"dashboards", "link"}
+        assert [link["url"] for link in board["links"] if link["type"] == "link"] == [
+            f"/d/{RUNBOOK}"
+        ]
+        assert {variable["name"] for variable in board["templating"]["list"]} == {
+            "campaign",
+            "node",
+        }
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_has_a_section_in_the_runbook(alert: str) -> None:
+    runbook = (FOLDER / "runbook.md").read_text()
+    section = re.search(rf"(?ms)^## {alert}\n\n(.+?)(?=^## |\Z)", runbook)
+    assert section is not None, alert
+    assert len(section[1].split()) > 15, f"{alert} says next to nothing"
+
+
+def test_the_runbook_has_no_section_of_a_past_alert() -> None:
+    sections = re.findall(r"(?m)^## (\w+)$", (FOLDER / "runbook.md").read_text())
+    assert sections == ALERTS

@@ -1,0 +1,123 @@
+"""A gateway over real TCP, on scripted lines and with books in memory, and a client of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+from pydantic import SecretStr
+
+from acd.clock import SystemClock
+from acd.errors import StoreUnavailable
+from acd.metrics import Metrics
+from acd.rules.dispositions import Disposition
+from acd.settings import DestinationSettings, TapiClientSettings, TapiSettings, TrunkSettings
+from acd.store.attempts import AttemptClosed
+from acd.store.outcomes import Outcome
+from acd.store.tapi import TapiRefusal
+from acd.tapi.books import open_desk
+from acd.tapi.client import (
+    GatewayAddress,
+    HCall,
+    LineApp,
+    line_initialize_ex,
+)
+from acd.tapi.server import Secret, TapiGateway, open_gateway
+from tests.fakes.lines import FakePool, FakeTrunk, Script
+
+TOKEN = "a token for tests"
+NUMBER = "+43 (1) 505641"
+TRUNK = TrunkSettings(domain="127.0.0.1", user="dialer", calls_per_second=200)
+
+
+@dataclass
+class MemoryBooks:
+    """`acd.tapi.books.Books` without SQL."""
+
+    up: bool = True
+    refuses: TapiRefusal | None = None
+    begun: list[tuple[str, str | None, int]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    async def begin(self, *, client: str, e164: str | None, line: int) -> int | TapiRefusal:
+        await trio.lowlevel.checkpoint()
+        if not self.up:
+            raise StoreUnavailable("away")
+        if self.refuses is not None:
+            return self.refuses
+        self.begun.append((client, e164, line))
+        return len(self.begun)
+
+    def put(
+        self, outcome: Outcome, *, settled: Callable[[Disposition], None] | None = None
+    ) -> None:
+        self.outcomes.append(outcome)
+
+    @property
+    def closed(self) -> list[AttemptClosed]:
+        return [outcome for outcome in self.outcomes if isinstance(outcome, AttemptClosed)]
+
+
+@dataclass
+class Stage:
+    app: LineApp
+    books: MemoryBooks
+    pool: FakePool
+    trunk: FakeTrunk
+    metrics: Metrics
+    address: GatewayAddress
+    gateway: TapiGateway
+
+    async def connected(self, number: int = 1) -> HCall:
+        line = await self.app.line_open(number)
+        call = await self.app.line_make_call(line, NUMBER)
+        assert await self.app.wait_connected(call)
+        return call
+
+
+@asynccontextmanager
+async def stage(
+    *scripts: Script,
+    client: dict[str, Any] | None = None,
+    gateway: dict[str, Any] | None = None,
+    secret: Secret = secrets.token_hex,
+    connect: bool = True,
+) -> AsyncIterator[Stage]:
+    settings = TapiSettings(port=0, **{"lines": 4, "heartbeat_seconds": 0.5, **(gateway or {})})
+    mine = TapiClientSettings(
+        name="overdialer",
+        token=SecretStr(TOKEN),
+        **{"calls_per_second": 200, **(client or {})},
+    )
+    async with trio.open_nursery() as nursery:
+        pool = FakePool(nursery, 4, scripts or (Script(hangs_up_after=None),))
+        trunk, books, metrics = FakeTrunk(pool), MemoryBooks(), Metrics()
+        desk = open_desk(
+            mine,
+            destinations=DestinationSettings(),
+            trunk=trunk,
+            lines=pool,
+            trunk_settings=TRUNK,
+            books=books,
+            metrics=metrics,
+            clock=SystemClock(),
+        )
+        with trio.fail_after(20):
+            async with open_gateway(settings, {mine.name: desk}, secret=secret) as (server, where):
+                host, _, port = where.rpartition(":")
+                address = GatewayAddress(host=host, port=int(port), client=mine.name, token=TOKEN)
+                app = LineApp(address)
+                connection = line_initialize_ex(address) if connect else nullcontext(app)
+                async with connection as app:
+                    yield Stage(app, books, pool, trunk, metrics, address, server)
+        nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others work until it holds; `stage` sets the limit."""
+    while not condition():
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,284 @@
+"""The gateway and the client over real TCP, on scripted lines and with books in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import trio
+
+from acd.calls import DisconnectCause
+from acd.lines import (
+    PersonWith,
+    TransferFailed,
+    TransferRefused,
+    TransferUnconfirmed,
+)
+from acd.lines.shares import LineShare
+from acd.store.tapi import TapiRefusal
+from acd.tapi.client import (
+    GatewayAddress,
+    GatewayRefusedError,
+    HCall,
+    LineError,
+    line_initialize_ex,
+)
+from acd.tapi.constants import LineCallFeature, LineCallState, LineDisconnectMode, LineErr
+from tests.fakes.lines import FakePool, Script
+from tests.unit.tapi.stage import NUMBER, stage, until
+
+
+def states(call: HCall) -> Sequence[LineCallState]:
+    return [event.state for event in call.events]
+
+
+S = LineCallState
+
+
+async def test_an_answered_call_is_handed_over_and_goes_to_idle_alone() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+        assert await call.wait_states(S.IDLE) is S.IDLE
+        assert states(call) == [S.DIALING, S.RINGBACK, S.CONNECTED, S.IDLE]
+        assert [str(target.user) for target in on.pool.used[0].targets] == ["7001"]
+
+
+async def test_the_row_is_begun_before_the_invite_and_closed_once() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        assert on.books.begun == [("overdialer", "+431505641", 1)]
+        await on.app.line_blind_transfer(call, "7001")
+        await call.wait_states(S.IDLE)
+    assert [closed.transfer_result for closed in on.books.closed] == ["answered"]
+    assert not on.books.closed[0].abandoned
+
+
+@pytest.mark.parametrize(
+    ("cause", "mode"),
+    [
+        (DisconnectCause.BUSY, LineDisconnectMode.BUSY),
+        (DisconnectCause.BAD_ADDRESS, LineDisconnectMode.BADADDRESS),
+        (DisconnectCause.UNAVAILABLE, LineDisconnectMode.UNAVAIL),
+    ],
+)
+async def test_a_failed_call_says_why_and_then_idle(
+    cause: DisconnectCause, mode: LineDisconnectMode
+) -> None:
+    script = Script(rings_after=None, answers_after=None, cause=cause)
+    async with stage(script) as on:
+        line = await on.app.line_open(1)
+        for _ in range(2):  # the second call of a line must not be quieter than the first
+            call = await on.app.line_make_call(line, NUMBER)
+            await call.wait_states(S.IDLE)
+            busy = [S.BUSY] if mode is LineDisconnectMode.BUSY else []
+            assert states(call) == [S.DIALING, *busy, S.DISCONNECTED, S.IDLE]
+            assert call.disconnect_mode is mode
+
+
+async def test_a_line_carries_one_call_and_is_free_right_after_idle() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        with pytest.raises(LineError) as second:
+            await on.app.line_make_call(call.line, NUMBER)
+        assert second.value.code is LineErr.INUSE
+        await on.app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        await on.app.line_make_call(call.line, NUMBER)
+
+
+async def test_an_own_drop_is_idle_alone_and_a_second_one_is_refused() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        await on.app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        assert states(call)[-2:] == [S.CONNECTED, S.IDLE]
+        with pytest.raises(LineError) as second:
+            await on.app.line_drop(call)
+        assert second.value.code is LineErr.INVALCALLSTATE
+
+
+async def test_a_disabled_line_is_shown_as_deactivated_and_cannot_be_opened() -> None:
+    async with stage(gateway={"disabled_lines": (2,)}) as on:
+        shown = {device.number: device for device in on.app.line_get_dev_caps()}
+        assert len(shown) == 4
+        assert shown[2].name.endswith("deactivated")
+        with pytest.raises(LineError) as refused:
+            await on.app.line_open(2)
+        assert refused.value.code == 0x8000004B
+
+
+async def test_lines_outside_the_clients_range_do_not_exist_for_it() -> None:
+    async with stage(client={"first_line": 2, "last_line": 3}) as on:
+        assert [device.number for device in on.app.line_get_dev_caps()] == [2, 3]
+        for number in (0, 1, 4, 5):
+            with pytest.raises(LineError) as refused:
+                await on.app.line_open(number)
+            assert refused.value.code is LineErr.BADDEVICEID
+
+
+async def test_a_line_that_another_instance_has_open_is_allocated() -> None:
+    async with stage() as on, line_initialize_ex(on.address) as other:
+        await on.app.line_open(1)
+        await other.line_open(2)
+        with pytest.raises(LineError) as refused:
+            await other.line_open(1)
+        assert refused.value.code is LineErr.ALLOCATED
+
+
+async def test_a_wrong_token_is_refused() -> None:
+    async with stage() as on:
+        wrong = GatewayAddress(
+            host=on.address.host, port=on.address.port, client="overdialer", token="other"
+        )
+        with pytest.RaisesGroup(GatewayRefusedError):
+            async with line_initialize_ex(wrong):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        ("+43 133", LineErr.ADDRESSBLOCKED),
+        ("144", LineErr.ADDRESSBLOCKED),
+        ("+43 900 123456", LineErr.ADDRESSBLOCKED),
+        ("+49 30 123456", LineErr.ADDRESSBLOCKED),
+        ("0W1", LineErr.DIALDIALTONE),
+        ("12", LineErr.INVALADDRESS),
+    ],
+)
+async def test_what_the_door_refuses_is_never_dialed(address: str, error: LineErr) -> None:
+    async with stage() as on:
+        line = await on.app.line_open(1)
+        with pytest.raises(LineError) as refused:
+            await on.app.line_make_call(line, address)
+        assert refused.value.code is error
+        assert on.books.begun == []
+        assert on.pool.used == []
+
+
+async def test_a_number_on_a_list_is_blocked_and_the_line_is_free() -> None:
+    async with stage() as on:
+        line = await on.app.line_open(1)
+        on.books.refuses = TapiRefusal.DNC
+        with pytest.raises(LineError) as refused:
+            await on.app.line_make_call(line, NUMBER)
+        assert refused.value.code is LineErr.ADDRESSBLOCKED
+        on.books.refuses = None
+        await on.app.line_make_call(line, NUMBER)
+
+
+async def test_nobody_is_dialed_while_the_database_is_away() -> None:
+    async with stage() as on:
+        line = await on.app.line_open(1)
+        on.books.up = False
+        with pytest.raises(LineError) as refused:
+            await on.app.line_make_call(line, NUMBER)
+        assert refused.value.code is LineErr.RESOURCEUNAVAIL
+        assert on.pool.used == []
+
+
+async def test_a_refused_transfer_leaves_the_call_connected() -> None:
+    refused = TransferRefused(at_seconds=0, sip_status=603)
+    async with stage(Script(transfers=deque([refused]))) as on:
+        call = await on.connected()
+        with pytest.raises(LineError) as failed:
+            await on.app.line_blind_transfer(call, "7001")
+        assert failed.value.code is LineErr.OPERATIONFAILED
+        assert call.state is S.CONNECTED
+        await on.app.line_blind_transfer(call, "7002")
+        await call.wait_states(S.IDLE)
+
+
+async def test_a_person_whom_the_pbx_took_is_not_kept_as_connected() -> None:
+    failed = TransferFailed(at_seconds=0, sip_status=486, person_with=PersonWith.PBX)
+    async with stage(Script(transfers=deque([failed]))) as on:
+        call = await on.connected()
+        with pytest.raises(LineError):
+            await on.app.line_blind_transfer(call, "7001")
+        await call.wait_states(S.IDLE)
+    assert on.books.closed[0].abandoned
+
+
+async def test_a_bye_after_the_202_counts_as_handed_over() -> None:
+    unconfirmed = TransferUnconfirmed(at_seconds=0)
+    async with stage(Script(transfers=deque([unconfirmed]))) as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+
+
+async def test_who_waits_too_long_for_a_transfer_hears_the_message_and_is_counted() -> None:
+    message = Path("sorry.wav")
+    async with stage(client={"wait_limit_seconds": 0.2, "wait_message": message}) as on:
+        call = await on.connected()
+        await call.wait_states(S.IDLE)
+        assert on.pool.used[0].played == [(message, False)]
+        assert call.disconnect_mode is LineDisconnectMode.NORMAL
+        await until(lambda: bool(on.books.closed))
+        assert on.books.closed[0].abandoned
+        assert on.metrics.abandoned.labels("tapi:overdialer")._value.get() == 1
+
+
+async def test_transfer_targets_are_held_against_the_clients_patterns() -> None:
+    async with stage(client={"transfer_targets": ("70??",)}) as on:
+        call = await on.connected()
+        with pytest.raises(LineError) as refused:
+            await on.app.line_blind_transfer(call, "8001")
+        assert refused.value.code is LineErr.ADDRESSBLOCKED
+        await on.app.line_blind_transfer(call, "7001")
+
+
+async def test_a_client_that_says_goodbye_leaves_no_call() -> None:
+    async with stage(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER)) as on:
+        line = await on.app.line_open(1)
+        call = await on.app.line_make_call(line, NUMBER)
+        await call.wait_states(S.RINGBACK)
+        await on.app.line_shutdown()
+        await until(lambda: not on.pool.leased)
+
+
+async def test_closing_a_line_drops_its_call() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        await on.app.line_close(call.line)
+        await call.wait_states(S.IDLE)
+        await until(lambda: not on.pool.leased)
+        with pytest.raises(LineError) as closed:
+            await on.app.line_make_call(call.line, NUMBER)
+        assert closed.value.code is LineErr.INVALLINEHANDLE
+
+
+async def test_the_status_never_contradicts_the_events() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        connected = await on.app.line_get_call_status(call)
+        assert connected["state"] == call.state
+        assert connected["features"] == LineCallFeature.BLINDTRANSFER | LineCallFeature.DROP
+        await on.app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        idle = await on.app.line_get_call_status(call)
+        assert (idle["state"], idle["features"]) == (S.IDLE, 0)
+
+
+async def test_a_handle_that_was_let_go_of_is_dropped_and_says_nothing_more() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        on.app.line_deallocate_call(call)
+        await until(lambda: not on.pool.leased)
+        assert call.state is S.CONNECTED
+        with pytest.raises(LineError) as unknown:
+            await on.app.line_get_call_status(call)
+        assert unknown.value.code is LineErr.INVALCALLHANDLE
+
+
+async def test_lines_of_two_shares_do_not_stand_in_each_others_way() -> None:
+    async with trio.open_nursery() as nursery:
+        pool = FakePool(nursery, 4, [Script()])
+        mine, others = LineShare(pool, lines=1), LineShare(pool, lines=3)
+        async with mine.lease(holder="mine", deadline_seconds=60):
+            assert (mine.free, others.free) == (0, 3)
+            mine.resize(2)
+            assert mine.free == 1
+        assert mine.free == 2
