@@ -178,10 +178,10 @@ class Metrics:
             "campaign",
         )
         self.ledger_live_answers = self._gauge(
-            "acd_ledger_live_answers", "People joined or abandoned, since midnight.", "campaign"
+            "acd_ledger_live_answers", "People joined or abandoned, in the window.", "campaign"
         )
         self.ledger_abandoned = self._gauge(
-            "acd_ledger_abandoned", "People abandoned, since midnight.", "campaign"
+            "acd_ledger_abandoned", "People abandoned, in the window.", "campaign"
         )
         self.ledger_headroom = self._gauge(
             "acd_ledger_headroom", "Abandoned calls that the limit still bears.", "campaign"

@@ -25,8 +25,9 @@ from acd.clock import WallClock
 from acd.dialer.agents_book import AgentBook
 from acd.dialer.attempts import CallsInFlight, Dialing
 from acd.dialer.callbacks import run_claimed
-from acd.dialer.campaign_watch import CampaignWatch, local_midnight, watch_lag
+from acd.dialer.campaign_watch import CampaignWatch, watch_lag
 from acd.dialer.hopper import Hopper
+from acd.dialer.ledger_watch import LedgerWatch
 from acd.dialer.leftovers import hang_up_leftovers
 from acd.dialer.list_watch import LOOK_AT_LISTS_SECONDS, ListWatch
 from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
@@ -49,7 +50,6 @@ from acd.store.campaigns import (
     finish_if_exhausted,
     running_campaigns,
 )
-from acd.store.counts import ledger_counts
 from acd.store.leads import ClaimedLead
 from acd.store.nodes import leave_node, renew_node
 from acd.store.outcomes import GivenBack
@@ -288,8 +288,15 @@ class CampaignRun:
         self._attempt_over = trio.Event()
         self._ledger: LedgerCounts | None = None
         self._ledger_read_at = 0.0
+        self._ledger_watch = LedgerWatch(
+            dialing.campaign.campaign_id, store=dialing.store, clock=dialing.clock
+        )
         self._watch = CampaignWatch(
-            dialing.campaign.name, store=dialing.store, metrics=dialing.metrics, clock=dialing.clock
+            dialing.campaign.name,
+            store=dialing.store,
+            ledger=self._ledger_watch,
+            metrics=dialing.metrics,
+            clock=dialing.clock,
         )
         self._hopper = Hopper(
             store=dialing.store,
@@ -404,11 +411,7 @@ class CampaignRun:
         old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
         if self._ledger is None or old:
             self._in_flight.sql_knows_more = False
-            self._ledger = await self._dialing.store.read(
-                ledger_counts,
-                campaign_id=self.campaign.campaign_id,
-                since=local_midnight(self._dialing.clock),
-            )
+            self._ledger = await self._ledger_watch.read(definition.abandon_window)
             self._ledger_read_at = now
         room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
         return max(0, room - len(self._in_flight.abandoned))
