@@ -331,6 +331,7 @@ def settle_lead(
         detail={
             "reason": decision.reason,
             "next_attempt_at": decision.next_attempt_at and decision.next_attempt_at.isoformat(),
+            "number_is_dead": decision.number_is_dead,
         },
     )
 

@@ -362,7 +362,7 @@ CELLS = (
             (3, "invalid"),
             (4, "letters"),
             (5, "extension"),
-            (6, "invalid"),
+            (6, "short_code"),
             (7, "invalid"),
             (8, "invalid"),
         ),
