@@ -129,6 +129,21 @@ WORD_FEEDS = (FeedName.HTTP, FeedName.AMI)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueSeen:
+    """A queue of the PBX, as a feed sees it."""
+
+    usable: int
+    """Members who are free, or have a person of this queue or their ringing phone."""
+    persons: int | None
+    """People who wait in it or talk to its members; None: nobody knows, the feed is lost."""
+
+
+def queue_of_place(agent: AgentId) -> str:
+    """The queue of which this is a place ("sales" of "sales#1"); empty for a phone."""
+    return agent.rpartition("#")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentUpdate:
     """A feed says that an agent is now in a state."""
 
@@ -138,6 +153,8 @@ class AgentUpdate:
     """What the phone does; None where the feed cannot see it."""
     reason: str = ""
     """Why somebody is not ready, in the PBX's or their own words."""
+    queue: QueueSeen | None = None
+    """Set where `agent` is no agent but the name of a queue."""
 
 
 class AgentFeed(Protocol):

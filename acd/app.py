@@ -11,7 +11,7 @@ import hashlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,16 +21,19 @@ import trio
 
 from acd.agents import FeedName
 from acd.agents_feed.ami import run_ami_feed
+from acd.agents_feed.dialog_info import DialogInfoFeed, Watch
 from acd.agents_feed.merged import MergedFeed, open_merged_feed
 from acd.api.server import metrics_app, open_server
+from acd.app_api import open_api
 from acd.app_tapi import join_tapi
+from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
 from acd.control import open_control
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
 from acd.settings import FeedsSettings, Settings
-from acd.sip import open_sip
+from acd.sip import Sip, open_sip
 from acd.store import open_store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -56,8 +59,19 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
-        sip = await stack.enter_async_context(open_sip(settings.trunk))
-        feed = await stack.enter_async_context(open_feeds(settings.feeds, metrics))
+        switch = stack.enter_context(closing(TraceSwitch(settings)))
+        sip = await stack.enter_async_context(
+            open_sip(settings.trunk, trace=switch.take if switch.on else None)
+        )
+        stack.enter_context(switch.serving(sip))
+        feed = await stack.enter_async_context(
+            open_feeds(
+                settings.feeds,
+                metrics,
+                watch=_watch_of(settings, sip),
+                desktops=settings.api.enabled,
+            )
+        )
         address = ""
         if settings.metrics.enabled:
             address = await stack.enter_async_context(
@@ -82,20 +96,53 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             )
         )
         await stack.enter_async_context(
-            open_control(settings.control_socket, {"look": partial(_look, scheduler)})
+            open_control(
+                settings.control_socket,
+                {
+                    "look": partial(_look, scheduler),
+                    **control_handlers(switch),
+                    **gateway.controls,
+                },
+            )
         )
+        if settings.api.enabled:
+            await stack.enter_async_context(open_api(settings, store, feed, scheduler.look))
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
 
 
 @asynccontextmanager
-async def open_feeds(settings: FeedsSettings, metrics: Metrics) -> AsyncIterator[MergedFeed]:
-    """Whatever tells what agents do, as one feed, while the block lasts."""
+async def open_feeds(
+    settings: FeedsSettings,
+    metrics: Metrics,
+    *,
+    watch: Watch | None = None,
+    desktops: bool = False,
+) -> AsyncIterator[MergedFeed]:
+    """Whatever tells what agents do, as one feed, while the block lasts.
+
+    Args:
+        settings: the feeds.
+        metrics: told which feeds are up.
+        watch: a trunk's, for the feed of subscriptions.
+        desktops: whether agents say something over HTTP too.
+    """
     names = [FeedName.AMI] if settings.ami is not None else []
+    names += [FeedName.DIALOG_INFO] if watch is not None else []
+    names += [FeedName.HTTP] if desktops else []
     async with open_merged_feed(metrics, names) as feed, trio.open_nursery() as nursery:
         if settings.ami is not None:
             nursery.start_soon(run_ami_feed, settings.ami, feed)
+        if watch is not None:
+            subscriptions = DialogInfoFeed(watch, feed)
+            feed.tell_asked(subscriptions.ask)
+            nursery.start_soon(subscriptions.run)
         yield feed
         nursery.cancel_scope.cancel()
+
+
+def _watch_of(settings: Settings, sip: Sip) -> Watch | None:
+    asked = settings.feeds.dialog_info
+    return None if asked is None else sip.trunk(asked.trunk or settings.trunk[0].name).watch
 
 
 def node_name(settings: Settings) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from acd.clock import SystemClock
+from acd.control import Handler
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.scheduler import Companion
 from acd.dialer.store_watch import StoreWatch
@@ -20,9 +22,11 @@ from acd.settings import Settings
 from acd.store.outcomes import Outcome
 from acd.store.tapi import TapiRefusal, begin_tapi_attempt
 from acd.tapi.books import Desk, open_desk
-from acd.tapi.server import open_gateway
+from acd.tapi.server import TapiGateway, open_gateway
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_NOT_OPEN = {"ok": False, "why": "the gateway is not open yet: the engine is still starting"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class TapiJoint:
     campaign_trunks: dict[str, Trunk]
     """Every trunk, the gateway's without the gateway's lines."""
     companions: tuple[Companion, ...]
+    controls: Mapping[str, Handler]
+    """What `acd tapi` asks the running engine."""
 
 
 def join_tapi(
@@ -39,12 +45,16 @@ def join_tapi(
 ) -> TapiJoint:
     """Divide the gateway's trunk, and make the companion that serves clients on its share."""
     if not settings.tapi.enabled:
-        return TapiJoint(campaign_trunks=trunks, companions=())
+        return TapiJoint(campaign_trunks=trunks, companions=(), controls={})
     name = settings.tapi.trunk or settings.trunk[0].name
     trunk = trunks[name]
     rest = TrunkShare(trunk, lines=trunk.lines.size - settings.tapi.lines)
-    companion = _Companion(settings, trunk, metrics, node)
-    return TapiJoint(campaign_trunks={**trunks, name: rest}, companions=(companion.open,))
+    companion = _Companion(settings, trunk, rest.lines, metrics, node)
+    return TapiJoint(
+        campaign_trunks={**trunks, name: rest},
+        companions=(companion.open,),
+        controls={"tapi.status": companion.status, "tapi.lines": companion.resize},
+    )
 
 
 class _Books:
@@ -84,9 +94,14 @@ class _Books:
 class _Companion:
     """The gateway as the scheduler sees it."""
 
-    def __init__(self, settings: Settings, trunk: Trunk, metrics: Metrics, node: str) -> None:
+    def __init__(
+        self, settings: Settings, trunk: Trunk, rest: LineShare, metrics: Metrics, node: str
+    ) -> None:
         self._settings = settings
         self._trunk = trunk
+        self._lines = LineShare(trunk.lines, lines=settings.tapi.lines)
+        self._rest = rest
+        self._gateway: TapiGateway | None = None
         self._metrics = metrics
         self._node = node
 
@@ -99,18 +114,35 @@ class _Companion:
         desks = self._desks(books)
         async with open_gateway(self._settings.tapi, desks) as (gateway, where):
             log.info("TAPI clients served", action="tapi.serving", address=where)
+            self._gateway = gateway
             yield gateway.stop
+        self._gateway = None
+
+    def status(self) -> Mapping[str, Any]:
+        """Lines and clients at this moment."""
+        return _NOT_OPEN if self._gateway is None else self._gateway.status()
+
+    def resize(self, lines: object) -> Mapping[str, Any]:
+        """Give TAPI so many of the trunk's lines, and campaigns the rest; until the engine ends."""
+        most = self._trunk.lines.size
+        if self._gateway is None:
+            return _NOT_OPEN
+        if not isinstance(lines, int) or isinstance(lines, bool) or not 1 <= lines <= most:
+            return {"ok": False, "why": f"allowed: 1 to {most} lines of trunk {self._trunk.name}"}
+        self._lines.resize(lines)
+        self._rest.resize(most - lines)
+        self._gateway.resize(lines)
+        return {"lines": lines, "campaign_lines": most - lines}
 
     def _desks(self, books: _Books) -> dict[str, Desk]:
         settings = self._settings
-        lines = LineShare(self._trunk.lines, lines=settings.tapi.lines)
         of_trunk = {each.name: each for each in settings.trunk}[self._trunk.name]
         desks = {
             client.name: open_desk(
                 client,
                 destinations=settings.destinations,
                 trunk=self._trunk,
-                lines=lines,
+                lines=self._lines,
                 trunk_settings=of_trunk,
                 books=books,
                 metrics=self._metrics,

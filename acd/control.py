@@ -4,10 +4,12 @@ SQL is the truth: `acd campaign pause` writes it, then asks the engine to look. 
 line in each direction over a Unix socket that only its owner may open (0600):
 
     {"ask": "look"}  ─▶  {"ok": true, "pid": 4711}
+    {"ask": "log-level", "level": "debug"}  ─▶  {"ok": true, "pid": 4711, "level": "debug"}
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import socket
@@ -25,8 +27,9 @@ ANSWER_SECONDS = 1.0
 """How long a command waits for the engine, and the engine for a command."""
 MAX_LINE_BYTES = 65536
 
-Handler = Callable[[], Mapping[str, Any]]
-"""What the engine does and answers when it is asked; returns at once."""
+Handler = Callable[..., Mapping[str, Any]]
+"""What the engine does and answers when it is asked; returns at once. Takes what stands beside
+`ask` by keyword; an answer with `ok` false says `why`."""
 
 
 @asynccontextmanager
@@ -43,12 +46,16 @@ async def open_control(path: Path, handlers: Mapping[str, Handler]) -> AsyncIter
     if await trio.to_thread.run_sync(ask_engine, path, "ping") is not None:
         raise AddressInUse(f"another engine already answers on {path}; stop it first")
     with _listening(path) as sock:
-        answer = partial(_answer, {"ping": dict, **handlers})
+        answer = partial(_answer, {"ping": _ping, **handlers})
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, answer, [listener])
             yield
             nursery.cancel_scope.cancel()
+
+
+def _ping() -> Mapping[str, Any]:
+    return {}
 
 
 @contextmanager
@@ -92,14 +99,19 @@ async def _read_line(stream: trio.SocketStream) -> bytes:
 
 def _reply(handlers: Mapping[str, Handler], line: bytes) -> dict[str, Any]:
     try:
-        question = json.loads(line)["ask"]
-        handler = handlers[question]
-    except (ValueError, KeyError, TypeError):
+        arguments = json.loads(line)
+        handler = handlers[arguments.pop("ask")]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {"ok": False, "why": f"allowed: {', '.join(sorted(handlers))}"}
-    return {"ok": True, "pid": os.getpid(), **handler()}
+    try:
+        inspect.signature(handler).bind(**arguments)
+    except (TypeError, ValueError):
+        if arguments:
+            return {"ok": False, "why": f"this engine does not know {', '.join(arguments)}"}
+    return {"ok": True, "pid": os.getpid(), **handler(**arguments)}
 
 
-def ask_engine(path: Path, question: str) -> dict[str, Any] | None:
+def ask_engine(path: Path, question: str, **arguments: Any) -> dict[str, Any] | None:
     """Ask the running engine; blocks for `ANSWER_SECONDS` at most.
 
     Returns:
@@ -109,7 +121,7 @@ def ask_engine(path: Path, question: str) -> dict[str, Any] | None:
         sock.settimeout(ANSWER_SECONDS)
         try:
             sock.connect(str(path))
-            sock.sendall(json.dumps({"ask": question}).encode() + b"\n")
+            sock.sendall(json.dumps({"ask": question, **arguments}).encode() + b"\n")
             with sock.makefile("rb") as answer:
                 reply = json.loads(answer.readline(MAX_LINE_BYTES))
         except (OSError, ValueError):

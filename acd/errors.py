@@ -13,6 +13,7 @@
     ├── TrunkError                the PBX or our way to it
     │   ├── TrunkUnavailable      no answer, or it told us to stay away
     │   └── NoFreeLine            every line of the trunk is leased
+    ├── EngineNotRunning          a command that only a running engine can obey
     ├── AddressInUse              another program holds a port that we were told to listen on
     └── CallError                 a broken promise between our own parts
         ├── IllegalTransition     an event that the call's state does not allow
@@ -105,6 +106,10 @@ class TrunkUnavailable(TrunkError):
 
 class NoFreeLine(TrunkError):
     """Every line of the trunk is leased."""
+
+
+class EngineNotRunning(AcdError):
+    """A command that only a running engine can obey found none."""
 
 
 class AddressInUse(AcdError):

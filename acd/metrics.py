@@ -133,6 +133,12 @@ class Metrics:
             SECONDS_BUCKETS,
             "campaign",
         )
+        self.answer_to_ring_seconds = self._histogram(
+            "acd_answer_to_ring_seconds",
+            "200 OK to the ringing of the agent's phone, where a feed sees it.",
+            SECONDS_BUCKETS,
+            "campaign",
+        )
         self.answer_to_agent_seconds = self._histogram(
             "acd_answer_to_agent_seconds",
             "200 OK to the agent's answer.",
@@ -281,6 +287,7 @@ class Metrics:
             self.stale_dnc_lists,
             self.ring_seconds,
             self.answer_to_refer_seconds,
+            self.answer_to_ring_seconds,
             self.answer_to_agent_seconds,
         ):
             child.labels(campaign)

@@ -7,6 +7,7 @@ from bench.endurance import Endurance
 from bench.leads_import import LeadsImport
 from bench.metrics_cost import MetricsCost
 from bench.protocol import Bench
+from bench.tapi import TapiGatewayCost
 from bench.through_asterisk import ThroughAsterisk, ThroughFarAsterisk
 from bench.wire_latency import WireLatency
 
@@ -17,6 +18,7 @@ BENCHES: tuple[Bench, ...] = (
     ThroughFarAsterisk(),
     LeadsImport(),
     MetricsCost(),
+    TapiGatewayCost(),
 )
 LONG_BENCHES: tuple[Bench, ...] = (Endurance(),)
 """Run once, and only when asked for."""

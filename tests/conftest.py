@@ -1,8 +1,28 @@
-"""For every test: figures that a test measured (`record_property`) are shown at the end."""
+"""For every test: one Hypothesis profile, logs as they were, and figures shown at the end.
+
+Figures are what a test measured (`record_property`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
+from hypothesis import settings
+
+# A busy machine may take its time over one example, and a failure must come back when it is
+# looked at: the same examples every time, and the one that failed printed as a line to paste.
+settings.register_profile("acd", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("acd")
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """What a test configures of structlog, a command's settings for one, ends with the test."""
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -64,10 +64,20 @@ class MediaConfig:
     sndAutoCloseTime: int
     maxMediaPorts: int
 
+class LogEntry:
+    msg: str
+
+class LogWriter:
+    def __init__(self) -> None: ...
+    def __disown__(self) -> object: ...
+    def write(self, entry: LogEntry) -> None: ...
+
 class LogConfig:
     level: int
     consoleLevel: int
     msgLogging: int
+    decor: int
+    writer: LogWriter
 
 class EpConfig:
     uaConfig: UaConfig

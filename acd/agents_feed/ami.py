@@ -20,11 +20,13 @@ import trio
 
 from acd.agents import FeedName
 from acd.agents_feed.ami_frames import Frames, GarbledError, Packet, challenge_key, encode
+from acd.agents_feed.ami_queues import QueueView
 from acd.agents_feed.ami_view import (
     AmiView,
     Fact,
     ListEnded,
     ListRefused,
+    MemberDone,
     Reloaded,
     ShuttingDown,
     decode,
@@ -78,7 +80,9 @@ class Connection:
         self._frames = Frames()
         self._packets: deque[Packet] = deque()
         self._view = self._empty_view()
-        self._fresh: AmiView | None = None
+        self._queues = self._empty_queues()
+        self._fresh: tuple[AmiView, QueueView] | None = None
+        self._nursery: trio.Nursery
         self._asked: set[str] = set()
         self._sync_until = trio.current_time() + SYNC_SECONDS
         self.was_up = False
@@ -86,11 +90,15 @@ class Connection:
     def _empty_view(self) -> AmiView:
         return AmiView(device=self._settings.device, queues=self._settings.queues)
 
+    def _empty_queues(self) -> QueueView:
+        return QueueView(wrap_up_seconds=self._settings.queue_wrap_up_seconds)
+
     async def run(self) -> str:
         """Tell the listener until the connection is lost; why it was."""
         try:
             self._stream = await self._connect()
             async with self._stream, trio.open_nursery() as nursery:
+                self._nursery = nursery
                 nursery.start_soon(self._ping)
                 why = await self._read()
                 nursery.cancel_scope.cancel()
@@ -183,26 +191,46 @@ class Connection:
             case ListEnded(action_id=asked):
                 self._asked.discard(asked)
                 if not self._asked and self._fresh is not None:
-                    self._become_up(self._fresh)
+                    self._become_up(*self._fresh)
             case _:
                 self._tell(fact)
 
     def _tell(self, fact: Fact) -> None:
+        now = trio.current_time()
         if self._fresh is not None:
-            self._fresh.take(fact)
+            view, queues = self._fresh
+            view.take(fact)
+            queues.take(fact, at_seconds=now)
         sighting = self._view.take(fact)
         if sighting is not None and self.was_up:
             self._listener.saw(FeedName.AMI, sighting)
+        queue = self._queues.take(fact, at_seconds=now)
+        if queue and self.was_up:
+            self._tell_queue(queue)
+            if isinstance(fact, MemberDone):
+                wrap_up_seconds = self._queues.wrap_up_seconds(fact)
+                self._nursery.start_soon(self._tell_after, queue, wrap_up_seconds)
+
+    def _tell_queue(self, queue: str) -> None:
+        self._listener.saw_queue(queue, self._queues.seen(queue, at_seconds=trio.current_time()))
+
+    async def _tell_after(self, queue: str, wrap_up_seconds: float) -> None:
+        """Say what a queue can take once one of its members has wrapped up."""
+        if wrap_up_seconds:
+            await trio.sleep(wrap_up_seconds)
+            self._tell_queue(queue)
 
     async def _ask_everything(self) -> None:
-        self._fresh = self._empty_view()
+        self._fresh = self._empty_view(), self._empty_queues()
         self._asked = set(_LISTS.values())
         for action, action_id in _LISTS.items():
             await self._send(action, {"ActionID": action_id})
 
-    def _become_up(self, view: AmiView) -> None:
-        self._view, self._fresh, self.was_up = view, None, True
-        self._listener.feed_up(FeedName.AMI, view.sightings())
+    def _become_up(self, view: AmiView, queues: QueueView) -> None:
+        self._view, self._queues, self._fresh, self.was_up = view, queues, None, True
+        now = trio.current_time()
+        seen = {name: queues.seen(name, at_seconds=now) for name in queues.names}
+        self._listener.feed_up(FeedName.AMI, view.sightings(), seen)
 
 
 async def _encrypted(plain: trio.SocketStream, settings: AmiSettings, host: str) -> trio.abc.Stream:

@@ -28,6 +28,11 @@ PHONES: Mapping[str, Phone] = MappingProxyType(
 )
 """Every state that `ast_devstate_str` of Asterisk 22 can name; one of a later one is unknown."""
 
+_PHONE_NUMBERS: Mapping[str, Phone] = MappingProxyType(
+    {str(number): phone for number, phone in enumerate(PHONES.values())}
+)
+"""The same in the order of `enum ast_device_state`, as queues tell it."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceSeen:
@@ -45,6 +50,13 @@ class MemberSeen:
     device: str
     paused: bool
     reason: str
+    phone: Phone = Phone.UNKNOWN
+    has_person: bool | None = None
+    """Talks to a person of this queue; None where the event does not tell."""
+    wrap_up_seconds: float = 0.0
+    """Their own; 0: the queue's."""
+    interface: str = ""
+    """What the queue calls; mostly the device itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,31 @@ class MemberGone:
 
     queue: str
     device: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueWaiting:
+    """So many people wait in a queue."""
+
+    queue: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A member of a queue has one of its people."""
+
+    queue: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDone:
+    """A member's call from a queue is over."""
+
+    queue: str
+    interface: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +117,8 @@ class ShuttingDown:
     """Asterisk says that it ends."""
 
 
-Fact = DeviceSeen | MemberSeen | MemberGone | ListEnded | ListRefused | Reloaded | ShuttingDown
+QueueFact = MemberSeen | MemberGone | QueueWaiting | MemberJoined | MemberDone
+Fact = DeviceSeen | QueueFact | ListEnded | ListRefused | Reloaded | ShuttingDown
 
 
 def decode(packet: Packet) -> Fact | None:
@@ -92,14 +130,17 @@ def decode(packet: Packet) -> Fact | None:
             state = packet.get("State", "").upper()
             return DeviceSeen(packet.get("Device", ""), PHONES.get(state, Phone.UNKNOWN))
         case "QueueMember" | "QueueMemberStatus" | "QueueMemberAdded" | "QueueMemberPause":
-            return MemberSeen(
-                packet.get("Queue", ""),
-                _member_device(packet),
-                packet.get("Paused") == "1",
-                packet.get("PausedReason", ""),
-            )
+            return _member_seen(packet)
         case "QueueMemberRemoved":
-            return MemberGone(packet.get("Queue", ""), _member_device(packet))
+            return MemberGone(packet.get("Queue", ""), _member_device(packet), _interface(packet))
+        case "QueueParams":
+            return QueueWaiting(packet.get("Queue", ""), _number(packet, "Calls"))
+        case "QueueCallerJoin" | "QueueCallerLeave":
+            return QueueWaiting(packet.get("Queue", ""), _number(packet, "Count"))
+        case "AgentConnect":
+            return MemberJoined(packet.get("Queue", ""), packet.get("Interface", ""))
+        case "AgentComplete":
+            return MemberDone(packet.get("Queue", ""), packet.get("Interface", ""))
         case "DeviceStateListComplete" | "QueueStatusComplete":
             return ListEnded(packet.get("ActionID", ""))
         case "FullyBooted" | "Reload":
@@ -109,10 +150,33 @@ def decode(packet: Packet) -> Fact | None:
     return None
 
 
+def _member_seen(packet: Packet) -> MemberSeen:
+    # Asterisk 22.10 says InCall rightly in the answer to QueueStatus alone.
+    listed = packet.get("Event") == "QueueMember"
+    return MemberSeen(
+        queue=packet.get("Queue", ""),
+        device=_member_device(packet),
+        paused=packet.get("Paused") == "1",
+        reason=packet.get("PausedReason", ""),
+        phone=_PHONE_NUMBERS.get(packet.get("Status", ""), Phone.UNKNOWN),
+        has_person=packet.get("InCall") == "1" if listed else None,
+        wrap_up_seconds=_number(packet, "Wrapuptime"),
+        interface=_interface(packet),
+    )
+
+
+def _number(packet: Packet, name: str) -> int:
+    text = packet.get(name, "")
+    return int(text) if text.isdecimal() else 0
+
+
 def _member_device(packet: Packet) -> str:
     # A member may be called by Local/101@agents while PJSIP/101 tells whether they are free.
-    where = packet.get("Interface") or packet.get("Location", "")
-    return packet.get("StateInterface") or where
+    return packet.get("StateInterface") or _interface(packet)
+
+
+def _interface(packet: Packet) -> str:
+    return packet.get("Interface") or packet.get("Location", "")
 
 
 class AmiView:

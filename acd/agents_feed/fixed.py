@@ -6,7 +6,7 @@ ready again after that.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,7 +20,7 @@ class FixedFeed:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
-        self._talking: Counter[AgentId] = Counter()
+        self._talking: defaultdict[AgentId, set[trio.CancelScope]] = defaultdict(set)
         self._send, self._receive = trio.open_memory_channel[AgentUpdate](float("inf"))
 
     @property
@@ -34,12 +34,19 @@ class FixedFeed:
 
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """A person was given to this agent just now."""
-        self._talking[agent] += 1
-        self._nursery.start_soon(self._talk, agent, handle_seconds)
+        scope = trio.move_on_after(handle_seconds)
+        self._talking[agent].add(scope)
+        self._nursery.start_soon(self._talk, agent, scope)
 
-    async def _talk(self, agent: AgentId, handle_seconds: float) -> None:
-        await trio.sleep(handle_seconds)
-        self._talking[agent] -= 1
+    def call_over(self, agent: AgentId) -> None:
+        """The agent's own word that they are done, before the stated time is."""
+        for scope in self._talking[agent]:
+            scope.cancel()
+
+    async def _talk(self, agent: AgentId, scope: trio.CancelScope) -> None:
+        with scope:
+            await trio.sleep_forever()
+        self._talking[agent].discard(scope)
         for state in (AgentState.WRAP_UP, AgentState.READY):
             self._send.send_nowait(AgentUpdate(agent=agent, state=state))
 

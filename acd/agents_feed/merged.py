@@ -3,12 +3,13 @@
 The phone is the word of the first of `PHONE_FEEDS` that knows the agent, the agent's own word
 that of the first of `WORD_FEEDS`; `AGENT_STATES` joins the two. Agents whose phones nobody sees
 are told by the clock. A feed answers for everybody whom it has ever told: while it is lost they
-are unknown and so not ready, and before it has told for the first time everybody is.
+are unknown and so not ready, and before it has told for the first time everybody is. A queue is
+told under its own name, with what it can take; while its feed is lost it can take nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
@@ -23,10 +24,12 @@ from acd.agents import (
     AgentUpdate,
     FeedName,
     Phone,
+    QueueSeen,
     Word,
+    queue_of_place,
 )
 from acd.agents_feed.fixed import FixedFeed
-from acd.agents_feed.sightings import Sighting
+from acd.agents_feed.sightings import NO_QUEUES, Sighting
 from acd.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -34,6 +37,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 CONFIRM_SECONDS = 5.0
 """After a transfer that the PBX calls answered, the agent's phone is in use, or it was not
 theirs that answered."""
+
+
+QUEUE_FEED = FeedName.AMI
+"""The one feed that can see queues."""
 
 
 class _Told:
@@ -68,6 +75,8 @@ class MergedFeed:
         self._told = {feed: _Told() for feed in feeds}
         self._fixed = FixedFeed(nursery)
         self._said: dict[AgentId, AgentUpdate] = {}
+        self._queues: dict[str, QueueSeen] = {}
+        self._on_asked: Callable[[AgentId], None] = lambda _: None
         self._confirm_seconds = confirm_seconds
         self._send, self._receive = trio.open_memory_channel[AgentUpdate](float("inf"))
         for feed in feeds:
@@ -82,17 +91,34 @@ class MergedFeed:
     def state_of(self, agent: AgentId) -> AgentState:
         """The present state, also of an agent of whom nothing was told yet."""
         # Who is asked for is told of from now on, also where no feed has named them yet.
+        if agent not in self._said and not queue_of_place(agent):
+            self._on_asked(agent)
         return self._said.setdefault(agent, self._update(agent)).state
+
+    def tell_asked(self, on_asked: Callable[[AgentId], None]) -> None:
+        """Have a feed that must be asked told of every agent, before their state is."""
+        self._on_asked = on_asked
 
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """A person was given to this agent just now."""
-        if self._phone(agent) is None:
+        if queue_of_place(agent) in self._queues:
+            self._nursery.start_soon(self._confirm_queue, queue_of_place(agent))
+        elif self._phone(agent) is None:
             self._fixed.handed_over(agent, handle_seconds=handle_seconds)
         else:
             self._nursery.start_soon(self._confirm, agent)
 
-    def feed_up(self, feed: FeedName, sightings: Iterable[Sighting]) -> None:
-        """The feed works from now on, and this is everybody whom it knows."""
+    def call_over(self, agent: AgentId) -> None:
+        """The agent's own word that they are done with a person, where nobody sees the phone."""
+        self._fixed.call_over(agent)
+
+    def feed_up(
+        self,
+        feed: FeedName,
+        sightings: Iterable[Sighting],
+        queues: Mapping[str, QueueSeen] = NO_QUEUES,
+    ) -> None:
+        """The feed works from now on, and this is everybody, and every queue, that it knows."""
         told = self._told[feed]
         told.up = told.began = True
         now = {sighting.agent: sighting for sighting in sightings}
@@ -102,6 +128,9 @@ class MergedFeed:
             told.sightings[agent] = Sighting(agent=agent, phone=Phone.UNKNOWN)
         self._metrics.feed_up.labels(feed).set(1)
         log.info("agent feed is up", action="feed.up", feed=feed, agents=len(now))
+        # Before the agents: a queue's places are ready from here on, as far as it can take people.
+        if feed is QUEUE_FEED:
+            self._tell_queues(queues, gone=QueueSeen(usable=0, persons=0))
         self._say_all()
 
     def feed_down(self, feed: FeedName, why: str) -> None:
@@ -116,6 +145,8 @@ class MergedFeed:
                 why=why,
             )
         told.up = False
+        if feed is QUEUE_FEED:
+            self._tell_queues(NO_QUEUES, gone=QueueSeen(usable=0, persons=None))
         self._metrics.feed_up.labels(feed).set(0)
         self._say_all()
 
@@ -123,6 +154,17 @@ class MergedFeed:
         """One agent has changed."""
         self._told[feed].sightings[sighting.agent] = sighting
         self._say(sighting.agent)
+
+    def saw_queue(self, queue: str, seen: QueueSeen) -> None:
+        """One queue has changed."""
+        self._queues[queue] = seen
+        free = seen.persons is not None and seen.usable > seen.persons
+        state = AgentState.READY if free else AgentState.NOT_READY
+        self._send.send_nowait(AgentUpdate(agent=AgentId(queue), state=state, queue=seen))
+
+    def _tell_queues(self, queues: Mapping[str, QueueSeen], *, gone: QueueSeen) -> None:
+        for queue, seen in {**dict.fromkeys(self._queues, gone), **queues}.items():
+            self.saw_queue(queue, seen)
 
     def _say_all(self) -> None:
         for agent in {*self._said, *self._known()}:
@@ -168,6 +210,11 @@ class MergedFeed:
         """Say again what is true, for a roster that has the agent on a call."""
         await trio.sleep(self._confirm_seconds)
         self._send.send_nowait(self._update(agent))
+
+    async def _confirm_queue(self, queue: str) -> None:
+        """Say again what is true, for a roster that has a place on a call nobody saw."""
+        await trio.sleep(self._confirm_seconds)
+        self.saw_queue(queue, self._queues[queue])
 
     async def _follow_clock(self) -> None:
         async for update in self._fixed.updates:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
-from acd.agents import AgentId, FeedName, Phone, Word
+from acd.agents import AgentId, FeedName, Phone, QueueSeen, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +21,19 @@ class Sighting:
     reason: str = ""
 
 
+NO_QUEUES: Mapping[str, QueueSeen] = MappingProxyType({})
+
+
 class Listener(Protocol):
     """Told by feeds; everything returns at once."""
 
-    def feed_up(self, feed: FeedName, sightings: Iterable[Sighting]) -> None:
-        """The feed works from now on, and this is everybody whom it knows."""
+    def feed_up(
+        self,
+        feed: FeedName,
+        sightings: Iterable[Sighting],
+        queues: Mapping[str, QueueSeen] = NO_QUEUES,
+    ) -> None:
+        """The feed works from now on, and this is everybody, and every queue, that it knows."""
         ...
 
     def feed_down(self, feed: FeedName, why: str) -> None:
@@ -33,4 +42,8 @@ class Listener(Protocol):
 
     def saw(self, feed: FeedName, sighting: Sighting) -> None:
         """One agent has changed."""
+        ...
+
+    def saw_queue(self, queue: str, seen: QueueSeen) -> None:
+        """One queue has changed."""
         ...

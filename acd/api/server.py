@@ -1,4 +1,4 @@
-"""One ASGI application on one address: on loopback by default, behind a token elsewhere."""
+"""One ASGI application on one address: on loopback by default, behind a token or TLS elsewhere."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from hypercorn.config import Config
 from hypercorn.trio import serve
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from prometheus_client import CollectorRegistry, make_asgi_app
+from starlette.types import ASGIApp
 
 from acd.errors import AddressInUse
-from acd.settings import ListenSettings
+from acd.settings import AddressSettings, ApiSettings, ListenSettings
 
 STOP_SECONDS = 2.0
+STUCK_MILLISECONDS = 10_000
+"""How long a client may leave what was sent to it unread or unacknowledged."""
 
 
 def with_token(app: ASGIFramework, token: str) -> ASGIFramework:
@@ -71,7 +74,7 @@ async def _lifespan(receive: ASGIReceiveCallable, send: ASGISendCallable) -> Non
 
 @asynccontextmanager
 async def open_server(
-    app: ASGIFramework, settings: ListenSettings, *, name: str
+    app: ASGIFramework | ASGIApp, settings: ListenSettings | ApiSettings, *, name: str
 ) -> AsyncIterator[str]:
     """Serve `app` while the block lasts.
 
@@ -94,31 +97,44 @@ async def open_server(
     config.graceful_timeout = STOP_SECONDS
     config.errorlog = None
     config.accesslog = None
-    token = settings.token.get_secret_value()
-    guarded = with_token(app, token) if token else app
+    served = cast("ASGIFramework", app)
+    if isinstance(settings, ApiSettings):
+        _encrypt(config, settings)
+    elif token := settings.token.get_secret_value():
+        served = with_token(served, token)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(
             lambda *, task_status: serve(
-                guarded,
+                served,
                 config,
                 shutdown_trigger=cast("Callable[..., Awaitable[None]]", stop.wait),
                 task_status=task_status,
             )
         )
         try:
-            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            scheme = "https" if config.ssl_enabled else "http"
+            yield f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         finally:
             stop.set()
 
 
-def _listen(settings: ListenSettings, name: str) -> socket.socket:
+def _encrypt(config: Config, settings: ApiSettings) -> None:
+    if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
+        config.certfile = str(settings.tls_certificate_file)
+        config.keyfile = str(settings.tls_key_file)
+
+
+def _listen(settings: AddressSettings, name: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.bind_address else socket.AF_INET
     try:
-        return socket.create_server((settings.bind_address, settings.port), family=family)
+        listener = socket.create_server((settings.bind_address, settings.port), family=family)
     except OSError as error:
         raise AddressInUse(
             f"[{name}] cannot listen on {settings.bind_address} port {settings.port}: "
             f"{error.strerror or error}; set another port in [{name}] or end the program that "
             f"holds this one"
         ) from error
+    # Connections inherit it: hypercorn waits for ever for somebody who has stopped reading.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MILLISECONDS)
+    return listener

@@ -24,6 +24,7 @@ from acd.settings import Settings, load_settings
 
 COMMANDS = {
     "agents": "Agents: phones, skills, campaigns, states.",
+    "calls": "The story of each call, with its SIP messages.",
     "campaign": "Create, start, pause and stop campaigns.",
     "db": "Upgrade, back up and check the database.",
     "demo": "Dial 400 invented leads on loopback and watch.",
@@ -31,10 +32,14 @@ COMMANDS = {
     "doctor": "Check this machine, the settings and the PBX.",
     "lab": "A small PBX on loopback to dial against.",
     "leads": "Load leads and ask about them.",
+    "log-level": "More or fewer log lines of the running engine.",
     "report": "What became of a campaign's leads.",
     "run": "Run the engine: dial the campaigns that are started.",
+    "tapi": "Applications that dial with TAPI, and their lines.",
+    "trace": "SIP messages of the running engine into a file.",
 }
-"""Each is `acd.cli.<name>`, imported only when it is used: `acd --help` need not load pandas."""
+"""Each is `acd.cli.<name>` (with _ for -), imported only when it is used: `acd --help` need not
+load pandas."""
 
 
 @dataclass
@@ -62,10 +67,11 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"acd.cli.{cmd_name}")
-        command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"acd.cli.{name}")
+        command = getattr(module, name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"acd.cli.{cmd_name}.{cmd_name} is no click command")
+            raise TypeError(f"acd.cli.{name}.{name} is no click command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

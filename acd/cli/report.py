@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from acd.cli.shared import say_json, store_of
+from acd.cli.tapi import say_counts
 from acd.dialer.lead_export import export_report
 from acd.dialer.reports import CampaignReport, WindowReport, campaign_report
+from acd.errors import BadInput, Problem
+from acd.store.tapi import tapi_counts
+
+TAPI = "tapi:"
+"""As in metrics: no campaign's name has a colon."""
 
 
-@click.command(epilog="\b\nExample:\n  acd report sample\n  acd report sample --json")
+@click.command(
+    epilog="\b\nExample:\n  acd report sample\n  acd report sample --json"
+    "\n  acd report tapi:overdialer"
+)
 @click.argument("campaign")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option(
@@ -21,7 +31,10 @@ from acd.dialer.reports import CampaignReport, WindowReport, campaign_report
 )
 @click.pass_context
 def report(ctx: click.Context, campaign: str, as_json: bool, csv_file: Path | None) -> None:
-    """Count a campaign's leads and attempts."""
+    """Count a campaign's leads and attempts, or a TAPI client's attempts: tapi:NAME."""
+    if campaign.startswith(TAPI):
+        report_client(ctx, campaign.removeprefix(TAPI), as_json=as_json, csv_file=csv_file)
+        return
     with store_of(ctx) as store:
         found = store.read_sync(campaign_report, campaign, now=datetime.now(UTC))
     if csv_file is not None:
@@ -31,6 +44,25 @@ def report(ctx: click.Context, campaign: str, as_json: bool, csv_file: Path | No
         say_json(found.as_json())
     else:
         say_report(found)
+
+
+def report_client(ctx: click.Context, client: str, *, as_json: bool, csv_file: Path | None) -> None:
+    """Count a TAPI client's attempts.
+
+    Raises:
+        BadInput: it never dialed.
+    """
+    with store_of(ctx) as store:
+        found = {each.client: each for each in store.read_sync(tapi_counts)}
+    if client not in found:
+        known = ", ".join(sorted(f"{TAPI}{name}" for name in found)) or "none so far"
+        raise BadInput(Problem(f"{TAPI}{client}", "no such client has dialed", f"known: {known}"))
+    if csv_file is not None:
+        raise BadInput(Problem("--csv", "is for campaigns", f"acd report {TAPI}{client} --json"))
+    if as_json:
+        say_json(asdict(found[client]))
+    else:
+        say_counts(found[client])
 
 
 def say_report(found: CampaignReport) -> None:

@@ -6,6 +6,7 @@ import click
 import trio
 
 from acd.cli import CommandContext
+from acd.logs import engine_logs
 
 
 @click.command()
@@ -24,4 +25,6 @@ def run(obj: CommandContext, until_finished: bool) -> None:
     """
     from acd.app import run_engine
 
-    trio.run(lambda: run_engine(obj.settings, until_finished=until_finished))
+    settings = obj.settings
+    with engine_logs(settings.log):
+        trio.run(lambda: run_engine(settings, until_finished=until_finished))

@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 import click
 
 from acd.control import ask_engine
+from acd.errors import BadInput, EngineNotRunning
 from acd.settings import Settings
 from acd.store import Store, open_store_sync
 
@@ -42,6 +43,22 @@ def engine_told(ctx: click.Context) -> str:
     if answer is None:
         return "no engine runs here: `acd run` starts one"
     return f"the engine (pid {answer['pid']}) was told"
+
+
+def ask_running_engine(ctx: click.Context, question: str, **arguments: Any) -> dict[str, Any]:
+    """What the running engine answers.
+
+    Raises:
+        EngineNotRunning: none answers on this installation's control socket.
+        BadInput: it says why it will not.
+    """
+    socket = settings_of(ctx).control_socket
+    answer = ask_engine(socket, question, **arguments)
+    if answer is None:
+        raise EngineNotRunning(f"no engine runs here ({socket} does not answer): start it first")
+    if not answer["ok"]:
+        raise BadInput(answer["why"])
+    return answer
 
 
 def say_json(value: Any) -> None:

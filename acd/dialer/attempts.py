@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from math import inf
 
 import structlog
 import trio
@@ -21,6 +23,7 @@ import trio
 from acd.agents import AgentFeed, AgentId
 from acd.calls import DisconnectCause
 from acd.clock import WallClock
+from acd.dialer.handover import Handover
 from acd.dialer.leftovers import dialog_as_json
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.person import LegWatch
@@ -39,6 +42,7 @@ from acd.lines import (
     OriginateRequest,
     PersonWith,
     Refused,
+    TransferAnswered,
     TransferRefused,
     TransferResult,
     Trunk,
@@ -50,7 +54,7 @@ from acd.settings import TrunkSettings
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
 from acd.store.campaigns import CampaignRow
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import AttemptAnswered, DialogSeen, GivenBack, NotDialed
+from acd.store.outcomes import AgentTimes, AttemptAnswered, DialogSeen, GivenBack, NotDialed
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -62,6 +66,7 @@ LEASE_SECONDS = 4 * 3600.0
 """Deadline of a line's lease; nothing legitimate lasts that long."""
 NOTIFY_GRACE_SECONDS = 0.5
 """How long a NOTIFY that came in time may take through our own queues."""
+NEVER = inf
 TRANSFER_SECONDS = 60.0
 """From REFER to the final NOTIFY; Asterisk itself gives up after 60 s (docs/traps.md)."""
 
@@ -252,6 +257,7 @@ class Attempt:
         self._watch = LegWatch(line, on_dialog=self._note_dialog)
         self._started_at = trio.current_time()
         self._dialed = False
+        self._sip_call_id = ""
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
@@ -295,6 +301,7 @@ class Attempt:
             await self._say_who_called()
 
     def _note_dialog(self, dialog: DialogId) -> None:
+        self._sip_call_id = dialog.call_id
         self._dialing.outcomes.put(
             DialogSeen(
                 attempt_id=self._attempt_id,
@@ -357,10 +364,13 @@ class Attempt:
             max(0.0, trio.current_time() - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=place.agent)
+        handover = Handover(on_change=partial(self._note_agent, answered_at))
+        self._dialing.roster.follow(place, handover)
         result = await self._refer(target, until)
         if result is None:
             return False
-        late = self._abandoned or result.at_seconds > until
+        joined_at = await self._joined(result, handover, until)
+        late = self._abandoned or joined_at > until
         self._transfer = record_of(result, target=place.target, late=late)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
             exemplar=self._exemplar
@@ -368,13 +378,42 @@ class Attempt:
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
         if not self._transfer.agent_has_person:
             return False
-        self._joined_at = result.at_seconds
+        self._joined_at = joined_at if joined_at < NEVER else None
         self._dialing.roster.joined(place)
         self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
-        metrics.answer_to_agent_seconds.labels(self._campaign).observe(
-            max(0.0, result.at_seconds - answered_at), self._exemplar
-        )
+        if self._joined_at is not None:
+            metrics.answer_to_agent_seconds.labels(self._campaign).observe(
+                max(0.0, joined_at - answered_at), self._exemplar
+            )
         return True
+
+    async def _joined(self, result: TransferResult, handover: Handover, until: float) -> float:
+        """When the agent answered, by whoever tells the truth; `NEVER`: not inside the limit."""
+        if not isinstance(result, TransferAnswered):
+            return result.at_seconds
+        answered_at = await handover.wait_answer(
+            told_at=result.at_seconds, until_seconds=until + NOTIFY_GRACE_SECONDS
+        )
+        if answered_at is None and not self._abandoned:
+            self._abandon()
+        return NEVER if answered_at is None else answered_at
+
+    def _note_agent(self, answered_at: float, handover: Handover) -> None:
+        """The feed has seen something of the agent's phone; also after our own leg is over."""
+        times = (handover.rang_at, handover.answered_at)
+        rang_at, agent_at = (None if at is None else self._wall(at) for at in times)
+        if handover.rang_at is not None and handover.answered_at is None:
+            self._dialing.metrics.answer_to_ring_seconds.labels(self._campaign).observe(
+                max(0.0, handover.rang_at - answered_at), self._exemplar
+            )
+        self._dialing.outcomes.put(
+            AgentTimes(
+                attempt_id=self._attempt_id,
+                rang_at=rang_at,
+                answered_at=agent_at,
+                talk_seconds=handover.talk_seconds,
+            )
+        )
 
     async def _refer(self, target: Destination, until: float) -> TransferResult | None:
         """The transfer's result; None when the person hung up while an agent was being found.
@@ -457,6 +496,13 @@ class Attempt:
     def _count_end(self) -> None:
         end, metrics = self._watch.end, self._dialing.metrics
         if end is not None:
+            log.info(
+                "call over",
+                action="call.ended",
+                cause=end.cause,
+                sip_status=end.sip_status,
+                sip_call_id=self._sip_call_id,
+            )
             metrics.ended.labels(self._campaign, end.cause).inc(exemplar=self._exemplar)
             answered = self._watch.answered_at is not None
             seen = response_class(200 if answered else end.sip_status)
@@ -474,6 +520,7 @@ class Attempt:
             campaign=self._campaign,
             lead=self._lead_id,
             attempt=self._attempt_id,
+            call=f"a{self._attempt_id}",
             disposition=disposition,
         )
 

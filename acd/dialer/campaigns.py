@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import wave
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ __all__ = [
     "DialMode",
     "DncTable",
     "HoursTable",
+    "check_definition",
     "create_from_file",
     "definition_file",
     "ensure_campaign",
@@ -74,7 +75,22 @@ def load_definition(settings: Settings, name: str) -> CampaignDefinition:
         UnknownName: there is no such file.
     """
     file = definition_file(settings, name)
-    table = _read_toml(file, name)
+    return check_definition(settings, _read_toml(file, name), file=file)
+
+
+def check_definition(
+    settings: Settings, table: Mapping[str, Any], *, file: Path
+) -> CampaignDefinition:
+    """A definition that was read already, checked against the installation.
+
+    Args:
+        settings: the installation's.
+        table: what the file says, or would say.
+        file: where it stands or would; its folder is where paths in it begin.
+
+    Raises:
+        BadCampaign: with everything that is wrong.
+    """
     try:
         definition = CampaignDefinition.model_validate(table)
     except ValidationError as exc:

@@ -18,6 +18,8 @@ class AgentPlace:
     """What the REFER asks for: an extension or a queue's name."""
     handle_seconds: float
     """Stated talk and wrap-up time, for feeds that cannot see the phone."""
+    queue: str = ""
+    """The queue of which it is a place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ def agent_places(definition: CampaignDefinition) -> list[AgentPlace]:
                 agent=AgentId(f"{agents.queue}#{slot}"),
                 target=agents.queue,
                 handle_seconds=agents.handle_seconds,
+                queue=agents.queue,
             )
             for slot in range(1, agents.slots + 1)
         ]

@@ -4,19 +4,22 @@
 can never offer them two people. It walks `acd.agents.AGENT_TRANSITIONS` and nothing else,
 whatever a feed has seen.
 A queue of the PBX stands here as so many places ("sales#1", "sales#2", …), each of which
-takes one person at a time.
+takes one person at a time. Where a feed sees the queue, no more of them are ready than it has
+members for (`acd.dialer.queue_gate`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import trio
 
-from acd.agents import AgentId, AgentState, AgentUpdate, Phone, steps
+from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen, steps
+from acd.dialer.handover import Handover
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
+from acd.dialer.queue_gate import QueueGate
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
@@ -38,6 +41,12 @@ class _Seat:
     """The feed's last word since the agent was reserved."""
     call_over: bool = False
     """While reserved, the feed has seen a call, and its end."""
+    handover: Handover | None = None
+    """Told what the phone does with the present person."""
+    queue: str = ""
+    """Of which it is a place."""
+    confirmed: bool = False
+    """While on a call, the queue was seen to have as many people as it has such places."""
 
 
 @dataclass(slots=True)
@@ -73,6 +82,7 @@ class Roster:
         self._spoken_for: dict[int, Callable[[], int]] = {}
         self._changed = trio.Event()
         self._moved = moved
+        self._gates: dict[str, QueueGate] = {}
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
         """The agents whom SQL knows, all of them; what was asked of them takes effect now."""
@@ -101,6 +111,7 @@ class Roster:
                     state = self._state_of(agent)
                     self._seats[agent] = _Seat(agent, state, trio.current_time())
                 self._seats[agent].places[campaign_id] = place
+                self._seats[agent].queue = place.queue
         for seat in list(self._seats.values()):
             self._follow_wishes(seat)
             self._forget_unneeded(seat)
@@ -160,8 +171,12 @@ class Roster:
         return frozenset(names | {seat.agent for seat in ready})
 
     def states(self) -> Counter[AgentState]:
-        """Agents by state."""
-        return Counter(seat.state for seat in self._seats.values())
+        """Agents by state; places of a queue that has no member for them are not ready."""
+        states = Counter(seat.state for seat in self._seats.values())
+        ready = [seat for seat in self._seats.values() if seat.state is AgentState.READY]
+        shut = len(ready) - len(list(self._with_room(ready)))
+        states.subtract({AgentState.READY: shut, AgentState.NOT_READY: -shut})
+        return +states
 
     def apply(self, update: AgentUpdate) -> None:
         """Take a feed's word for one agent.
@@ -170,9 +185,14 @@ class Roster:
         until `joined` or `give_back`, which then go by the feed's last word. An agent of whom a
         person has asked something else is not ready again after a call.
         """
+        if update.queue is not None:
+            self._apply_queue(update.agent, update.queue)
+            return
         seat = self._seats.get(update.agent)
         if seat is None:
             return
+        if seat.handover is not None and update.phone is not None:
+            seat.handover.take(update.phone, trio.current_time())
         if seat.state is AgentState.RESERVED:
             ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
             seat.call_over = seat.call_over or ended
@@ -180,6 +200,38 @@ class Roster:
         elif seat.state is not AgentState.ON_CALL or update.phone is not Phone.RINGING:
             # With a ring tone the PBX reports an answer while the phone still rings.
             self._move(seat, update.state, Teller.FEED)
+
+    def _apply_queue(self, queue: str, seen: QueueSeen) -> None:
+        """Take a feed's word for one queue: its places whose people are gone are ready again."""
+        gate = self._gates.setdefault(queue, QueueGate(seen))
+        gate.seen = seen
+        on_call = self._in_queue(queue, {AgentState.ON_CALL})
+        for seat in gate.over(on_call, now_seconds=trio.current_time()):
+            self._move(seat, AgentState.READY, Teller.FEED)
+        for seat in self._in_queue(queue, {AgentState.READY}):
+            self._hand_out(seat)
+        self._notice()
+
+    def _in_queue(self, queue: str, states: Collection[AgentState]) -> list[_Seat]:
+        return [s for s in self._seats.values() if s.queue == queue and s.state in states]
+
+    def _room(self, queue: str) -> int | None:
+        """How many more people a queue could take; None: no feed sees it."""
+        gate = self._gates.get(queue)
+        return None if gate is None else gate.room(len(self._in_queue(queue, _WITH_A_PERSON)))
+
+    def _with_room(self, seats: Iterable[_Seat]) -> Iterator[_Seat]:
+        """Those of the seats for whom their queues have members."""
+        rooms: dict[str, int | None] = {}
+        for seat in seats:
+            if seat.queue not in rooms:
+                rooms[seat.queue] = self._room(seat.queue)
+            room = rooms[seat.queue]
+            if room is None:
+                yield seat
+            elif room > 0:
+                rooms[seat.queue] = room - 1
+                yield seat
 
     def _move(self, seat: _Seat, state: AgentState, told_by: Teller) -> None:
         wanted = AgentState.READY if seat.enrolled is None else seat.enrolled.wanted
@@ -199,6 +251,7 @@ class Roster:
         self._notice()
 
     def _go(self, seat: _Seat, state: AgentState, told_by: Teller) -> None:
+        seat.confirmed = False
         seat.state, seat.since_seconds = state, trio.current_time()
         self._tell(seat, told_by)
 
@@ -245,9 +298,14 @@ class Roster:
                 return self._reserve(seat, campaign_id)
         return None
 
+    def follow(self, place: AgentPlace, handover: Handover) -> None:
+        """Tell what the phone of a reserved agent does, until it is over or the next person's."""
+        self._seats[place.agent].handover = handover
+
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
         seat = self._seats[place.agent]
+        seat.handover = None
         self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
 
     def joined(self, place: AgentPlace) -> None:
@@ -255,6 +313,8 @@ class Roster:
         seat = self._seats[place.agent]
         after = seat.told if seat.call_over else None
         self._move(seat, AgentState.ON_CALL, Teller.ENGINE)
+        if seat.queue in self._gates:
+            self._gates[seat.queue].confirm(self._in_queue(seat.queue, {AgentState.ON_CALL}))
         if after is not None:
             self._move(seat, after, Teller.FEED)
 
@@ -263,7 +323,7 @@ class Roster:
         await self._changed.wait()
 
     def _ready_seats(self, campaign_id: int) -> Iterable[_Seat]:
-        return (
+        return self._with_room(
             seat
             for seat in self._seats.values()
             if seat.state is AgentState.READY and campaign_id in seat.places
@@ -271,10 +331,13 @@ class Roster:
 
     def _reserve(self, seat: _Seat, campaign_id: int) -> AgentPlace:
         self._go(seat, AgentState.RESERVED, Teller.ENGINE)
+        seat.handover = None
         self._notice()
         return seat.places[campaign_id]
 
     def _hand_out(self, seat: _Seat) -> None:
+        if not any(self._with_room([seat])):
+            return
         for waiting in self._waiting:
             if waiting.may_have(seat):
                 self._waiting.remove(waiting)

@@ -46,7 +46,6 @@ from acd.store import Store
 from acd.store.attempts import close_orphans
 from acd.store.campaigns import (
     CampaignRow,
-    CampaignState,
     finish_if_exhausted,
     running_campaigns,
 )
@@ -437,7 +436,7 @@ class CampaignRun:
             return False
         if not finished:
             return False
-        log.info("campaign finished", action=f"campaign.{CampaignState.FINISHED}")
+        log.info("campaign finished", action="campaign.finished")
         return True
 
     async def _wait(self) -> None:

@@ -13,7 +13,7 @@ import re
 import secrets
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -21,12 +21,14 @@ from typing import Protocol
 import trio
 
 from acd.dns import UnknownHost, find_host
+from acd.doctor.certificate import read_certificate
 from acd.doctor.digest import credentials, usable_challenge
 from acd.doctor.messages import Method, NotSip, Question, Reply
 from acd.settings import Transport, TrunkSettings
 
 ANSWER_SECONDS = 5.0
 """Long enough for four UDP requests (at 0, 0.5, 1.5 and 3.5 s); the fifth would go at 7.5 s."""
+_LOOK_SECONDS = 2.0
 _T1_SECONDS = 0.5  # RFC 3261 17.1.2.2: timer E starts at T1 and doubles up to T2.
 _T2_SECONDS = 4.0
 _CHALLENGES = {401: ("WWW-Authenticate", "Authorization")} | {
@@ -122,7 +124,25 @@ async def ask(trunk: TrunkSettings, method: Method, *, extension: str = "") -> A
     except OSError as error:
         raise NoAnswer(f"{hop}: {_os_words(error)}") from error
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise NoAnswer(f"{hop}: {_broken_words(error)}") from error
+        cause = error.__cause__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            words = await _certificate_words(trunk, hop, cause.verify_message)
+        else:
+            words = _broken_words(cause)
+        raise NoAnswer(f"{hop}: {words}") from error
+
+
+async def _certificate_words(trunk: TrunkSettings, hop: Hop, complaint: str) -> str:
+    """Which certificate it was: asked for again, since OpenSSL shows none that it refuses."""
+    words = "its TLS certificate is not trusted"
+    shown = b""
+    with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(_LOOK_SECONDS):
+        async with _tls_stream(trunk.model_copy(update={"tls_verify": False}), hop) as (stream, _):
+            await stream.do_handshake()
+            shown = stream.getpeercert(binary_form=True) or b""
+    with suppress(ValueError):
+        words += f": {read_certificate(shown)}"
+    return f"{words}; {complaint.rstrip('.')}"
 
 
 async def _ask_until_final(path: _Path, question: Question) -> Answer:
@@ -171,20 +191,29 @@ async def _connected(trunk: TrunkSettings, hop: Hop) -> AsyncIterator[_Path]:
         with await _udp_socket(trunk, hop) as sock:
             yield _Datagrams(sock)
         return
-    stream: trio.abc.Stream
-    stream = await trio.open_tcp_stream(
-        hop.host, hop.port, local_address=trunk.bind_address or None
-    )
-    local = _text(stream.socket.getsockname())
     if trunk.transport is Transport.TLS:
-        stream = trio.SSLStream(
-            stream,
-            _tls_context(trunk),
-            server_hostname=_configured(trunk)[0],
-            https_compatible=True,
-        )
+        async with _tls_stream(trunk, hop) as (encrypted, local):
+            yield _Stream(encrypted, local)
+        return
+    async with await _tcp_stream(trunk, hop) as stream:
+        yield _Stream(stream, _text(stream.socket.getsockname()))
+
+
+async def _tcp_stream(trunk: TrunkSettings, hop: Hop) -> trio.SocketStream:
+    return await trio.open_tcp_stream(hop.host, hop.port, local_address=trunk.bind_address or None)
+
+
+@asynccontextmanager
+async def _tls_stream(
+    trunk: TrunkSettings, hop: Hop
+) -> AsyncIterator[tuple[trio.SSLStream[trio.SocketStream], str]]:
+    """Before its handshake, which the first byte brings about; with our own address."""
+    inner = await _tcp_stream(trunk, hop)
+    stream = trio.SSLStream(
+        inner, _tls_context(trunk), server_hostname=_configured(trunk)[0], https_compatible=True
+    )
     async with stream:
-        yield _Stream(stream, local)
+        yield stream, _text(inner.socket.getsockname())
 
 
 async def _udp_socket(trunk: TrunkSettings, hop: Hop) -> trio.socket.SocketType:
@@ -281,10 +310,7 @@ def _os_words(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _broken_words(error: BaseException) -> str:
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({cause.verify_message})"
+def _broken_words(cause: BaseException | None) -> str:
     if isinstance(cause, ssl.SSLError):
         return f"no TLS there ({cause.reason})"
     return "it closed the connection"

@@ -21,7 +21,7 @@ from acd.settings import Settings, TrunkSettings
 
 
 async def examine(settings: Settings, *, extension: str = "") -> Examination:
-    """Look at everything; `extension` is whom OPTIONS is addressed to, "" the domain itself."""
+    """Look at everything; `extension` is whom OPTIONS asks for, "" the `probe_user`."""
     compiled = installed_binding()
     outside: dict[int, Sequence[Check]] = {}
 
@@ -29,7 +29,7 @@ async def examine(settings: Settings, *, extension: str = "") -> Examination:
         outside[at] = [await database_row(settings.store)]
 
     async def pbx(at: int, trunk: TrunkSettings) -> None:
-        asked = await ask_pbx(trunk, extension=extension)
+        asked = await ask_pbx(trunk, extension=extension or trunk.probe_user)
         outside[at] = [row(asked) for row in (options_row, credentials_row, refer_row)]
 
     async with trio.open_nursery() as nursery:

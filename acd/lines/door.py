@@ -46,6 +46,7 @@ class Refused:
 
 
 _INTERNAL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")
+_FEATURE_CODE = re.compile(r"^[0-9*#]{1,32}$")
 _URI = re.compile(
     r"^(?P<scheme>sips?):(?P<user>[A-Za-z0-9+][A-Za-z0-9._+-]{0,31})@"
     r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])"
@@ -108,7 +109,7 @@ class Door:
     def _allowed(self, wanted: str, kind: DestinationKind) -> Destination | Refused:
         if _URI.match(wanted):
             return Destination(kind=kind, user=_user_of(wanted), uri=wanted)
-        if _INTERNAL.match(wanted):
+        if _INTERNAL.match(wanted) or _FEATURE_CODE.match(wanted):
             return Destination(kind=kind, user=wanted)
         number = read_number(wanted, default_region=self._region)
         if isinstance(number, PhoneNumber):

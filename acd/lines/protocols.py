@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,12 +91,17 @@ class Line(Protocol):
         ...
 
     async def blind_transfer(
-        self, target: Destination, *, timeout_seconds: float
+        self,
+        target: Destination,
+        *,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None = None,
     ) -> TransferResult:
         """REFER the connected person to `target` and wait for what became of it (RFC 3515).
 
         After `TransferAnswered` the line sends BYE by itself. `timeout_seconds` counts from
-        the REFER to the final NOTIFY.
+        the REFER to the final NOTIFY. `on_accepted` is called once, where and when the PBX says
+        that it will try: a 2xx to the REFER.
 
         Raises:
             IllegalTransition: the call is not CONNECTED.

@@ -6,8 +6,16 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
+from acd.settings.cross_api import check_api
 from acd.settings.cross_tapi import check_tapi
-from acd.settings.tables import AmiSettings, ListenSettings, Settings, Transport, TrunkSettings
+from acd.settings.tables import (
+    AddressSettings,
+    AmiSettings,
+    ListenSettings,
+    Settings,
+    Transport,
+    TrunkSettings,
+)
 from acd.settings.wording import Finding, Loc
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
@@ -18,13 +26,33 @@ def cross_check(settings: Settings) -> Iterator[Finding]:
     for index, trunk in enumerate(settings.trunk):
         yield from _check_trunk(trunk, ("trunk", index))
     yield from _check_same_trunk(settings.trunk)
-    servers = (("metrics", settings.metrics), ("api", settings.api))
-    for name, server in servers:
-        yield from _check_server(server, name)
+    yield from _check_server(settings.metrics, "metrics")
     yield from _check_same_server(settings.metrics, settings.api)
     if settings.feeds.ami is not None:
         yield from _check_ami(settings.feeds.ami, ("feeds", "ami"))
+    yield from _check_trace(settings)
+    yield from _check_watched_trunk(settings)
     yield from check_tapi(settings)
+    yield from check_api(settings)
+
+
+def _check_trace(settings: Settings) -> Iterator[Finding]:
+    names = sorted(trunk.name for trunk in settings.trunk)
+    for name in settings.sip_trace.trunks:
+        if name not in names:
+            yield Finding(
+                ("sip_trace", "trunks"), f'"{name}" is no trunk', f"allowed: {', '.join(names)}"
+            )
+
+
+def _check_watched_trunk(settings: Settings) -> Iterator[Finding]:
+    feed, names = settings.feeds.dialog_info, [trunk.name for trunk in settings.trunk]
+    if feed is not None and feed.trunk and feed.trunk not in names:
+        yield Finding(
+            ("feeds", "dialog_info", "trunk"),
+            f"there is no trunk {feed.trunk}",
+            f"allowed: {', '.join(names)}",
+        )
 
 
 def _check_trunk(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
@@ -107,7 +135,7 @@ def _check_server(server: ListenSettings, name: str) -> Iterator[Finding]:
         )
 
 
-def _check_same_server(metrics: ListenSettings, api: ListenSettings) -> Iterator[Finding]:
+def _check_same_server(metrics: AddressSettings, api: AddressSettings) -> Iterator[Finding]:
     both = metrics.enabled and api.enabled
     if both and metrics.port == api.port != 0 and metrics.bind_address == api.bind_address:
         yield Finding(

@@ -26,16 +26,16 @@ _Raw = MutableMapping[str, Any]
 _SECRETS: Mapping[Loc, str] = {
     ("trunk",): "password",
     ("metrics",): "token",
-    ("api",): "token",
     ("feeds", "ami"): "password",
     ("tapi_client",): "token",
+    ("api_client",): "token",
 }
-_LISTS = frozenset({"trunk", "tapi_client"})
+_LISTS = frozenset({"trunk", "tapi_client", "api_client"})
 """Tables of which there may be many."""
 _PATHS = frozenset(
     {
         *("password_file", "token_file", "campaigns_folder", "control_socket", "wait_message"),
-        *("tls_ca_file", "tls_certificate_file", "tls_key_file"),
+        *("tls_ca_file", "tls_certificate_file", "tls_key_file", "file"),
     }
 )
 _SQLITE = "sqlite:///"
@@ -110,6 +110,10 @@ def _resolve_paths(raw: _Raw, folder: Path) -> None:
             table.setdefault("campaigns_folder", str(folder / "campaigns"))
             table.setdefault("control_socket", str(folder / "acd.sock"))
             table.setdefault("store", {})
+            table.setdefault("sip_trace", {})
+    trace = raw["sip_trace"]
+    if isinstance(trace, dict):
+        trace.setdefault("file", str(folder / "sip-trace.jsonl"))
     store = raw["store"]
     if isinstance(store, dict):
         url = store.setdefault("url", "sqlite:///acd.sqlite")

@@ -18,8 +18,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from acd import __version__
 from acd.calls import DisconnectCause
+from acd.rules.definition import HoursTable
 
 MAX_LINES = 999
+SHORTEST_RING_SECONDS = 15
+"""16 CFR 310.4(b)(4)(ii) and Ofcom ask for 15 seconds or four rings."""
 RTP_PORTS_PER_LINE = 2.5
 """Two a call, and room: with a range that is nearly full pjsua gives up after 100 busy pairs."""
 
@@ -56,6 +59,15 @@ class NumberFormat(StrEnum):
     """00431505641"""
     DIGITS = "digits"
     """431505641, behind `number_prefix`"""
+
+
+class TransferReply(StrEnum):
+    """When a TAPI application is told that its transfer succeeded."""
+
+    ANSWERED = "answered"
+    """At the final NOTIFY: the agent has the person."""
+    ACCEPTED = "accepted"
+    """At the REFER's 2xx, as SIPTAPI does: the PBX will try."""
 
 
 def _known_region(region: str) -> str:
@@ -179,7 +191,7 @@ class TrunkSettings(Table):
     srtp: Srtp = Srtp.OFF
     lines: Whole = Field(default=30, ge=1, le=MAX_LINES)
     calls_per_second: Number = Field(default=5.0, gt=0, le=200)
-    ring_timeout_seconds: Number = Field(default=25.0, ge=15, le=180)
+    ring_timeout_seconds: Number = Field(default=25.0, ge=SHORTEST_RING_SECONDS, le=180)
     """At least 15 s: 16 CFR 310.4(b)(4)(ii) and Ofcom ask for 15 seconds or four rings."""
     codecs: Annotated[
         tuple[Codec, ...],
@@ -204,6 +216,12 @@ class TrunkSettings(Table):
         pattern=f"^{PRINTABLE}$",
         description="text on one line",
     )
+    probe_user: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.!~*'()&=+$,;?/%-]*$",
+        description="the user part that OPTIONS ask for, without sip: and without @domain",
+    )
+    """Where a proxy stands before the PBX: a user for whom it asks the PBX."""
     assert_identity: Flag = False
     """Send the caller ID in P-Asserted-Identity too (RFC 3325)."""
     causes: dict[CauseStatus, DisconnectCause] = Field(
@@ -275,11 +293,40 @@ class MetricsSettings(ListenSettings):
     port: PortOrAny = 9464
 
 
-class ApiSettings(ListenSettings):
-    """`[api]`: agent desktops, CRMs and supervisors."""
+class ApiRole(StrEnum):
+    """What a client of the HTTP API may do."""
+
+    AGENT = "agent"
+    """An agent's desktop: what agents do, and what came of the people whom they had."""
+    SUPERVISOR = "supervisor"
+    """Everything."""
+    INTEGRATOR = "integrator"
+    """A CRM: campaigns, leads and do-not-call, not agents."""
+
+
+class ApiSettings(AddressSettings):
+    """`[api]`: agent desktops, CRMs and supervisors; every client has a token of its own."""
 
     enabled: Flag = False
     port: PortOrAny = 8464
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+
+
+class ApiClientSettings(Table):
+    """One `[[api_client]]`: a program that may use the HTTP API, and what it may do there."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
+    )
+    role: ApiRole = ApiRole.AGENT
+    agent: str = Field(default="", description="an agent's name, for role agent; empty: any agent")
+    """The one agent for whom a desktop speaks."""
+    token_env: EnvironmentName = ""
+    token_file: Path | None = None
+    token: SecretStr = SecretStr("")
+    """Filled by `load_settings`; refused in the TOML."""
 
 
 class AmiSettings(Table):
@@ -308,12 +355,21 @@ class AmiSettings(Table):
     queues: tuple[str, ...] = Field(
         default=(), description='a list of queues whose pauses count, e.g. ["sales"]; []: all'
     )
+    queue_wrap_up_seconds: Number = Field(default=0.0, ge=0, le=3600)
+    """`wrapuptime` of queues.conf, which Asterisk tells nobody; a member's own counts instead."""
+
+
+class DialogInfoSettings(Table):
+    """`[feeds.dialog_info]`: subscriptions to the agents' extensions (RFC 4235)."""
+
+    trunk: str = Field(default="", description="the name of a [[trunk]]; empty: the first")
 
 
 class FeedsSettings(Table):
     """`[feeds]`: who tells what agents do, once a call was handed over."""
 
     ami: AmiSettings | None = None
+    dialog_info: DialogInfoSettings | None = None
 
 
 class TapiSettings(AddressSettings):
@@ -360,6 +416,16 @@ class TapiClientSettings(Table):
     """How long an answered person waits for `lineBlindTransfer`; 0: no limit, agents listen in."""
     wait_message: Path | None = None
     """A WAV that the person hears when the limit has passed, before BYE."""
+    transfer_timeout_seconds: Number = Field(default=60.0, ge=1, le=300)
+    """From the REFER to its final NOTIFY; then the transfer has failed."""
+    transfer_reply: TransferReply = TransferReply.ANSWERED
+    """When `lineBlindTransfer` is completed."""
+    shortest_ring_seconds: Number = Field(default=float(SHORTEST_RING_SECONDS), ge=1, le=180)
+    """A `dwNoAnswerTimeout` below this is raised to it."""
+    keep_calling_hours: Flag = True
+    """False: `calling_hours` are the application's own business."""
+    calling_hours: HoursTable = HoursTable()
+    """By the clock of whoever is called, as for campaigns."""
 
 
 class DestinationSettings(Table):
@@ -375,10 +441,35 @@ class DestinationSettings(Table):
     """Numbers or extensions let through although a rule would refuse them; never emergency."""
 
 
-class LogSettings(Table):
-    """`[log]`."""
+LogLevel = Literal["debug", "info", "warning", "error"]
+Megabytes = Annotated[Number, Field(ge=0.01, le=10_000)]
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
+
+class LogSettings(Table):
+    """`[log]`: what the engine says, and where."""
+
+    level: LogLevel = "info"
+    file: Path | None = None
+    """JSON lines of the engine; None: stderr."""
+    file_megabytes: Megabytes = 50.0
+    """A file is full at this size (10^6 bytes)."""
+    old_files: Whole = Field(default=5, ge=0, le=1000)
+    """Full files kept beside it, as FILE.1 (the newest) and so on."""
+
+
+class SipTraceSettings(Table):
+    """`[sip_trace]`: SIP messages into a file of their own; `acd trace` switches it meanwhile."""
+
+    enabled: Flag = False
+    file: Path = Path("sip-trace.jsonl")
+    """Mode 0600: it has phone numbers."""
+    file_megabytes: Megabytes = 20.0
+    old_files: Whole = Field(default=1, ge=0, le=1000)
+    trunks: tuple[str, ...] = Field(default=(), description='a list of trunks, e.g. ["main"]')
+    numbers: tuple[Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")], ...] = Field(
+        default=(), description='a list of numbers or extensions, e.g. ["+431505641", "600"]'
+    )
+    """Only these; with neither trunks nor numbers every message."""
 
 
 class Settings(Table):
@@ -398,8 +489,12 @@ class Settings(Table):
     tapi_client: tuple[TapiClientSettings, ...] = Field(
         default=(), description="tables, each headed [[tapi_client]] with two brackets"
     )
+    api_client: tuple[ApiClientSettings, ...] = Field(
+        default=(), description="tables, each headed [[api_client]] with two brackets"
+    )
     destinations: DestinationSettings = DestinationSettings()
     log: LogSettings = LogSettings()
+    sip_trace: SipTraceSettings = SipTraceSettings()
     campaigns_folder: Path = Path("campaigns")
     control_socket: Path = Path("acd.sock")
     """Where commands reach the running engine."""

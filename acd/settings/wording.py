@@ -66,13 +66,20 @@ def find_key_lines(text: str) -> dict[Loc, int]:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
             name = header[2]
-            at = (name, tables[name]) if header[1] == "[[" else tuple(name.split("."))
+            at = (name, tables[name]) if header[1] == "[[" else _place(name, tables)
             tables[name] += 1
             found[at] = number
             found.setdefault(at[:1], number)
         elif key := _KEY.match(line):
             found.setdefault((*at, key[1]), number)
     return found
+
+
+def _place(name: str, tables: Counter[str]) -> Loc:
+    """Of a table in single brackets; below one of many it belongs to the last of them."""
+    first, *below = name.split(".")
+    many = below and first.title() in _MANY
+    return (first, tables[first] - 1, *below) if many else (first, *below)
 
 
 def dotted(loc: Loc) -> str:
@@ -169,6 +176,8 @@ def _allowed_words(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__.removesuffix("Settings")).lower()
         if name in {"ami", "feeds"}:
             return "a table headed [feeds.ami]"
+        if name == "hours_table":
+            return "a table headed [tapi_client.calling_hours]"
         return f"a table headed {f'[[{name}]]' if name in _MANY else f'[{name}]'}"
     if "description" in schema and "enum" not in schema:
         return str(schema["description"])

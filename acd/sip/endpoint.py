@@ -31,16 +31,20 @@ from acd.sip.limits import check_binding, check_watches, compiled_limits, raise_
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
     CHALLENGES,
+    CallNamed,
     CallReleased,
     Command,
     Complaint,
     Counted,
     ExtensionReport,
     LegReport,
+    MessageSeen,
     Report,
     Started,
     Stop,
     Stopped,
+    TraceMessages,
+    TraceReport,
     TrunkReport,
 )
 from acd.sip.plan import ProbeTiming, TrunkPlan, plan_trunks
@@ -78,6 +82,7 @@ class Sip:
         self._stopped: Stopped | None = None
         self._stopped_event = trio.Event()
         self._early: list[TrunkReport] = []
+        self._tracing: Callable[[TraceReport], None] | None = None
 
     @property
     def trunks(self) -> tuple[SipTrunk, ...]:
@@ -122,9 +127,20 @@ class Sip:
         finally:
             del self._watches[number]
 
+    def trace(self, receive: Callable[[TraceReport], None] | None) -> None:
+        """Hand every SIP message to `receive` from now on; None: no longer."""
+        self._tracing = receive
+        self.post(TraceMessages(on=receive is not None))
+
     async def _start(self, plans: Sequence[TrunkPlan]) -> threading.Thread:
         reports: ReportBox[Report] = ReportBox(trio.lowlevel.current_trio_token(), self._deliver)
-        core = SipThread(plans, compiled_limits(), commands=self._commands, reports=reports)
+        core = SipThread(
+            plans,
+            compiled_limits(),
+            commands=self._commands,
+            reports=reports,
+            traced=self._tracing is not None,
+        )
         thread = threading.Thread(target=core.run, name="acd-sip", daemon=True)
         thread.start()
         with trio.CancelScope(shield=True):
@@ -187,6 +203,9 @@ class Sip:
                 self.counts[report.name] += 1
                 if report.name == CHALLENGES:
                     self._trunks[report.trunk].challenges += 1
+            case CallNamed() | MessageSeen():
+                if self._tracing is not None:
+                    self._tracing(report)
             case Complaint():
                 _log.error(report.text, action="sip.callback_failed")
             case Started():
@@ -215,6 +234,7 @@ async def open_sip(
     *,
     probe: ProbeTiming | None = ProbeTiming(),  # noqa: B008 # frozen
     stop_grace_seconds: float = 4.0,
+    trace: Callable[[TraceReport], None] | None = None,
 ) -> AsyncIterator[Sip]:
     """Run the SIP side for these trunks.
 
@@ -223,6 +243,7 @@ async def open_sip(
         probe: when to ask the PBX with OPTIONS whether it lives; None: never, and then only a
             REGISTER or a call tells.
         stop_grace_seconds: how long leaving waits for BYEs and un-REGISTERs to be answered.
+        trace: gets every SIP message from the first on; see `Sip.trace`.
 
     Raises:
         BindingTooSmall: this pjsua2 holds fewer calls or accounts.
@@ -240,6 +261,7 @@ async def open_sip(
     plans = await trio.to_thread.run_sync(partial(plan_trunks, trunks, probe=probe))
     with _alone(), _switching_often():
         sip = Sip()
+        sip._tracing = trace
         thread = await sip._start(plans)
         try:
             async with trio.open_nursery() as nursery:

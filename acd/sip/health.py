@@ -6,7 +6,8 @@ The judge remembers separate facts (registered, alive, credentials, transfers, b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 
 from acd.lines import TrunkHealth, TrunkStatus
 
@@ -14,9 +15,17 @@ CREDENTIALS_RETRY_SECONDS = 300.0
 """After refused credentials nothing is tried for this long: PBXes ban who keeps trying."""
 _LONGEST_BACK_OFF_SECONDS = 3600.0
 _REQUEST_TIMEOUT = 408
-_NOWHERE = frozenset({408, 503, 504})
-"""What a proxy says of a PBX that does not answer it; a carrier that is full says 503 too."""
+_UNAVAILABLE = 503
+_NOWHERE = frozenset({408, 504})
+"""What a proxy says of a PBX that does not answer it.
+
+Not 503: a carrier that is full says it to one lead after another, and without Retry-After it
+asks for no pause (RFC 3261 21.5.4).
+"""
+_LOST_TO_A_PROBE = _NOWHERE | {502, 503}
 _MOST_CALLS_TO_NOWHERE = 3
+_MOST_NUMBERS_TO_NOWHERE = 2
+"""Fewer, and it may be one lead's phone."""
 NOWHERE_BACK_OFF_SECONDS = 10.0
 _ASKED_TO_WAIT = "the PBX asked us to call later (503)"
 
@@ -29,6 +38,8 @@ class HealthJudge:
     """The account registers: dialing waits for a 2xx to REGISTER."""
     probes: bool
     """OPTIONS are sent: dialing waits for an answer to one."""
+    asks_beyond: bool = False
+    """OPTIONS pass the proxy: they alone tell whether the PBX lives, not what a proxy can say."""
     registered: bool = False
     registration_detail: str = ""
     alive: bool | None = None
@@ -42,12 +53,27 @@ class HealthJudge:
     back_off_until_seconds: float = 0.0
     back_off_detail: str = ""
     calls_to_nowhere: int = 0
-    """In a row."""
+    """Since the last sign of life."""
+    numbers_to_nowhere: set[str] = field(default_factory=set)
+    life_at_seconds: float = -inf
+    """When something behind the PBX's address last answered."""
 
     def answered(self) -> None:
-        """Anything came from the PBX."""
+        """Anything came from the PBX, or from a proxy before it."""
+        if not self.asks_beyond:
+            self.lives()
+
+    def lives(self) -> None:
+        """The PBX itself said something."""
         self.alive = True
         self.silence_detail = ""
+
+    def probed(self, sip_status: int) -> None:
+        """OPTIONS were answered."""
+        if self.asks_beyond and sip_status in _LOST_TO_A_PROBE:
+            self.silent(f"a proxy answered OPTIONS for it with {sip_status}")
+        else:
+            self.lives()
 
     def silent(self, detail: str = "") -> None:
         """A request of ours was not answered in time, or could not even be sent: `detail`."""
@@ -82,25 +108,45 @@ class HealthJudge:
         self.refused_status = sip_status
         self.refused_until_seconds = now_seconds + CREDENTIALS_RETRY_SECONDS
 
-    def call_got_through(self) -> None:
-        """Something behind the PBX's address answered an INVITE: 101 to 699 of its own."""
+    def call_got_through(self, now_seconds: float) -> None:
+        """Something behind the PBX's address answered: more than 100, or inside a call."""
+        self.life_at_seconds = now_seconds
         self.calls_to_nowhere = 0
+        self.numbers_to_nowhere.clear()
 
-    def call_ended(self, sip_status: int, now_seconds: float, *, alerted: bool) -> None:
+    def call_ended(
+        self,
+        sip_status: int,
+        now_seconds: float,
+        *,
+        alerted: bool,
+        number: str,
+        invited_at_seconds: float,
+    ) -> None:
         """An INVITE's final response, 300 to 699.
 
-        OPTIONS may be answered by a proxy in front of a PBX that is dead: calls tell.
+        OPTIONS may be answered by a proxy in front of a PBX that is dead: calls tell, unless
+        OPTIONS pass the proxy.
         """
+        if sip_status == _UNAVAILABLE and not alerted:
+            return  # a PBX, a carrier and a proxy all say it: no sign of anything
         if alerted or sip_status not in _NOWHERE:
-            self.call_got_through()
+            self.call_got_through(now_seconds)
+            return
+        # Who was called before somebody else's phone rang may have been unlucky.
+        if self.asks_beyond or invited_at_seconds < self.life_at_seconds:
             return
         self.calls_to_nowhere += 1
-        if self.calls_to_nowhere < _MOST_CALLS_TO_NOWHERE:
+        self.numbers_to_nowhere.add(number)
+        if (
+            self.calls_to_nowhere < _MOST_CALLS_TO_NOWHERE
+            or len(self.numbers_to_nowhere) < _MOST_NUMBERS_TO_NOWHERE
+        ):
             return
         self.told_to_wait(NOWHERE_BACK_OFF_SECONDS, now_seconds)
         self.back_off_detail = (
             f"{self.calls_to_nowhere} calls in a row ended with {sip_status} and reached nobody: "
-            "the PBX behind the proxy, or its carrier, is down"
+            "the PBX behind the proxy is down"
         )
 
     def told_to_wait(self, seconds: float, now_seconds: float) -> None:

@@ -59,6 +59,7 @@ from acd.sip.messages import (
     ResumeCall,
     StartCall,
     StopPlaying,
+    TransferAccepted,
     TransferCall,
     TransferEnded,
 )
@@ -133,12 +134,17 @@ class Leg:
     trunk: TrunkSide
     world: LegWorld
     call: LegCall | None = None
+    call_id: str = ""
+    """Its holder's name of it."""
     alerted: bool = False
     responded: bool = False
     answered_at: float | None = None
     ended: bool = False
+    number_called: str = ""
+    invited_at: float = 0.0
     _transfer: TransferMachine | None = None
     _refer_to: str = ""
+    _accepted_told: bool = False
     _timers: list[Timer] = field(default_factory=list)
     _media: LegMedia = field(init=False)
 
@@ -148,6 +154,9 @@ class Leg:
 
     def start(self, command: StartCall) -> None:
         """Send the INVITE."""
+        self.number_called = command.uri
+        self.invited_at = perf_counter()
+        self.call_id = command.call_id
         sent = send_invite(command, self.trunk, self.world.inbox)
         if isinstance(sent, Refusal):
             self._end(sent.cause, reason_text=sent.text)
@@ -226,6 +235,7 @@ class Leg:
                 self.world.reports.post(late)
             return
         self._transfer = TransferMachine(self.trunk.timing)
+        self._accepted_told = False
         self._refer_to = command.refer_to
         now = perf_counter()
         self._timers.append(
@@ -246,7 +256,7 @@ class Leg:
             return
         if seen.sip_status > 100 and not self.alerted:
             self.alerted = True
-            self.trunk.call_got_through()
+            self.trunk.call_got_through(seen.at_seconds)
         if seen.sip_status == _RINGING:
             self.world.reports.post(
                 CallAlerting(self.number, seen.at_seconds, dialog_of(seen.message))
@@ -262,7 +272,7 @@ class Leg:
             self.responded = True
             self.trunk.call_responded()
         self.answered_at = seen.at_seconds
-        self.trunk.call_got_through()
+        self.trunk.call_got_through(seen.at_seconds)
         self._cancel_timers()
         self.world.reports.post(CallAnswered(self.number, seen.at_seconds, dialog_of(seen.message)))
 
@@ -288,16 +298,26 @@ class Leg:
             self._step(self._transfer.unanswered())
         else:
             self._step(self._transfer.answered(seen.sip_status))
+            self._tell_accepted()
 
     def _seen_notify(self, seen: Notified) -> None:
         """A NOTIFY; only the REFER's count."""
         notify = read_notify(seen.message)
         if self._transfer is not None and notify is not None:
-            self._step(self._transfer.notified(notify.sip_status, terminated=notify.terminated))
+            step = self._transfer.notified(notify.sip_status, terminated=notify.terminated)
+            self._tell_accepted()
+            self._step(step)
+
+    def _tell_accepted(self) -> None:
+        """Once a transfer, before its end is told."""
+        if self._transfer is not None and self._transfer.accepted and not self._accepted_told:
+            self._accepted_told = True
+            self.world.reports.post(TransferAccepted(self.number))
 
     def _cause_of(self, seen: Over, reason: Reason) -> DisconnectCause:
         if self.answered_at is not None:
             if seen.method == "BYE":
+                self.trunk.call_got_through(seen.at_seconds)
                 return DisconnectCause.NORMAL
             if seen.sip_status in _INCOMPATIBLE_STATUSES:
                 return DisconnectCause.INCOMPATIBLE
@@ -306,7 +326,13 @@ class Leg:
             if not self.responded:
                 self.trunk.call_unanswered()
             return DisconnectCause.UNREACHABLE
-        self.trunk.call_refused(seen.sip_status, seen.message, alerted=self.alerted)
+        self.trunk.call_refused(
+            seen.sip_status,
+            seen.message,
+            alerted=self.alerted,
+            number=self.number_called,
+            invited_at_seconds=self.invited_at,
+        )
         return cause_of(
             seen.sip_status,
             q850_cause=reason.q850_cause,

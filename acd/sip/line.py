@@ -53,6 +53,7 @@ from acd.sip.messages import (
     ResumeCall,
     StartCall,
     StopPlaying,
+    TransferAccepted,
     TransferCall,
     TransferEnded,
 )
@@ -99,9 +100,12 @@ class SipLine:
         self._progress = CallProgress(CallState.IDLE)
         self._leg: int | None = None
         self._closed = False
+        # One offset for all its events: two readings of two clocks would turn their order round.
+        self._ahead_seconds = trio.current_time() - perf_counter()
         # Unbounded: it is fed by the SIP thread's reports, which must never find it full.
         self._sender, self._events = trio.open_memory_channel[LineEvent](math.inf)
         self._transfer: trio.MemorySendChannel[TransferResult] | None = None
+        self._on_accepted: Callable[[], None] | None = None
         self._last_play = 0
         self._plays: dict[int, trio.MemorySendChannel[PlayEnded]] = {}
         self._hold: tuple[CallEvent, trio.MemorySendChannel[bool]] | None = None
@@ -164,12 +168,17 @@ class SipLine:
             self._host.post(HangUpCall(self._leg))
 
     async def blind_transfer(
-        self, target: Destination, *, timeout_seconds: float
+        self,
+        target: Destination,
+        *,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None = None,
     ) -> TransferResult:
         """REFER the connected person to `target` and wait for what became of it (RFC 3515).
 
         After `TransferAnswered` the line sends BYE by itself. `timeout_seconds` counts from
-        the order to the final NOTIFY. A call that is already gone is `TransferRefused` (481).
+        the order to the final NOTIFY; `on_accepted` is called at the REFER's 2xx. A call that
+        is already gone is `TransferRefused` (481).
 
         Raises:
             IllegalTransition: the call is not CONNECTED.
@@ -187,6 +196,7 @@ class SipLine:
             self._progress.apply(CallEvent.TRANSFER_FAILED)
             return TransferRefused(at_seconds=trio.current_time(), sip_status=_NO_SUCH_CALL)
         self._transfer, result = trio.open_memory_channel[TransferResult](1)
+        self._on_accepted = on_accepted
         self._host.post(TransferCall(self._leg, refer_to, timeout_seconds))
         return await result.receive()
 
@@ -271,10 +281,13 @@ class SipLine:
                     waiting.send_nowait(report)
             case HoldEnded():
                 self._take_hold(agreed=report.agreed)
+            case TransferAccepted():
+                if self._transfer is not None and self._on_accepted is not None:
+                    self._on_accepted()
             case TransferEnded():
-                self._take_transfer(report, _trio_time(report.at_seconds))
+                self._take_transfer(report, report.at_seconds + self._ahead_seconds)
             case _:
-                self._take_event(report, _trio_time(report.at_seconds))
+                self._take_event(report, report.at_seconds + self._ahead_seconds)
 
     def _take_event(self, report: EventReport, at_seconds: float) -> None:
         self._sender.send_nowait(_line_event(report, at_seconds))
@@ -316,13 +329,11 @@ def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int]
         headers = (*headers, ("P-Asserted-Identity", shown))
 
     def command(leg: int) -> StartCall:
-        return StartCall(leg, plan.name, uri, shown, headers, request.ring_timeout_seconds)
+        return StartCall(
+            leg, plan.name, uri, shown, headers, request.ring_timeout_seconds, request.call_id
+        )
 
     return command
-
-
-def _trio_time(at_seconds: float) -> float:
-    return trio.current_time() + at_seconds - perf_counter()
 
 
 def _line_event(report: EventReport, at_seconds: float) -> LineEvent:

@@ -29,6 +29,8 @@ class StartCall:
     """A whole From value: display name and URI; empty for the account's own."""
     headers: tuple[tuple[str, str], ...]
     ring_timeout_seconds: float
+    call_id: str = ""
+    """The holder's name of the call, for the trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceMessages:
+    """Report every SIP message from now on, or no longer."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WatchExtension:
     """Subscribe to an extension's state."""
 
@@ -107,7 +116,7 @@ class UnwatchExtension:
 
 LegOrder = HangUpCall | TransferCall | PlayWav | StopPlaying | HoldCall | ResumeCall
 WatchOrder = WatchExtension | UnwatchExtension
-Command = StartCall | LegOrder | WatchOrder | Stop
+Command = StartCall | LegOrder | WatchOrder | TraceMessages | Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,13 @@ class CallReleased:
 
     leg: int
     at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAccepted:
+    """The PBX will try: the first 2xx to a `TransferCall`'s REFER."""
+
+    leg: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +234,26 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class CallNamed:
+    """While messages are reported: whose a Call-ID is."""
+
+    call_id: str
+    trunk: str
+    sip_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSeen:
+    """A SIP message on the wire, as it is, credentials and all."""
+
+    at_seconds: float
+    sent: bool
+    peer: str
+    """Transport and address: `UDP 192.0.2.1:5060`."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """Accounts and transports stand; (trunk, host:port of its SIP transport) for each."""
 
@@ -241,5 +277,15 @@ class Stopped:
 
 
 EventReport = CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased
-LegReport = EventReport | TransferEnded | PlayEnded | HoldEnded
-Report = LegReport | ExtensionReport | TrunkReport | Counted | Complaint | Started | Stopped
+LegReport = EventReport | TransferAccepted | TransferEnded | PlayEnded | HoldEnded
+TraceReport = CallNamed | MessageSeen
+Report = (
+    LegReport
+    | ExtensionReport
+    | TrunkReport
+    | TraceReport
+    | Counted
+    | Complaint
+    | Started
+    | Stopped
+)

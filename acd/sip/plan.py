@@ -59,6 +59,8 @@ class TrunkPlan:
     only one of."""
     asserts_identity: bool
     probe: ProbeTiming | None
+    probe_user: str
+    """Whom OPTIONS ask for; empty: nobody, so that a proxy answers them itself."""
     causes: Mapping[int, DisconnectCause]
     """This trunk's own reading of statuses (`acd.sip.causes.OVERRIDABLE_STATUSES`)."""
 
@@ -118,6 +120,7 @@ def _plan(
         own_words=own_words,
         asserts_identity=trunk.assert_identity,
         probe=probe,
+        probe_user=trunk.probe_user,
         causes={int(status): cause for status, cause in trunk.causes.items()},
     )
 

@@ -12,12 +12,9 @@ here before it is let go.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from time import perf_counter
 
 import pjsua2 as pj
@@ -52,6 +49,7 @@ from acd.sip.messages import (
     Started,
     Stop,
     Stopped,
+    TraceMessages,
     UnwatchExtension,
     WatchExtension,
 )
@@ -66,6 +64,7 @@ from acd.sip.pj_config import (
 from acd.sip.plan import TrunkPlan
 from acd.sip.players import Players
 from acd.sip.timers import Timers
+from acd.sip.tracing import Tracer, set_library_level
 from acd.sip.trunk_side import TrunkSide
 
 _LONGEST_SLEEP_SECONDS = 1.0
@@ -87,14 +86,17 @@ class SipThread:
         *,
         commands: CommandBox[Command],
         reports: ReportBox[Report],
+        traced: bool = False,
     ) -> None:
         self._plans = plans
+        self._traced = traced
         self._limits = limits
         self._commands = commands
         self._reports = reports
         self._inbox: Inbox = Inbox()
         self._timers = Timers()
         self._players = Players(self._timers, limits.players)
+        self._tracer = Tracer(reports)
         self._endpoint: pj.Endpoint | None = None
         self._trunks: dict[str, TrunkSide] = {}
         self._legs: dict[int, Leg] = {}
@@ -130,9 +132,14 @@ class SipThread:
 
     def _open(self) -> pj.Endpoint:
         self._endpoint = endpoint = ListeningEndpoint(self._inbox)
-        _quieten()
+        # pjlib writes to standard output before `libInit` has set its log level.
+        set_library_level(0)
         endpoint.libCreate()
-        endpoint.libInit(endpoint_config(self._plans, most_calls=self._limits.calls))
+        config = endpoint_config(self._plans, most_calls=self._limits.calls)
+        self._tracer.give_writer(config)
+        endpoint.libInit(config)
+        if self._traced:
+            self._tracer.switch((), on=True)
         transports = {plan.name: _create_transport(endpoint, plan) for plan in self._plans}
         # Last: a response outside any transaction, to a Via without rport, leaves through the
         # first UDP transport there is, and from this one it would reach nobody but ourselves.
@@ -180,6 +187,7 @@ class SipThread:
         while (command := self._commands.take()) is not None:
             self._obey(command)
         self._timers.run_due(perf_counter())
+        self._tracer.flush()
 
     def _sleep_milliseconds(self) -> int:
         now = perf_counter()
@@ -198,10 +206,13 @@ class SipThread:
                 leg = Leg(command.leg, self._trunks[command.trunk], self._world)
                 self._legs[command.leg] = leg
                 leg.start(command)
+                self._tracer.name(leg)
             case WatchExtension():
                 self._trunks[command.trunk].watches.add(command.watch, command.extension_uri)
             case UnwatchExtension():
                 self._trunks[command.trunk].watches.remove(command.watch)
+            case TraceMessages():
+                self._tracer.switch(self._legs.values(), on=command.on)
             case Stop():
                 self._stop(command)
             case _:
@@ -286,9 +297,15 @@ class SipThread:
         self._legs.clear()
         self._closing.clear()
         self._displaced.clear()
+        # An action may hold a player: one that outlived this run would destroy, when the garbage
+        # collector finds it, whatever player has its number in the next.
+        self._timers.clear()
         self._players.close()
         for trunk in self._trunks.values():
             trunk.watches.close()
+        self._tracer.flush()
+        # The library deletes the writer while it may still log.
+        set_library_level(0)
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             endpoint.libDestroy(_DESTROY_SILENTLY)
@@ -303,16 +320,6 @@ class SipThread:
 def _stopped_by(error: Exception) -> Stopped:
     text = str(error) if isinstance(error, AcdError) else traceback.format_exc()
     return Stopped(type(error).__name__, text)
-
-
-def _quieten() -> None:
-    """Keep pjlib from writing to standard output before `libInit` has set its log level.
-
-    pjsua2 has no call for it; a build that hides the symbol writes six lines.
-    """
-    for library in Path(pj.__file__).parent.glob("_pjsua2*.so"):
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(str(library)).pj_log_set_level(0)
 
 
 def _nothing() -> None:

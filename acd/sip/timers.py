@@ -44,3 +44,7 @@ class Timers:
             timer = heapq.heappop(self._heap)[2]
             if timer.action is not None:
                 timer.action()
+
+    def clear(self) -> None:
+        """Forget every moment, and whatever its action holds on to."""
+        self._heap.clear()

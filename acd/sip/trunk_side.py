@@ -48,9 +48,15 @@ class TrunkSide:
             plan.name, lambda: self.account, inbox=inbox, timers=timers, reports=reports
         )
         self._permission = TransferPermission()
-        self._judge = HealthJudge(registers=plan.register, probes=plan.probe is not None)
+        self._judge = HealthJudge(
+            registers=plan.register,
+            probes=plan.probe is not None,
+            asks_beyond=bool(plan.probe is not None and plan.probe_user),
+        )
         self._timers = timers
         self._reports = reports
+        who = f"{plan.probe_user}@" if plan.probe_user else ""
+        self._probed_uri = f"sip:{who}{plan.domain}{transport_parameter(plan.transport)}"
         self._told: TrunkHealth | None = None
         self._probe_timeout: Timer | None = None
         self._wake: Timer | None = None
@@ -85,15 +91,29 @@ class TrunkSide:
             self._judge.answered()
             self._publish()
 
-    def call_got_through(self) -> None:
-        """An INVITE was answered by more than 100, which a proxy says by itself."""
-        self._judge.call_got_through()
+    def call_got_through(self, at_seconds: float) -> None:
+        """The PBX said in a call what no proxy says by itself: more than 100, or BYE."""
+        self._judge.call_got_through(at_seconds)
 
-    def call_refused(self, sip_status: int, message: str, *, alerted: bool) -> None:
+    def call_refused(
+        self,
+        sip_status: int,
+        message: str,
+        *,
+        alerted: bool,
+        number: str,
+        invited_at_seconds: float,
+    ) -> None:
         """An INVITE ended with 300 to 699 from the PBX."""
         now = perf_counter()
         self._judge.answered()
-        self._judge.call_ended(sip_status, now, alerted=alerted)
+        self._judge.call_ended(
+            sip_status,
+            now,
+            alerted=alerted,
+            number=number,
+            invited_at_seconds=invited_at_seconds,
+        )
         if sip_status in _AUTH_CHALLENGES:
             self._reports.post(Counted(CHALLENGES, self.plan.name))
             self._judge.credentials_refused(sip_status, now)
@@ -151,7 +171,7 @@ class TrunkSide:
         if self._probe_timeout is not None:
             self._probe_timeout.cancel()
             self._probe_timeout = None
-        self._judge.answered()
+        self._judge.probed(seen.sip_status)
         wait = retry_after_seconds(seen.message) if seen.sip_status == 503 else None
         if wait is not None:
             self._judge.told_to_wait(wait, perf_counter())
@@ -169,9 +189,7 @@ class TrunkSide:
         request = pj.SendRequestParam()
         request.method = "OPTIONS"
         add_headers(request.txOption.headers, self.plan.own_headers)
-        request.txOption.targetUri = (
-            f"sip:{self.plan.domain}{transport_parameter(self.plan.transport)}"
-        )
+        request.txOption.targetUri = self._probed_uri
         try:
             self.account.sendRequest(request)
         except pj.Error:

@@ -7,6 +7,8 @@ outlives the engine.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -142,6 +144,57 @@ def _agents_list(conn: sa.Connection, now: datetime) -> int:
         sa.select(t.dnc_lists.c.list_id).where(t.dnc_lists.c.list_id == list_id).with_for_update()
     )
     return list_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastPerson:
+    """The person whom an agent has or had last."""
+
+    attempt_id: int
+    lead_id: int | None
+    campaign: str
+    state: str
+    disposition: str | None
+    columns: Mapping[str, str]
+    """The lead's; empty once they were erased."""
+
+
+def last_person(conn: sa.Connection, extension: str) -> LastPerson | None:
+    """Whom the agent at this extension has or had last, among the last 20,000 attempts."""
+    newest = conn.scalar(sa.select(sa.func.max(t.attempts.c.attempt_id))) or 0
+    row = conn.execute(
+        sa.select(t.attempts, t.campaigns.c.name, t.leads.c.columns)
+        .join(t.leads, t.leads.c.lead_id == t.attempts.c.lead_id)
+        .join(t.campaigns, t.campaigns.c.campaign_id == t.attempts.c.campaign_id)
+        # Nothing indexes agents: whoever had nobody lately is not looked for in all the past.
+        .where(t.attempts.c.agent == extension, t.attempts.c.attempt_id > newest - 20_000)
+        .order_by(t.attempts.c.attempt_id.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    return LastPerson(
+        attempt_id=row.attempt_id,
+        lead_id=row.lead_id,
+        campaign=row.name,
+        state=row.state,
+        disposition=row.disposition,
+        columns=row.columns,
+    )
+
+
+def agent_of_attempt(conn: sa.Connection, attempt_id: int) -> str:
+    """The extension that had the attempt's person; empty: nobody.
+
+    Raises:
+        UnknownName: there is no such attempt.
+    """
+    row = conn.execute(
+        sa.select(t.attempts.c.agent).where(t.attempts.c.attempt_id == attempt_id)
+    ).first()
+    if row is None:
+        raise UnknownName(f"attempt {attempt_id}: there is none")
+    return row.agent or ""
 
 
 def any_undisposed(conn: sa.Connection, *, now: datetime) -> bool:

@@ -200,6 +200,30 @@ def mark_answered(conn: sa.Connection, *, attempt_id: int, at: datetime) -> None
         record(conn, at=at, subject=Subject.ATTEMPT, subject_id=attempt_id, what="answered")
 
 
+def note_agent_times(
+    conn: sa.Connection,
+    *,
+    attempt_id: int,
+    rang_at: datetime | None,
+    answered_at: datetime | None,
+    talk_seconds: float | None,
+    now: datetime,
+) -> None:
+    """Keep what a feed has seen of the agent's phone; also of an attempt that is closed."""
+    columns = t.attempts.c
+    seen = {
+        columns.agent_rang_at: rang_at,
+        columns.agent_answered_at: answered_at,
+        columns.talk_seconds: talk_seconds,
+    }
+    news = sa.or_(*(column.is_distinct_from(value) for column, value in seen.items()))
+    noted = conn.execute(
+        sa.update(t.attempts).where(columns.attempt_id == attempt_id, news).values(seen)
+    )
+    if noted.rowcount:
+        record(conn, at=now, subject=Subject.ATTEMPT, subject_id=attempt_id, what="agent_times")
+
+
 def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) -> Disposition:
     """Write the end of an attempt and what follows for its lead, in one transaction.
 

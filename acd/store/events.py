@@ -8,14 +8,15 @@ change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
-from acd.store.schema import events
+from acd.store.schema import attempts, campaigns, events
 
 
 class Subject(StrEnum):
@@ -75,3 +76,78 @@ def events_of(conn: sa.Connection, subject: Subject, subject_id: int | str) -> l
             .order_by(events.c.event_id)
         )
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One event, and for those of an attempt whose call it is."""
+
+    event_id: int
+    at: datetime
+    subject: Subject
+    subject_id: str
+    what: str
+    detail: Mapping[str, Any]
+    campaign: str = ""
+    lead_id: int | None = None
+    agent: str = ""
+    """The extension that had the person last."""
+
+
+def last_event_id(conn: sa.Connection) -> int:
+    """The newest event's id; 0 where nothing has happened yet."""
+    return conn.scalar(sa.select(sa.func.max(events.c.event_id))) or 0
+
+
+def changes_after(conn: sa.Connection, event_id: int, *, limit: int) -> list[Change]:
+    """Events beyond this id, oldest first, at most `limit`."""
+    rows = conn.execute(
+        sa.select(events)
+        .where(events.c.event_id > event_id)
+        .order_by(events.c.event_id)
+        .limit(limit)
+    ).all()
+    calls = _calls(conn, {int(row.subject_id) for row in rows if row.subject == Subject.ATTEMPT})
+    names = _names(conn, {int(row.subject_id) for row in rows if row.subject == Subject.CAMPAIGN})
+    return [_change(row, calls.get(row.subject_id), names) for row in rows]
+
+
+def _change(row: sa.Row[Any], call: Any, names: Mapping[str, str]) -> Change:
+    of = call if row.subject == Subject.ATTEMPT else None
+    campaign = _of(row, names) if of is None else of.campaign or ""
+    return Change(
+        event_id=row.event_id,
+        at=row.at,
+        subject=Subject(row.subject),
+        subject_id=row.subject_id,
+        what=row.what,
+        detail=row.detail,
+        campaign=campaign,
+        lead_id=None if of is None else of.lead_id,
+        agent="" if of is None else of.agent or "",
+    )
+
+
+def _of(row: sa.Row[Any], names: Mapping[str, str]) -> str:
+    return names.get(row.subject_id, "") if row.subject == Subject.CAMPAIGN else ""
+
+
+def _names(conn: sa.Connection, campaign_ids: Collection[int]) -> dict[str, str]:
+    query = sa.select(campaigns.c.campaign_id, campaigns.c.name).where(
+        campaigns.c.campaign_id.in_(campaign_ids)
+    )
+    return {str(row[0]): row[1] for row in conn.execute(query)} if campaign_ids else {}
+
+
+def _calls(conn: sa.Connection, attempt_ids: Collection[int]) -> dict[str, Any]:
+    query = (
+        sa.select(
+            attempts.c.attempt_id,
+            attempts.c.lead_id,
+            attempts.c.agent,
+            campaigns.c.name.label("campaign"),
+        )
+        .outerjoin(campaigns, attempts.c.campaign_id == campaigns.c.campaign_id)
+        .where(attempts.c.attempt_id.in_(attempt_ids))
+    )
+    return {str(row.attempt_id): row for row in conn.execute(query)} if attempt_ids else {}

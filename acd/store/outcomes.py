@@ -19,6 +19,7 @@ from acd.store.attempts import (
     AttemptClosed,
     close_attempt,
     mark_answered,
+    note_agent_times,
     note_dialog,
     withdraw_attempt,
 )
@@ -44,6 +45,16 @@ class AttemptAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentTimes:
+    """All that a feed has seen so far of the agent's phone and this attempt's person."""
+
+    attempt_id: int
+    rang_at: datetime | None
+    answered_at: datetime | None
+    talk_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotDialed:
     """Nothing was sent for this lead; whether its attempt's row exists is not known."""
 
@@ -57,7 +68,9 @@ class GivenBack:
     lead_ids: tuple[int, ...]
 
 
-Outcome = DialogSeen | AttemptAnswered | AttemptClosed | NotDialed | GivenBack | AgentMoved
+Outcome = (
+    DialogSeen | AttemptAnswered | AgentTimes | AttemptClosed | NotDialed | GivenBack | AgentMoved
+)
 
 
 def write_outcomes(
@@ -103,6 +116,15 @@ def _write(conn: sa.Connection, outcome: Outcome, node: str, now: datetime) -> D
             )
         case AttemptAnswered():
             mark_answered(conn, attempt_id=outcome.attempt_id, at=outcome.at)
+        case AgentTimes():
+            note_agent_times(
+                conn,
+                attempt_id=outcome.attempt_id,
+                rang_at=outcome.rang_at,
+                answered_at=outcome.answered_at,
+                talk_seconds=outcome.talk_seconds,
+                now=now,
+            )
         case AttemptClosed():
             return close_attempt(conn, outcome, now=now)
         case NotDialed(lead=lead):

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 """The migration that this program's statements are written for."""
 
 
@@ -197,6 +197,8 @@ attempts = sa.Table(
     sa.Column("agent", sa.String(64)),
     # When the agent said what came of it; NULL: they have not.
     sa.Column("disposed_at", UtcDateTime),
+    sa.Column("agent_rang_at", UtcDateTime),
+    sa.Column("agent_answered_at", UtcDateTime),
     sa.Column("sip_call_id", sa.Text),
     # What a BYE needs; it names both parties, so it goes when the attempt is closed.
     sa.Column("dialog", sa.JSON(none_as_null=True)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from acd.lines.token_bucket import TokenBucket
 from acd.metrics import Metrics
 from acd.numbers import PhoneNumber, read_number
 from acd.rules.dispositions import Disposition
+from acd.rules.hours import is_open, next_open
 from acd.settings import DestinationSettings, TapiClientSettings, TrunkSettings
 from acd.store.outcomes import Outcome
 from acd.store.tapi import TapiRefusal
@@ -50,6 +52,24 @@ class Books(Protocol):
         ...
 
 
+class Law(StrEnum):
+    """Why a number is not dialed although the door would let it through."""
+
+    DNC = "dnc"
+    ERASED = "erased"
+    CALLING_HOURS = "calling_hours"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A request that fails, with what the LINEERR cannot say; without any number."""
+
+    error: LineErr
+    rule: str
+    """Which rule, for machines."""
+    why: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialed:
     """A `lineMakeCall` address that may be dialed."""
@@ -57,6 +77,8 @@ class Dialed:
     destination: Destination
     e164: str | None
     """None for an extension that the settings let through."""
+    zones: tuple[str, ...] = ()
+    """IANA names, all that the number may lie in."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,17 +112,37 @@ class Desk:
         """Whether a new call could be started."""
         return self.trunk.health.may_dial and self.books.up
 
-    def read_address(self, address: str) -> Dialed | LineErr:
+    def read_address(self, address: str) -> Dialed | LineErr | Refusal:
         """Let the address of a `lineMakeCall` through, or say why not."""
         number = dialed_number(address)
         if isinstance(number, LineErr):
             return number
         destination = self.door.admit(number, DestinationKind.LEAD)
         if isinstance(destination, Refused):
-            return DOOR_ERRORS[destination.rule]
+            return _refused(destination.rule, DOOR_ERRORS[destination.rule], destination.sentence)
         read = read_number(number, default_region=self.destinations.default_region)
-        e164 = read.e164 if isinstance(read, PhoneNumber) else None
-        return Dialed(destination=destination, e164=e164)
+        if not isinstance(read, PhoneNumber):
+            return Dialed(destination=destination, e164=None)
+        dialed = Dialed(destination=destination, e164=read.e164, zones=read.zones)
+        return self.why_closed(dialed) or dialed
+
+    def why_closed(self, dialed: Dialed) -> Refusal | None:
+        """The calling hours' word, by the clock of whoever is called."""
+        if dialed.e164 is None or not self.settings.keep_calling_hours:
+            return None
+        hours, now = self.settings.calling_hours.hours(), self.clock.now()
+        if is_open(hours, dialed.zones, now):
+            return None
+        opens = next_open(hours, dialed.zones, now)
+        until = f", open from {opens:%Y-%m-%dT%H:%M}Z" if opens else ""
+        zones = f"closed in {', '.join(dialed.zones)}" if dialed.zones else "time zone unknown"
+        return _refused(Law.CALLING_HOURS, LineErr.ADDRESSBLOCKED, f"calling hours: {zones}{until}")
+
+    def ring_seconds(self, no_answer_seconds: int) -> float:
+        """How long a phone rings for a `dwNoAnswerTimeout`; 0: as the trunk says."""
+        if not no_answer_seconds:
+            return self.trunk_settings.ring_timeout_seconds
+        return max(float(no_answer_seconds), self.settings.shortest_ring_seconds)
 
     def read_target(self, address: str) -> Destination | LineErr:
         """Let the address of a `lineBlindTransfer` through, or say why not."""
@@ -122,13 +164,29 @@ class Desk:
                 await trio.sleep(wait_seconds)
                 wait_seconds = self.bucket.take(trio.current_time())
 
-    async def begin(self, dialed: Dialed, line: int) -> int | LineErr:
+    async def begin(self, dialed: Dialed, line: int) -> int | LineErr | Refusal:
         """The attempt's id once its row is committed, or why it was not begun."""
+        # The call may have waited for its turn until the hours were over.
+        closed = self.why_closed(dialed)
+        if closed is not None:
+            return closed
         try:
             begun = await self.books.begin(client=self.name, e164=dialed.e164, line=line)
         except StoreUnavailable:
             return LineErr.RESOURCEUNAVAIL
-        return LineErr.ADDRESSBLOCKED if isinstance(begun, TapiRefusal) else begun
+        if isinstance(begun, TapiRefusal):
+            return _refused(Law(begun), LineErr.ADDRESSBLOCKED, _LISTED[begun])
+        return begun
+
+
+_LISTED = {
+    TapiRefusal.DNC: "on a do-not-call list",
+    TapiRefusal.ERASED: "the person had their data erased",
+}
+
+
+def _refused(rule: str, error: LineErr, why: str) -> Refusal:
+    return Refusal(error=error, rule=str(rule), why=why)
 
 
 def open_desk(

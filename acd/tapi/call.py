@@ -15,7 +15,7 @@ import trio
 
 from acd.errors import BadInput, TrunkUnavailable
 from acd.lines import CallerId, CallId, Destination, Line, OriginateRequest
-from acd.tapi.books import Desk, Dialed
+from acd.tapi.books import Desk, Dialed, Refusal
 from acd.tapi.constants import LineCallFeature, LineCallState, LineErr
 from acd.tapi.live import LiveCall, Teller
 from acd.tapi.progress import CallProgressTold
@@ -26,7 +26,7 @@ LEASE_SECONDS = 4 * 3600.0
 PLACE_SECONDS = 60.0
 """Longest that a `lineMakeCall` waits for its turn and a line."""
 
-Reply = Callable[[LineErr | None], None]
+Reply = Callable[[LineErr | Refusal | None], None]
 """Completes an asynchronous request; None: it succeeded."""
 
 
@@ -77,7 +77,7 @@ class TapiCall:
             async with AsyncExitStack() as lease:
                 line = await self._lease(lease)
                 placed = LineErr.RESOURCEUNAVAIL if line is None else await self._place(line)
-                if isinstance(placed, LineErr):
+                if isinstance(placed, LineErr | Refusal):
                     reply(LineErr.OPERATIONFAILED if self._dropped else placed)
                     return
                 self._live = placed
@@ -86,7 +86,8 @@ class TapiCall:
                     placed.silence()
                     placed.drop_soon()
                 reply(LineErr.OPERATIONFAILED if self._dropped else None)
-                await placed.run()
+                with structlog.contextvars.bound_contextvars(**placed.story):
+                    await placed.run()
         finally:
             self.over.set()
 
@@ -98,12 +99,12 @@ class TapiCall:
             )
         return None
 
-    async def _place(self, line: Line) -> LiveCall | LineErr:
+    async def _place(self, line: Line) -> LiveCall | LineErr | Refusal:
         """The row, then the INVITE; a row without an INVITE is closed at once."""
         if not self._desk.may_dial:
             return LineErr.RESOURCEUNAVAIL
         attempt_id = await self._desk.begin(self._dialed, self.line_number)
-        if isinstance(attempt_id, LineErr):
+        if isinstance(attempt_id, LineErr | Refusal):
             return attempt_id
         live = LiveCall(
             self._desk, self._teller, self.told, line, name=self.name, attempt_id=attempt_id
@@ -118,7 +119,7 @@ class TapiCall:
         if error is not None:
             return error
         self._desk.metrics.originates.labels(self._desk.label).inc()
-        log.info("dialing", action="call.originate", attempt=attempt_id, tapi_call=self.name)
+        log.info("dialing", action="call.originate", **live.story)
         return live
 
     async def _originate(self, line: Line, attempt_id: int) -> LineErr | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import trio
@@ -47,9 +47,11 @@ GOODBYE_SECONDS = 2.0
 class LineError(AcdError):
     """A TAPI function failed."""
 
-    def __init__(self, code: LineErr, why: str = "") -> None:
+    def __init__(self, code: LineErr, why: str = "", rule: str = "") -> None:
         super().__init__(f"{code.shown}: {why}" if why else code.shown)
         self.code = code
+        self.rule = rule
+        """Which rule refused a number: `calling_hours`, `dnc`, `region` …; mostly empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class LineDevice:
     name: str
     address: str
     enabled: bool
+    in_service: bool
+    """False while the trunk may not dial (LINEDEVSTATE_OUTOFSERVICE)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,7 @@ class LineApp:
         self._calls: dict[str, HCall] = {}
         self._lines: dict[int, HLine] = {}
         self._last_request = 0
+        self._devices_changed = trio.Event()
 
     @property
     def connected(self) -> bool:
@@ -158,6 +163,10 @@ class LineApp:
     def line_get_dev_caps(self) -> list[LineDevice]:
         """Every line device that this client may open, disabled ones too."""
         return list(self._devices.values())
+
+    async def wait_devices_changed(self) -> None:
+        """Wait for the next LINE_CREATE, LINE_REMOVE or LINE_LINEDEVSTATE."""
+        await self._devices_changed.wait()
 
     async def line_open(self, number: int) -> HLine:
         """Open a line.
@@ -187,7 +196,8 @@ class LineApp:
         Args:
             line: an open line without a call.
             address: canonical or dialable.
-            no_answer_timeout_seconds: LINECALLPARAMS.dwNoAnswerTimeout; 0: the trunk's.
+            no_answer_timeout_seconds: LINECALLPARAMS.dwNoAnswerTimeout; 0: the trunk's. Below
+                the client's `shortest_ring_seconds` it is raised to that.
             calling_party_id: number to show; empty: the trunk's.
 
         Raises:
@@ -258,20 +268,17 @@ class LineApp:
         finally:
             del self._waiting[request]
         if "err" in waiting.reply:
-            why = str(waiting.reply.get("why", ""))
-            raise LineError(LineErr(waiting.reply["err"]), why)
+            why, rule = (str(waiting.reply.get(key, "")) for key in ("why", "rule"))
+            raise LineError(LineErr(waiting.reply["err"]), why, rule)
         return waiting.reply
 
     def _ready(self, ready: Message) -> None:
-        self._devices = {
-            line["n"]: LineDevice(
-                number=line["n"],
-                name=line["name"],
-                address=line["addr"],
-                enabled=line["enabled"],
-            )
-            for line in ready["lines"]
-        }
+        self._devices = {line["n"]: _device_of(line) for line in ready["lines"]}
+        self._tell_devices()
+
+    def _tell_devices(self) -> None:
+        self._devices_changed.set()
+        self._devices_changed = trio.Event()
 
     def _message(self, message: Message) -> None:
         match message["t"]:
@@ -281,6 +288,18 @@ class LineApp:
                 call = self._calls.get(message["call"])
                 if call is not None:
                     call.take(_event_of(message))
+            case "line.state":
+                device = self._devices.get(message["n"])
+                if device is not None:
+                    self._devices[device.number] = replace(
+                        device, enabled=message["enabled"], in_service=message["insvc"]
+                    )
+                    self._tell_devices()
+            case "lines.changed":
+                for number in message["remove"]:
+                    self._devices.pop(number, None)
+                self._devices |= {line["n"]: _device_of(line) for line in message["add"]}
+                self._tell_devices()
             case _:
                 pass
 
@@ -304,6 +323,16 @@ class LineApp:
                     )
                 )
                 call.take(CallStateEvent(state=LineCallState.IDLE, mode=0))
+
+
+def _device_of(line: Message) -> LineDevice:
+    return LineDevice(
+        number=line["n"],
+        name=line["name"],
+        address=line["addr"],
+        enabled=line["enabled"],
+        in_service=line["insvc"],
+    )
 
 
 def _event_of(message: Message) -> CallStateEvent:

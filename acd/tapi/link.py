@@ -15,7 +15,15 @@ from typing import Any
 import trio
 
 from acd.errors import AcdError
-from acd.tapi.wire import PROTOCOL, Message, MessageReader, WireError, encode, sign
+from acd.tapi.wire import (
+    MOST_BYTES_BACK,
+    PROTOCOL,
+    Message,
+    MessageReader,
+    WireError,
+    encode,
+    sign,
+)
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 15.0
@@ -130,7 +138,7 @@ class Link:
         with trio.fail_after(CONNECT_SECONDS):
             stream = await self._open()
         async with stream:
-            reader = MessageReader(stream)
+            reader = MessageReader(stream, most_bytes=MOST_BYTES_BACK)
             with trio.fail_after(CONNECT_SECONDS):
                 ready = await self._sign_in(stream, reader)
             self._take_ready(ready)

@@ -10,9 +10,10 @@ hear the message and are hung up on, and that counts as abandoned.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -32,6 +33,7 @@ from acd.lines import (
 )
 from acd.lines.records import TransferRecord, record_of
 from acd.rules.dispositions import Disposition, TransferOutcome
+from acd.settings import TransferReply
 from acd.store.attempts import AttemptClosed
 from acd.store.outcomes import AttemptAnswered, DialogSeen
 from acd.tapi.books import Desk
@@ -42,7 +44,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 HANG_UP_SECONDS = 40.0
 """Longest that a leg's end is waited for: RFC 3261 timer B is 32 s."""
-TRANSFER_SECONDS = 60.0
 LINK_LOST_SECONDS = 2.0
 """How long a person waits for a client that is gone, where the client may take its time."""
 _AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
@@ -93,7 +94,18 @@ class LiveCall:
         self._transfer: TransferRecord | None = None
         self._transfer_over: trio.Event | None = None
         self._end: Ended | None = None
+        self._sip_call_id = ""
         self._changed = trio.Event()
+
+    @property
+    def story(self) -> Mapping[str, Any]:
+        """What every log line of this call carries."""
+        return {
+            "tapi_client": self._desk.name,
+            "tapi_call": self._name,
+            "attempt": self._attempt_id,
+            "call": f"a{self._attempt_id}",
+        }
 
     @property
     def answered(self) -> bool:
@@ -141,6 +153,7 @@ class LiveCall:
         self._tell(self._told.take(event, dropped=self._dropped), event)
 
     def _note_answer(self, at_seconds: float) -> None:
+        log.info("answered", action="call.answered")
         self._answered_at = self._waits_since = at_seconds
         self.look_again()
         metrics, label = self._desk.metrics, self._desk.label
@@ -152,6 +165,7 @@ class LiveCall:
 
     def _note(self, dialog: DialogId | None) -> None:
         if dialog is not None:
+            self._sip_call_id = dialog.call_id
             self._desk.books.put(
                 DialogSeen(
                     attempt_id=self._attempt_id, sip_call_id=dialog.call_id, dialog=asdict(dialog)
@@ -198,6 +212,13 @@ class LiveCall:
         self, target: Destination, written: str, reply: Callable[[LineErr | None], None]
     ) -> None:
         """`lineBlindTransfer`; look at `may_transfer` in the same step before."""
+        with structlog.contextvars.bound_contextvars(**self.story):
+            await self._transfer_now(target, written, reply)
+
+    async def _transfer_now(
+        self, target: Destination, written: str, reply: Callable[[LineErr | None], None]
+    ) -> None:
+        log.info("transferring", action="transfer.start")
         self._transfer_over = over = trio.Event()
         self.look_again()
         self._desk.metrics.answer_to_refer_seconds.labels(self._desk.label).observe(
@@ -205,7 +226,11 @@ class LiveCall:
         )
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
-            result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+            result = await self._line.blind_transfer(
+                target,
+                timeout_seconds=self._desk.settings.transfer_timeout_seconds,
+                on_accepted=partial(self._accepted, reply),
+            )
             if not self._dropped:
                 error = self._take_result(record_of(result, target=written), result.at_seconds)
         except IllegalTransition:
@@ -219,9 +244,15 @@ class LiveCall:
             over.set()
             self.look_again()
 
+    def _accepted(self, reply: Callable[[LineErr | None], None]) -> None:
+        """The PBX will try; an application that wants to know no more is told now."""
+        if self._desk.settings.transfer_reply is TransferReply.ACCEPTED and not self._dropped:
+            reply(None)
+
     def _take_result(self, record: TransferRecord, at_seconds: float) -> LineErr | None:
         """What to answer the `lineBlindTransfer`."""
         self._transfer = record
+        log.info("transfer over", action="transfer.end", result=record.outcome)
         metrics, label = self._desk.metrics, self._desk.label
         metrics.transfers.labels(label, record.outcome).inc()
         if record.outcome not in _AGENT_HAS_PERSON:
@@ -276,7 +307,7 @@ class LiveCall:
         if self._joined_at is not None or self._person_is_gone:
             return
         self._abandoned = True
-        log.warning("abandoned", action="call.abandoned", attempt=self._attempt_id)
+        log.warning("abandoned", action="call.abandoned")
         message = self._desk.settings.wait_message
         if message is None:
             return
@@ -302,6 +333,13 @@ class LiveCall:
         if self._end is None:
             self._tell(self._told.lost())
         else:
+            log.info(
+                "call over",
+                action="call.ended",
+                cause=self._end.cause,
+                sip_status=self._end.sip_status,
+                sip_call_id=self._sip_call_id,
+            )
             self._desk.metrics.ended.labels(self._desk.label, self._end.cause).inc()
         self._close_row(dialed=True)
 
@@ -328,8 +366,7 @@ class LiveCall:
         log.info(
             "attempt closed",
             action="attempt.closed",
-            tapi_client=self._desk.name,
-            attempt=self._attempt_id,
+            **self.story,
             disposition=disposition,
         )
 

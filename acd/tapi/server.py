@@ -75,13 +75,14 @@ class TapiGateway:
         self._owners: dict[int, Session] = {}
         self._connections: dict[str, trio.CancelScope] = {}
         self._room = trio.CapacityLimiter(MOST_CONNECTIONS)
+        self._line_count = settings.lines
         self.stopping = False
 
     # What sessions ask
 
     def enabled(self, line: int) -> bool | None:
         """Whether a line is enabled; None: there is no such line."""
-        if not 1 <= line <= self._settings.lines:
+        if not 1 <= line <= self._line_count:
             return None
         return line not in self._settings.disabled_lines
 
@@ -97,6 +98,52 @@ class TapiGateway:
     def owned(self, line: int) -> bool:
         """Whether some session has the line open."""
         return line in self._owners
+
+    # What people ask
+
+    @property
+    def line_count(self) -> int:
+        """How many line devices there are."""
+        return self._line_count
+
+    def resize(self, lines: int) -> None:
+        """Have so many line devices from now on; calls on those that go end by themselves."""
+        before, self._line_count = self._line_count, lines
+        log.info("lines changed", action="tapi.lines", before=before, now=lines)
+        for session in self._sessions.values():
+            client = session.desk.settings
+            mine = range(client.first_line, client.last_line + 1)
+            added = [self._line(n) for n in range(before + 1, lines + 1) if n in mine]
+            removed = [n for n in range(lines + 1, before + 1) if n in mine]
+            if added or removed:
+                session.tell("lines.changed", add=added, remove=removed)
+
+    def status(self) -> dict[str, Any]:
+        """Lines and clients at this moment, for `acd tapi status`."""
+        return {
+            "lines": self._line_count,
+            "disabled": [n for n in self._settings.disabled_lines if n <= self._line_count],
+            "clients": [
+                {
+                    "client": session.desk.name,
+                    "connected": session.lost_at is None,
+                    "open_lines": session.open_lines,
+                    "calls": session.live_calls,
+                }
+                for session in self._sessions.values()
+            ],
+        }
+
+    async def watch_trunk(self) -> None:
+        """Tell who has lines open when the trunk comes and goes (LINE_LINEDEVSTATE)."""
+        trunk = next(iter(self._desks.values())).trunk
+        seen = trunk.health
+        while True:
+            now = await trunk.wait_health_change(seen)
+            if now.may_dial is not seen.may_dial:
+                for session in self._sessions.values():
+                    session.tell_lines(self._line)
+            seen = now
 
     # Connections
 
@@ -235,7 +282,7 @@ class TapiGateway:
         return ready
 
     def _lines_of(self, client: TapiClientSettings) -> list[dict[str, Any]]:
-        last = min(client.last_line, self._settings.lines)
+        last = min(client.last_line, self._line_count)
         return [self._line(number) for number in range(client.first_line, last + 1)]
 
     def _line(self, number: int) -> dict[str, Any]:
@@ -352,6 +399,7 @@ async def open_gateway(
     host, port = listener.socket.getsockname()[:2]
     async with trio.open_nursery() as calls, trio.open_nursery() as links:
         gateway = TapiGateway(settings, desks, links, calls, secret=secret)
+        links.start_soon(gateway.watch_trunk)
         links.start_soon(trio.serve_listeners, partial(_serve_stream, gateway, tls), [listener])
         try:
             yield gateway, f"{host}:{port}"

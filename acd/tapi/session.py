@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import structlog
 import trio
 
-from acd.tapi.books import Desk
-from acd.tapi.call import TapiCall
+from acd.tapi.books import Desk, Refusal
+from acd.tapi.call import Reply, TapiCall
 from acd.tapi.constants import LineCallFeature, LineErr
 from acd.tapi.outbox import Outbox
 from acd.tapi.wire import BadFieldError, Message, text_of, whole_of
@@ -82,6 +82,23 @@ class Session:
         return self._lost_at
 
     # What the server asks of us
+
+    @property
+    def open_lines(self) -> int:
+        """How many lines the client has open."""
+        return len(self._lines)
+
+    @property
+    def live_calls(self) -> int:
+        """How many of its calls are not over."""
+        return sum(not call.over.is_set() for call in self._calls.values())
+
+    def tell_lines(self, line: Callable[[int], Mapping[str, Any]]) -> None:
+        """Tell how each open line is now."""
+        for number in sorted(self._lines):
+            fields = line(number)
+            told = {key: fields[key] for key in ("n", "enabled", "reg", "insvc")}
+            self.tell("line.state", **told)
 
     def lost(self) -> None:
         """The connection broke."""
@@ -161,21 +178,24 @@ class Session:
             self._seen.popitem(last=False)
         return True
 
-    def _reply(self, request: int, error: LineErr | None, why: str = "") -> None:
+    def _reply(self, request: int, error: LineErr | Refusal | None, why: str = "") -> None:
         if error is None:
             self.outbox.put("reply", id=request, ok=True)
+        elif isinstance(error, Refusal):
+            self._fail(request, error.error, error.why, error.rule)
         else:
             self._fail(request, error, why)
 
-    def _fail(self, request: int, error: LineErr, why: str = "") -> None:
-        fields = {"why": why} if why else {}
+    def _fail(self, request: int, error: LineErr, why: str = "", rule: str = "") -> None:
+        said = {"why": why, "rule": rule}
+        fields = {key: value for key, value in said.items() if value}
         self.outbox.put("reply", id=request, err=int(error), name=error.shown, **fields)
 
-    def _later(self, request: int, call: str) -> Callable[[LineErr | None], None]:
+    def _later(self, request: int, call: str) -> Reply:
         """Completes a request; the second time nothing happens."""
         self._open_requests[request] = call
 
-        def reply(error: LineErr | None) -> None:
+        def reply(error: LineErr | Refusal | None) -> None:
             if self._open_requests.pop(request, None) is not None:
                 self._reply(request, error)
 
@@ -219,7 +239,7 @@ class Session:
         if error is not None:
             return error
         dialed = self.desk.read_address(address)
-        if isinstance(dialed, LineErr):
+        if isinstance(dialed, LineErr | Refusal):
             return dialed
         if not isinstance(caller_id, str):
             return LineErr.INVALCALLPARAMS
@@ -229,7 +249,7 @@ class Session:
             name=name,
             line=line,
             dialed=dialed,
-            no_answer_seconds=seconds or self.desk.trunk_settings.ring_timeout_seconds,
+            no_answer_seconds=self.desk.ring_seconds(seconds),
             caller_id=caller_id,
         )
         self._lines[line] = self._calls[name] = call
@@ -248,8 +268,8 @@ class Session:
             return LineErr.INVALCALLPARAMS
         return None
 
-    async def _run(self, call: TapiCall, reply: Callable[[LineErr | None], None]) -> None:
-        def answer(error: LineErr | None) -> None:
+    async def _run(self, call: TapiCall, reply: Reply) -> None:
+        def answer(error: LineErr | Refusal | None) -> None:
             if error is not None:
                 self._forget(call)
             reply(error)
@@ -324,7 +344,7 @@ class Later:
 
 
 LATER = Later()
-Answer = LineErr | Later | None
+Answer = LineErr | Refusal | Later | None
 """None: it succeeded."""
 
 HANDLERS: Mapping[str, Callable[[Session, Message], Answer]] = MappingProxyType(

@@ -12,7 +12,9 @@ import trio
 
 PROTOCOL = 1
 MOST_BYTES = 65536
-"""Of one message with its line end."""
+"""Of one message to the engine with its line end."""
+MOST_BYTES_BACK = 2**22
+"""Of one to a client: `ready` has 999 lines and, on a return, every call that was not let go of."""
 Message = Mapping[str, Any]
 
 
@@ -82,8 +84,9 @@ def whole_of(message: Message, key: str, *, default: int | None = None) -> int:
 class MessageReader:
     """Messages from a stream, one after the other."""
 
-    def __init__(self, stream: trio.abc.ReceiveStream) -> None:
+    def __init__(self, stream: trio.abc.ReceiveStream, *, most_bytes: int = MOST_BYTES) -> None:
         self._stream = stream
+        self._most_bytes = most_bytes
         self._buffer = bytearray()
 
     async def next(self) -> dict[str, Any] | None:
@@ -94,8 +97,8 @@ class MessageReader:
         """
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
-            if len(self._buffer) >= MOST_BYTES:
-                raise WireError(f"a line is longer than {MOST_BYTES} bytes")
+            if len(self._buffer) >= self._most_bytes:
+                raise WireError(f"a line is longer than {self._most_bytes} bytes")
             searched = len(self._buffer)
             try:
                 part = await self._stream.receive_some(MOST_BYTES)
@@ -106,6 +109,6 @@ class MessageReader:
             self._buffer += part
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
-        if end >= MOST_BYTES:
-            raise WireError(f"a line is longer than {MOST_BYTES} bytes")
+        if end >= self._most_bytes:
+            raise WireError(f"a line is longer than {self._most_bytes} bytes")
         return decode(line)

@@ -7,7 +7,7 @@ For the logic above `acd.lines` only; `tests/contract/lines` holds the promises 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,14 +153,18 @@ class FakeLine:
         self.hang_up_soon()
 
     async def blind_transfer(
-        self, target: Destination, *, timeout_seconds: float
+        self,
+        target: Destination,
+        *,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None = None,
     ) -> TransferResult:
         await trio.lowlevel.checkpoint()
         if self.state is not CallState.CONNECTED:
             raise IllegalTransition(f"line {self.number} is {self.state}")
         self._call.apply(CallEvent.REFER_SENT)
         self.targets.append(target)
-        result = await self._transferred(timeout_seconds)
+        result = await self._transferred(timeout_seconds, on_accepted)
         answered = isinstance(result, TransferAnswered)
         self._call.apply(
             CallEvent.TRANSFER_DONE if answered else CallEvent.TRANSFER_FAILED,
@@ -170,10 +174,14 @@ class FakeLine:
             self._end(DisconnectCause.TRANSFERRED)
         return result
 
-    async def _transferred(self, timeout_seconds: float) -> TransferResult:
+    async def _transferred(
+        self, timeout_seconds: float, on_accepted: Callable[[], None] | None
+    ) -> TransferResult:
         result = self.script.transfers.popleft() if self.script.transfers else 0.0
         if self._over.is_set():
             return TransferRefused(at_seconds=trio.current_time(), sip_status=481)
+        if on_accepted is not None and not isinstance(result, TransferRefused):
+            on_accepted()
         if not isinstance(result, float):
             return result
         over = await self._over_within(min(result, timeout_seconds))

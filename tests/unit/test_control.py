@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,20 @@ async def test_the_engine_answers_what_it_was_asked(path: Path) -> None:
 async def test_an_unknown_question_names_what_is_allowed(path: Path) -> None:
     async with open_control(path, {"look": dict}):
         assert await ask(path, "dance") == {"ok": False, "why": "allowed: look, ping"}
+
+
+async def test_what_stands_beside_the_question_reaches_its_handler(path: Path) -> None:
+    def level(*, level: str = "") -> dict[str, object]:
+        return {"level": level} if level == "debug" else {"ok": False, "why": "no such level"}
+
+    async with open_control(path, {"log-level": level}):
+        told = await trio.to_thread.run_sync(partial(ask_engine, path, "log-level", level="debug"))
+        assert told == {"ok": True, "pid": os.getpid(), "level": "debug"}
+        told = await trio.to_thread.run_sync(partial(ask_engine, path, "log-level", level="x"))
+        assert told is not None
+        assert (told["ok"], told["why"]) == (False, "no such level")
+        told = await trio.to_thread.run_sync(partial(ask_engine, path, "log-level", colour="x"))
+        assert told == {"ok": False, "why": "this engine does not know colour"}
 
 
 async def test_only_the_owner_may_open_the_socket(path: Path) -> None:

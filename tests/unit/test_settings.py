@@ -17,6 +17,7 @@ from acd.errors import BadSettings
 from acd.settings import (
     AmiSettings,
     Codec,
+    DialogInfoSettings,
     FeedsSettings,
     Settings,
     Srtp,
@@ -28,6 +29,7 @@ from acd.settings.wording import find_key_lines
 EXAMPLE = Path(__file__).parents[2] / "acd.example.toml"
 TRUNK = '[[trunk]]\ndomain = "pbx.example.com"\nuser = "dialer"\n'
 AMI = TRUNK + '[feeds.ami]\nhost = "pbx"\nuser = "acd"\npassword_env = "ACD_AMI"\n'
+API_CLIENT = '[[api_client]]\nname = "crm"\nrole = "integrator"\ntoken_env = "ACD_API"\n'
 SECRET = "hunter2-the-password"
 
 
@@ -252,8 +254,25 @@ def test_udp_and_tcp_may_share_a_local_port(tmp_path: Path) -> None:
 
 
 def test_api_and_metrics_may_not_share_a_port(tmp_path: Path) -> None:
-    (problem,) = refusal(tmp_path, TRUNK + "[api]\nenabled = true\nport = 9464")
+    text = TRUNK + "[api]\nenabled = true\nport = 9464\n" + API_CLIENT
+    (problem,) = refusal(tmp_path, text, {"ACD_API": SECRET})
     assert "api.port (line 6): 9464 is already the port of [metrics]" in problem
+
+
+def test_an_api_that_nobody_may_use_or_that_is_in_the_clear_is_refused(tmp_path: Path) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + "[api]\nenabled = true")
+    assert "nobody may connect; add an [[api_client]]" in problem
+    text = TRUNK + '[api]\nenabled = true\nbind_address = "0.0.0.0"\n' + API_CLIENT
+    (problem,) = refusal(tmp_path, text, {"ACD_API": SECRET})
+    assert "can be reached from other machines and needs TLS" in problem
+
+
+def test_api_clients_have_names_and_tokens_of_their_own(tmp_path: Path) -> None:
+    other = API_CLIENT.replace("integrator", "supervisor") + 'agent = "anna"\n'
+    name, token, agent = refusal(tmp_path, TRUNK + API_CLIENT + other, {"ACD_API": SECRET})
+    assert '"crm" is already the name of api_client[0]' in name
+    assert 'a client of role "supervisor" speaks for no agent' in agent + token
+    assert "its token is that of api_client[0] too" in agent + token
 
 
 def test_a_password_comes_from_its_file_beside_the_toml(tmp_path: Path) -> None:
@@ -275,7 +294,7 @@ def test_a_password_in_the_toml_is_refused_and_not_shown(tmp_path: Path, line: s
 
 
 def test_a_token_in_the_toml_is_refused_with_the_way_to_give_it(tmp_path: Path) -> None:
-    (problem,) = refusal(tmp_path, TRUNK + f'[api]\nenabled = true\ntoken = "{SECRET}"')
+    (problem,) = refusal(tmp_path, TRUNK + f'[metrics]\nenabled = true\ntoken = "{SECRET}"')
     assert 'token_file = "FILE"' in problem
 
 
@@ -360,18 +379,24 @@ def test_the_example_names_every_key_with_its_default() -> None:
     assert raw["feeds"]["ami"].pop("password_file") == "manager.password"
     assert raw["tapi"].pop("tls_certificate_file") == "tapi.crt"
     assert raw["tapi"].pop("tls_key_file") == "tapi.key"
+    assert raw["api"].pop("tls_certificate_file") == "api.crt"
+    assert raw["api"].pop("tls_key_file") == "api.key"
+    assert raw["api_client"][0].pop("token_file") == "desktop.token"
     assert raw["tapi_client"][0].pop("token_file") == "overdialer.token"
     assert raw["tapi_client"][0].pop("number_format") == "+"
     assert raw["tapi_client"][0].pop("number_prefix") == ""
     assert raw["tapi_client"][0].pop("wait_message") == "sorry.wav"
+    assert raw["log"].pop("file") == "acd.log"
     shown = Settings.model_validate(raw)
     assert shown.feeds.ami == AmiSettings(host="pbx.example.com", user="acd")
+    assert shown.feeds.dialog_info == DialogInfoSettings()
     shown = shown.model_copy(update={"feeds": FeedsSettings()})
     required = {"domain": "pbx.example.com", "user": "dialer"}
-    client = {"name": "overdialer"}
-    assert shown == Settings.model_validate({"trunk": [required], "tapi_client": [client]})
+    clients = {"tapi_client": [{"name": "overdialer"}], "api_client": [{"name": "desktop"}]}
+    assert shown == Settings.model_validate({"trunk": [required], **clients})
     lines = find_key_lines(opened)
-    for name in ("trunk", "store", "metrics", "api", "tapi", "tapi_client", "destinations", "log"):
+    tables = ("trunk", "store", "metrics", "api", "tapi", "destinations", "log")
+    for name in (*tables, "tapi_client", "api_client"):
         of_name = getattr(shown, name)
         table, at = (of_name[0], (name, 0)) if isinstance(of_name, tuple) else (of_name, (name,))
         keys = {field.alias or key for key, field in type(table).model_fields.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,17 @@ HANDED_OVER = "acd_dispositions_total"
 
 
 async def installation_with_feed(
-    folder: Path, *, host: str, port: int = 5038, people: Sequence[str] = PEOPLE[:2]
+    folder: Path,
+    *,
+    host: str,
+    port: int = 5038,
+    people: Sequence[str] = PEOPLE[:2],
+    prepare: Callable[[Installation], None] = lambda _: None,
 ) -> Installation:
-    """The sample campaign for agent 101, told by the manager interface at host and port."""
+    """The sample campaign for agent 101, told by the manager interface at host and port.
+
+    `prepare` may change files before the leads are imported.
+    """
     installation = Installation.fresh(folder)
     (folder / "acd.toml").write_text((folder / "acd.example.toml").read_text())
     installation.settle(pbx=ADDRESSES.pbx)
@@ -40,6 +48,7 @@ async def installation_with_feed(
             f'\n[feeds.ami]\nhost = "{host}"\nport = {port}\nuser = "{MANAGER}"\n'
             'password_file = "manager.password"\n'
         )
+    prepare(installation)
     await fill(installation, "sample", people)
     return installation
 

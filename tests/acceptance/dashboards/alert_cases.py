@@ -104,6 +104,12 @@ CASES: Sequence[Case] = (
         series={_series("acd_trunk_status", trunk="main", status="backing_off"): "1x60"},
     ),
     Case(
+        alert="AcdFeedLost",
+        series={_series("acd_feed_up", feed="ami"): "1x5 0x54"},
+        fires={"feed": "ami", **_ENGINE, **_ALARMS},
+    ),
+    Case(alert="AcdFeedLost", series={_series("acd_feed_up", feed="ami"): "1x60"}),
+    Case(
         alert="AcdCampaignStarved",
         series=_hold("no_lead"),
         fires={"campaign": "c", "reason": "no_lead", **_WARNS},

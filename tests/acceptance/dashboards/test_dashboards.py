@@ -44,6 +44,8 @@ SETTLED = len(NUMBERS) - 1
 LAB = ("--port", "5060", "--first-extension", "201", "--agents", "2", "--agent-answer", "0.1-0.2",
        "--talk", "0.5-1")  # fmt: skip
 WAIT_SECONDS = 60.0
+SHOWN_WITH_A_FEED = {"acd_feed_up"}
+"""The lab has none; tests/acceptance/agent_feed reads this very series from a real engine."""
 RATE = "max(campaign:acd_ledger_abandon:ratio)"
 LIVE = "max(acd_ledger_live_answers)"
 
@@ -217,7 +219,9 @@ def assert_transfers(seen: Seen) -> None:
     # A row keeps its last transfer; every retry followed one that is not in SQL.
     last = seen.count("SELECT count(transfer_result) FROM attempts")
     assert sum(results.values()) == last + retries
-    assert seen.value("sum(acd_answer_to_agent_seconds_count)") == joined
+    # On a busy machine an agent's answer may come late: joined, by another result's name.
+    with_agent = seen.count("SELECT count(transferred_at) FROM attempts")
+    assert seen.value("sum(acd_answer_to_agent_seconds_count)") == with_agent
 
 
 def assert_ledger(seen: Seen) -> None:
@@ -300,6 +304,8 @@ def assert_rules_are_about_real_series(seen: Seen) -> None:
     told_of = [case.series for case in CASES] + [one.series for one in RECORDED]
     for series in {name for all_of_one in told_of for name in all_of_one}:
         name, _, labels = series.rstrip("}").partition("{")
+        if name in SHOWN_WITH_A_FEED:
+            continue
         told = set(re.findall(r'(\w+)="', labels))
         shown = [set(one.labels) - {"__name__"} for one in seen.prometheus.query(name)]
         assert told in shown, f"{series}; an engine shows {shown[:1]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -112,7 +113,8 @@ def scraped(address: str) -> dict[str, float]:
     sums: Counter[str] = Counter()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            sums[sample.name] += int(sample.value)
+            if not math.isnan(sample.value):  # nobody knows yet
+                sums[sample.name] += int(sample.value)
     return dict(sums)
 
 

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from acd.tapi.client import GatewayAddress
 from tests.acceptance.support.installation import Engine, Installation
+from tests.acceptance.tapi.by_name import by_name
 from tests.peers import phones
 from tests.peers.addresses import Addresses
-from tests.peers.asterisk import run_asterisk
+from tests.peers.asterisk import Asterisk, run_asterisk
+from tests.peers.sipp.runner import Bind, Sipp
+from tests.peers.watching import wait_on_wire
 from tests.peers.wire import SipMessage, Wire, select
 
 TOKEN = "the-token-of-the-tests"
@@ -29,10 +42,12 @@ port = {port}
 lines = {lines}
 heartbeat_seconds = 1.0
 grace_seconds = 2.0
+{gateway}
 [[tapi_client]]
 name = "overdialer"
 token_env = "TAPI_TOKEN"
 calls_per_second = 50.0
+keep_calling_hours = false
 {more}
 """
 
@@ -46,6 +61,16 @@ class TapiCentre:
     engine: Engine
     wire: Wire
     gateway: GatewayAddress
+    pbx: Asterisk | Sipp
+    since: float = 0.0
+    """Of what the wire saw, only what came after this counts; epoch seconds."""
+    first_attempt: int = 0
+    """Of the books, only attempts after this one count."""
+
+    def from_now(self) -> TapiCentre:
+        """The same, without what earlier tests have done."""
+        last = max((row["attempt_id"] for row in self.installation.rows("attempts")), default=0)
+        return replace(self, since=time.time(), first_attempt=last)
 
     def agent(self, extension: int) -> str:
         """An agent's phone."""
@@ -58,15 +83,47 @@ class TapiCentre:
         agents = {self.agent(FIRST_AGENT + each) for each in range(AGENTS)}
         return {known.pbx, known.carrier, *agents}
 
+    def messages(self) -> list[SipMessage]:
+        """Every SIP message."""
+        return [each for each in self.wire.sip() if each.at_seconds >= self.since]
+
     def sent(self, what: str | int, *, cseq: str = "") -> list[SipMessage]:
-        """What the engine sent."""
-        found = select(self.wire.sip(), what, cseq=cseq)
+        """What the engine sent, each message once however often it was sent again."""
+        found = self._once(what, cseq)
         return [each for each in found if each.source[0] not in self.phones]
 
+    def heard(self, what: str | int, *, cseq: str = "") -> list[SipMessage]:
+        """What came to the engine, each message once."""
+        found = self._once(what, cseq)
+        return [each for each in found if each.destination[0] not in self.phones]
+
     def to(self, address: str, what: str | int, *, cseq: str = "") -> list[SipMessage]:
-        """What came to one phone."""
-        found = select(self.wire.sip(), what, cseq=cseq)
-        return [each for each in found if each.destination[0] == address]
+        """What came to one phone, each message once."""
+        return [each for each in self._once(what, cseq) if each.destination[0] == address]
+
+    def _once(self, what: str | int, cseq: str) -> list[SipMessage]:
+        """Without retransmissions: on a busy machine any message may be sent again."""
+        found: dict[object, SipMessage] = {}
+        for each in select(self.messages(), what, cseq=cseq):
+            key = (each.source, each.destination, each.first_line, each.branch, each.get("cseq"))
+            found.setdefault((*key, each.body), each)
+        return list(found.values())
+
+    async def seen(self, what: Callable[[], list[SipMessage]]) -> list[SipMessage]:
+        """Wait until the wire has shown it, however busy the machine is."""
+        await wait_on_wire(self.wire, lambda _: what(), timeout_seconds=30)
+        return what()
+
+    async def closed_rows(self, number: int = 1) -> list[dict[str, Any]]:
+        """Wait until so many attempts are closed; them."""
+        with trio.fail_after(30):
+            while True:
+                rows = self.installation.rows("attempts")
+                rows = [row for row in rows if row["attempt_id"] > self.first_attempt]
+                if sum(row["state"] == "closed" for row in rows) >= number:
+                    return rows
+                # The database is another program's file: it can only be read again.
+                await trio.sleep(0.05)
 
 
 def agent_address(addresses: Addresses, extension: int) -> str:
@@ -76,13 +133,25 @@ def agent_address(addresses: Addresses, extension: int) -> str:
 
 @asynccontextmanager
 async def open_tapi_centre(
-    folder: Path, *, more: str = "", talk_ms: int = 1000, calls_per_second: float = 50.0
+    folder: Path,
+    *,
+    more: str = "",
+    gateway: str = "",
+    talk_ms: int = 1000,
+    busy: tuple[int, ...] = (),
+    **settings: str,
 ) -> AsyncIterator[TapiCentre]:
-    """Start everything; `more` goes into the client's table."""
+    """Start everything around a real Asterisk.
+
+    Args:
+        folder: where the installation goes.
+        more: goes into the client's table and behind it.
+        gateway: goes into [tapi].
+        talk_ms: how long agents talk.
+        busy: agents whose phones answer 486.
+        settings: keys of acd.toml that are another than in `_write_settings`.
+    """
     addresses = Addresses.free()
-    installation = Installation.fresh(folder)
-    port = _free_port()
-    _write_settings(installation, addresses, port, more, calls_per_second)
     agents = {
         str(FIRST_AGENT + each): agent_address(addresses, FIRST_AGENT + each)
         for each in range(AGENTS)
@@ -91,43 +160,112 @@ async def open_tapi_centre(
         address=addresses.pbx,
         carrier=f"{addresses.carrier}:5060",
         agents={extension: f"{address}:5060" for extension, address in agents.items()},
-    ):
+    ) as pbx:
         with ExitStack() as stack:
-            wire = stack.enter_context(Wire(addresses.pbx))
             for peer in (
                 phones.carrier(addresses.carrier),
-                *(phones.agent_answers(each, talk_ms=talk_ms) for each in agents.values()),
+                *(
+                    phones.agent_busy(address)
+                    if int(extension) in busy
+                    else phones.agent_answers(address, talk_ms=talk_ms)
+                    for extension, address in agents.items()
+                ),
             ):
                 stack.enter_context(peer)
                 stack.callback(peer.stop, grace_seconds=0.2)
-            async with installation.engine(f"env TAPI_TOKEN={TOKEN} acd run") as engine:
-                await engine.wait_metric("acd_trunk_up", 1, trunk="main")
-                await _wait_listening(engine)
-                yield TapiCentre(
-                    addresses,
-                    installation,
-                    engine,
-                    wire,
-                    GatewayAddress(host="127.0.0.1", port=port, client="overdialer", token=TOKEN),
-                )
+            texts = (gateway, more)
+            async with _open_engine(folder, addresses, pbx, texts, settings) as centre:
+                yield centre
+
+
+@asynccontextmanager
+async def open_scripted_centre(
+    folder: Path,
+    branches: Mapping[str, Sequence[str]],
+    *,
+    more: str = "",
+    gateway: str = "",
+    **settings: str,
+) -> AsyncIterator[TapiCentre]:
+    """Start the engine at a SIPp that does the steps of the name that is dialed."""
+    addresses = Addresses.free()
+    path = folder / "by_name.xml"
+    path.write_text(by_name(branches), encoding="latin-1")
+    names = ", ".join(f'"{name}"' for name in branches)
+    with Sipp.uas(path, Bind(addresses.pbx, 5060), trace_messages=True) as pbx:
+        settings = {"allow": f"[{names}]", **settings}
+        async with _open_engine(folder, addresses, pbx, (gateway, more), settings) as centre:
+            yield centre
+
+
+@asynccontextmanager
+async def _open_engine(
+    folder: Path,
+    addresses: Addresses,
+    pbx: Asterisk | Sipp,
+    texts: tuple[str, str],
+    settings: Mapping[str, str],
+) -> AsyncIterator[TapiCentre]:
+    installation = Installation.fresh(folder)
+    port = _free_port()
+    _write_settings(installation, addresses, port, texts, settings)
+    with Wire(addresses.pbx) as wire:
+        async with installation.engine(f"env TAPI_TOKEN={TOKEN} acd run") as engine:
+            await engine.wait_metric("acd_trunk_up", 1, trunk="main")
+            await _wait_listening(engine)
+            address = GatewayAddress(host="127.0.0.1", port=port, client="overdialer", token=TOKEN)
+            yield TapiCentre(addresses, installation, engine, wire, address, pbx)
+            if engine.process.poll() is None:
                 await engine.end()
+
+
+@contextmanager
+def kept_open(opened: AbstractAsyncContextManager[TapiCentre]) -> Iterator[TapiCentre]:
+    """Keep a centre open for several tests, in a trio run and thread of its own."""
+    is_open: Future[tuple[TapiCentre, Callable[[], None]]] = Future()
+
+    async def keep() -> None:
+        end = trio.Event()
+        token = trio.lowlevel.current_trio_token()
+        async with opened as centre:
+            is_open.set_result((centre, partial(token.run_sync_soon, end.set)))
+            await end.wait()
+
+    with ThreadPoolExecutor(1) as thread:
+        kept = thread.submit(trio.run, keep)
+        # Where it could not be opened, that is the error to show.
+        kept.add_done_callback(lambda _: is_open.cancel())
+        with suppress(CancelledError):
+            is_open.exception()
+        if is_open.cancelled():
+            kept.result()
+        centre, end = is_open.result()
+        try:
+            yield centre
+        finally:
+            end()
+            kept.result()
 
 
 def _write_settings(
     installation: Installation,
     addresses: Addresses,
     port: int,
-    more: str,
-    calls_per_second: float,
+    texts: tuple[str, str],
+    keys: Mapping[str, str],
 ) -> None:
     settings = installation.folder / "acd.toml"
     settings.write_text((installation.folder / "acd.example.toml").read_text())
     installation.settle(pbx=addresses.pbx)
-    text = re.sub(r"(?m)^lines = \d+", f"lines = {LINES}", settings.read_text())
-    text = re.sub(r"(?m)^calls_per_second = \S+", f"calls_per_second = {calls_per_second}", text)
-    # The shortest that is allowed: some phones are never answered.
-    text = re.sub(r"(?m)^# (ring_timeout_seconds) = \S+", r"\1 = 15.0", text)
-    settings.write_text(text + SETTINGS.format(port=port, lines=LINES, more=more))
+    text = settings.read_text()
+    # The shortest ringing that is allowed: some phones are never answered.
+    wanted = {"lines": str(LINES), "calls_per_second": "50.0", "ring_timeout_seconds": "15.0"}
+    for key, value in {**wanted, **keys}.items():
+        text, count = re.subn(rf"(?m)^(?:# )?{key} = [^#\n]*", f"{key} = {value} ", text, count=1)
+        assert count == 1, f"acd.example.toml has no {key}"
+    lines = keys.get("lines", LINES)
+    gateway, more = texts
+    settings.write_text(text + SETTINGS.format(port=port, lines=lines, gateway=gateway, more=more))
 
 
 async def _wait_listening(engine: Engine) -> None:

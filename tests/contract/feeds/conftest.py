@@ -19,9 +19,11 @@ from acd.app import open_feeds
 from acd.metrics import Metrics
 from acd.settings import FeedsSettings
 from tests.integration.feeds.floor import manager
+from tests.integration.sip.call_centre import open_engine
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.centre import open_centre
+from tests.peers.sipp.runner import Sipp
 
 ANNA, BERT = AgentId("101"), AgentId("102")
 TALK_SECONDS = 0.3
@@ -81,26 +83,57 @@ class AsteriskSide:
         self.feed.handed_over(agent, handle_seconds=3600)
 
 
-@asynccontextmanager
-async def asterisk_side() -> AsyncIterator[AsteriskSide]:
-    addresses = Addresses.free()
-    desks = [
+def desks_of(addresses: Addresses) -> list[Sipp]:
+    return [
         phones.agent_answers(address, ring_ms=100, talk_ms=int(TALK_SECONDS * 1000))
         for address in (addresses.agent_101, addresses.agent_102)
     ]
+
+
+async def until_ready(feed: MergedFeed) -> None:
+    for agent in (ANNA, BERT):
+        while feed.state_of(agent) is not AgentState.READY:
+            await feed.updates.receive()
+
+
+@asynccontextmanager
+async def asterisk_side() -> AsyncIterator[AsteriskSide]:
+    """Told by the manager interface."""
+    addresses = Addresses.free()
     async with (
-        open_centre(addresses, *desks),
+        open_centre(addresses, *desks_of(addresses)),
         open_feeds(manager(addresses.pbx), Metrics()) as feed,
     ):
-        for agent in (ANNA, BERT):
-            while feed.state_of(agent) is not AgentState.READY:
-                await feed.updates.receive()
+        await until_ready(feed)
         yield AsteriskSide(feed, addresses)
 
 
-@pytest.fixture(params=["clock", "script", pytest.param("asterisk", marks=pytest.mark.real)])
+@asynccontextmanager
+async def dialog_info_side() -> AsyncIterator[AsteriskSide]:
+    """Told by subscriptions alone."""
+    addresses = Addresses.free()
+    async with (
+        open_centre(addresses, *desks_of(addresses)),
+        # SIPp dials from the dialer's own address.
+        open_engine(addresses, bind_address="127.0.0.1") as (_, trunk),
+        open_feeds(FeedsSettings(), Metrics(), watch=trunk.watch) as feed,
+    ):
+        await until_ready(feed)
+        yield AsteriskSide(feed, addresses)
+
+
+@pytest.fixture(
+    params=[
+        *("clock", "script"),
+        pytest.param("asterisk", marks=pytest.mark.real),
+        pytest.param("dialog_info", marks=pytest.mark.real),
+    ]
+)
 async def side(request: pytest.FixtureRequest) -> AsyncIterator[Side]:
-    if request.param == "asterisk":
+    if request.param == "dialog_info":
+        async with dialog_info_side() as subscribed:
+            yield subscribed
+    elif request.param == "asterisk":
         async with asterisk_side() as asterisk:
             yield asterisk
     elif request.param == "script":

@@ -156,6 +156,15 @@ def _calls(world: World, store: Store) -> None:
         node="a",
         now=NOON,
     )
+    for _ in range(2):
+        store.run_sync(
+            attempts.note_agent_times,
+            attempt_id=attempt,
+            rang_at=NOON,
+            answered_at=None,
+            talk_seconds=2.5,
+            now=NOON,
+        )
     world.close(world.dial(dead), DisconnectCause.BAD_ADDRESS)
     world.dial(back)
     store.run_sync(attempts.withdraw_attempt, lead=back, node="a", now=NOON)

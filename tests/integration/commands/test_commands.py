@@ -16,6 +16,7 @@ from acd.cli.db import db
 from acd.cli.dnc import dnc
 from acd.cli.leads import leads
 from acd.cli.report import report
+from acd.cli.tapi import tapi
 from acd.errors import AcdError, BadInput, StoreUnavailable, UnknownName
 from acd.settings import Settings
 
@@ -153,7 +154,7 @@ def test_an_unknown_campaign_is_answered_with_how_to_make_it(state: State) -> No
         run(state, campaign, "start", "nothing")
 
 
-@pytest.mark.parametrize("group", [agents, leads, campaign, dnc, db])
+@pytest.mark.parametrize("group", [agents, leads, campaign, dnc, db, tapi])
 def test_every_command_shows_an_example(state: State, group: click.Group) -> None:
     for name in group.commands:
         assert "Example:" in run(state, group, name, "--help")

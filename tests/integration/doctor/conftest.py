@@ -92,6 +92,10 @@ def trunk(domain: str, more: str = "") -> str:
     return f"[[trunk]]\n{keys}{more}\n"
 
 
+ROWS_SECONDS = 8.0 + 22.0
+"""In which every row is there, and what a process may need to start on a busy machine: 13 s was
+seen there. That nothing is waited for longer than 5 s, the rows say themselves."""
+
 PbxMaker = Callable[..., AbstractContextManager[Sipp]]
 
 

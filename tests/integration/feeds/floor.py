@@ -37,6 +37,9 @@ class Told:
             self._news.set()
             self._news = trio.Event()
 
+    async def wait_news(self) -> None:
+        await self._news.wait()
+
     def states(self, extension: str) -> list[AgentState]:
         """The states of one agent, in order, each once."""
         states: list[AgentState] = []

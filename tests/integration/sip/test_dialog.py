@@ -130,7 +130,7 @@ async def test_what_nothing_takes_inside_a_dialog_is_refused_and_the_call_stays(
 
 
 async def test_early_media_is_progress_and_no_answer(bench: Bench) -> None:
-    pbx = bench.pbx(invite(), early_media(), pause(300), answer(), ack(), bye())
+    pbx = bench.pbx(invite(), early_media(), pause(1000), answer(), ack(), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await line.originate(request())
     progress, answer_ = await until(line, Answered)

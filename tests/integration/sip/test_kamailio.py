@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -121,27 +120,6 @@ async def test_a_proxy_whose_certificate_is_not_trusted_gets_no_call(
     assert health.detail in str(refused.value)
     assert "\n" not in health.detail
     assert not select(site.wire.sip(), "INVITE")
-
-
-async def test_a_pbx_that_died_behind_a_living_proxy_is_known_in_8_seconds(site: Site) -> None:
-    async with site.trunk() as trunk:
-        with trio.fail_after(WHOLE_SECONDS):
-            await wait_status(trunk, TrunkStatus.UP)
-            site.pbx.stop()
-            died_at = time.time()
-            async with AsyncExitStack() as leases, trio.open_nursery() as nursery:
-                for _ in range(trunk.lines.size):
-                    lease = trunk.lines.lease(holder="test", deadline_seconds=WHOLE_SECONDS)
-                    line = await leases.enter_async_context(lease)
-                    await line.originate(request())
-                    nursery.start_soon(released, line)
-                health = await wait_status(trunk, TrunkStatus.BACKING_OFF)
-                known_at = time.time()
-            site.pbx.start()
-            await wait_status(trunk, TrunkStatus.UP)
-        await call_and_hand_over(trunk)
-    assert known_at - died_at <= 8
-    assert health.detail.startswith("3 calls in a row ended with 408 and reached nobody")
 
 
 async def test_an_outbound_proxy_is_asked_for_a_domain_that_is_not_its_own(

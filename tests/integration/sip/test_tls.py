@@ -17,7 +17,7 @@ from acd.sip import open_sip
 from acd.sip.trunk import SipTrunk
 from tests.integration.sip.conftest import agent, answered, released, wait_status
 from tests.peers.addresses import Addresses
-from tests.peers.certificates import make_certificate
+from tests.peers.certificates import make_certificate, valid_until
 from tests.peers.kamailio import DIALER, DIALER_PASSWORD, pbx_behind, run_kamailio
 from tests.peers.wire import Wire
 
@@ -62,10 +62,15 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    folder: Path, *, tls_method: str = "TLSv1.2+", client_authority: Path | None = None
+    folder: Path,
+    *,
+    tls_method: str = "TLSv1.2+",
+    client_authority: Path | None = None,
+    name: str = "",
+    days: int = 2,
 ) -> AsyncIterator[Site]:
     addresses = Addresses.free()
-    certificate, key = make_certificate(folder, name=addresses.pbx)
+    certificate, key = make_certificate(folder, name=name or addresses.pbx, days=days)
     with pbx_behind(addresses.carrier) as pbx, Wire(addresses.pbx) as wire:
         async with run_kamailio(
             address=addresses.pbx,
@@ -102,6 +107,27 @@ async def test_versions_that_are_no_longer_safe_are_not_spoken(tmp_path: Path) -
         site.trunk(tls_ca_file=site.certificate) as trunk,
     ):
         await wait_status(trunk, TrunkStatus.UNREACHABLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "complaint"),
+    [("", -1, "expired"), ("pbx.example.com", 2, "does not match")],
+    ids=["expired", "wrong name"],
+)
+async def test_health_names_a_certificate_that_is_expired_or_another_hosts(
+    tmp_path: Path, name: str, days: int, complaint: str
+) -> None:
+    async with (
+        open_site(tmp_path, name=name, days=days) as site,
+        site.trunk(tls_ca_file=site.certificate) as trunk,
+    ):
+        health = await wait_status(trunk, TrunkStatus.UNREACHABLE)
+        while "certificate" not in health.detail:
+            health = await trunk.wait_health_change(health)
+    who = name or site.addresses.pbx
+    until = valid_until(site.certificate)
+    assert f"it names {who}, issued by {who}, valid until {until}; " in health.detail
+    assert complaint in health.detail
 
 
 async def test_checking_that_is_off_takes_any_certificate(tmp_path: Path) -> None:

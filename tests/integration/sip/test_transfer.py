@@ -63,7 +63,7 @@ async def test_a_transfer_that_is_answered_ends_with_our_bye(bench: Bench) -> No
     assert sent.get("Refer-To") == f"<sip:2001@{pbx.bind}>"
     assert sent.get("Referred-By").startswith("<sip:acd@")
     # Margin: two threads and their hand-over on a loaded two-core machine.
-    assert sent.at_seconds - first(messages, 200, cseq="INVITE").at_seconds < 0.1
+    assert sent.at_seconds - first(messages, 200, cseq="INVITE").at_seconds < 0.5
     assert first(messages, 200, cseq="BYE").at_seconds > sent.at_seconds
 
 
@@ -90,7 +90,7 @@ async def test_the_race_of_asterisk_is_met_by_asking_again(bench: Bench) -> None
     steps = [after.at_seconds - before.at_seconds for before, after in pairwise(refers)]
     assert len(refers) == 4
     # Each step waits 5, 10 and 20 ms after the 400; the margin is a turn of a loaded machine.
-    assert all(0.005 <= step < 0.15 for step in steps)
+    assert all(0.005 <= step < 0.5 for step in steps)
 
 
 async def test_a_race_that_never_ends_leaves_the_person_with_us(bench: Bench) -> None:

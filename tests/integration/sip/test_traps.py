@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 
 import pjsua2 as pj
@@ -30,6 +31,7 @@ from tests.integration.sip.conftest import (
     request,
     wait_status,
 )
+from tests.peers.g711 import write_wav
 from tests.peers.sipp.steps import ack, answer, bye, challenge, invite, notify, refer, reject
 from tests.peers.wire import SipMessage, first, select
 
@@ -230,6 +232,28 @@ async def test_no_object_of_pjsua_outlives_its_call(bench: Bench) -> None:
         # The SIP thread drops the last ones just after it has told of their end.
         while any(issubclass(kind, pj.Call) for kind in map(type, gc.get_objects())):
             await bench.breathe()
+    finally:
+        gc.enable()
+
+
+async def test_no_player_outlives_its_engine(bench: Bench, tmp_path: Path) -> None:
+    wav = write_wav(tmp_path / "short.wav", [0] * 800)
+    pbx = bench.pbx(*_UP, bye())
+    settings = {"domain": str(pbx.bind), "user": "acd", "register": False, "lines": 3}
+    trunk_settings = TrunkSettings.model_validate(settings | {"bind_address": ENGINE_HOST})
+    gc.collect()
+    gc.disable()
+    try:
+        async with open_sip([trunk_settings]) as sip:
+            trunk = sip.trunk("main")
+            await wait_status(trunk, TrunkStatus.UP)
+            async with trunk.lines.lease(holder="test", deadline_seconds=9) as line:
+                await answered(line)
+                await line.play(wav)
+                await line.hang_up()
+                await released(line)
+            # Its player was put aside for a second, and the engine ends before that.
+        assert pj.AudioMediaPlayer not in map(type, gc.get_objects())
     finally:
         gc.enable()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 import trio
@@ -45,7 +46,7 @@ async def test_a_wrong_password_is_one_alarm_and_no_storm(bench: Bench) -> None:
 
 
 async def test_a_503_with_retry_after_backs_the_trunk_off_for_that_long(bench: Bench) -> None:
-    pbx = bench.pbx(invite(), reject("503 Service Unavailable", "Retry-After: 1"))
+    pbx = bench.pbx(invite(), reject("503 Service Unavailable", "Retry-After: 2"))
     trunk = await bench.trunk(str(pbx.bind))
     line = await bench.line(trunk)
     await line.originate(request())
@@ -53,9 +54,22 @@ async def test_a_503_with_retry_after_backs_the_trunk_off_for_that_long(bench: B
     assert isinstance(ended, Ended)
     assert ended.cause is DisconnectCause.CONGESTION
     await wait_status(trunk, TrunkStatus.BACKING_OFF)
-    waited = await seconds_of(lambda: wait_status(trunk, TrunkStatus.UP))
-    # Margin: the second began with the 503, some milliseconds before we looked.
-    assert 0.8 < waited < 1.2
+    await wait_status(trunk, TrunkStatus.UP)
+    waited = time.time() - first(bench.messages(), 503).at_seconds
+    # Margin: threads that come late on two busy cores.
+    assert 2 <= waited < 4
+
+
+async def test_a_full_carrier_pauses_nothing(bench: Bench) -> None:
+    pbx = bench.pbx(invite(), reject("503 Service Unavailable"))
+    trunk = await bench.trunk(str(pbx.bind))
+    line = await bench.line(trunk)
+    for number in range(12):
+        await line.originate(request(user=f"4315056410{number}"))
+        *_, ended, _ = await released(line)
+        assert isinstance(ended, Ended)
+        assert ended.cause is DisconnectCause.CONGESTION
+    assert trunk.health.status is TrunkStatus.UP
 
 
 async def test_options_find_a_pbx_that_died_and_one_that_came_back(bench: Bench) -> None:
@@ -138,8 +152,8 @@ async def test_leaving_with_calls_up_ends_in_bounded_time(bench: Bench) -> None:
                 await line.originate(request())
                 await trio.testing.wait_all_tasks_blocked()
 
-    # Margin: libDestroy itself.
-    assert await seconds_of(run) < 2.5
+    # Margin: libCreate and libDestroy; the transactions of the call would last 6 s and more.
+    assert await seconds_of(run) < 5
 
 
 def _trunk(**settings: object) -> TrunkSettings:

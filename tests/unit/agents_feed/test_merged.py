@@ -14,6 +14,7 @@ from acd.agents import (
     AgentUpdate,
     FeedName,
     Phone,
+    QueueSeen,
     Word,
 )
 from acd.agents_feed.merged import MergedFeed, open_merged_feed
@@ -30,12 +31,16 @@ def seen(phone: Phone | None = None, word: Word = Word.NONE, agent: AgentId = AN
 
 
 def told(feed: MergedFeed) -> list[AgentState]:
+    return [update.state for update in all_told(feed)]
+
+
+def all_told(feed: MergedFeed) -> list[AgentUpdate]:
     updates: list[AgentUpdate] = []
     while True:
         try:
             updates.append(feed.updates.receive_nowait())
         except trio.WouldBlock:
-            return [update.state for update in updates]
+            return updates
 
 
 @pytest.fixture
@@ -131,3 +136,28 @@ async def test_somebody_said_to_have_a_person_whose_phone_is_idle_is_told_again(
     update = await merged.updates.receive()
     assert update.state is AgentState.READY
     assert trio.current_time() - started == pytest.approx(5)
+
+
+async def test_a_queue_is_told_by_its_name_and_takes_nobody_while_its_feed_is_lost(
+    merged: MergedFeed, autojump_clock: trio.testing.MockClock
+) -> None:
+    sales = QueueSeen(usable=2, persons=1)
+    merged.feed_up(AMI, [], {"sales": sales})
+    merged.feed_down(AMI, "cut")
+    merged.feed_up(AMI, [])
+    queues = [update.queue for update in all_told(merged)]
+    assert queues == [sales, QueueSeen(usable=0, persons=None), QueueSeen(usable=0, persons=0)]
+
+
+async def test_a_place_of_a_queue_that_is_seen_is_not_told_by_the_clock(
+    merged: MergedFeed, autojump_clock: trio.testing.MockClock
+) -> None:
+    sales = QueueSeen(usable=2, persons=1)
+    for feed in (AMI, DIALOG_INFO):
+        merged.feed_up(feed, [], {"sales": sales} if feed is AMI else {})
+    all_told(merged)
+    place = AgentId("sales#1")
+    merged.handed_over(place, handle_seconds=600)
+    again = await merged.updates.receive()
+    assert (again.agent, again.queue) == ("sales", sales)
+    assert merged.state_of(place) is AgentState.READY

@@ -8,8 +8,9 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd.agents import AgentId, AgentState, AgentUpdate, Phone
+from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs
+from acd.dialer.queue_gate import UNSEEN_SECONDS
 from acd.dialer.routing import Roster
 
 SALES, SERVICE = 1, 2
@@ -304,3 +305,97 @@ async def test_calls_of_another_campaign_leave_fewer_of_the_shared_agents(
     assert roster.left_for(SERVICE) == 2
     roster.unseat(SERVICE)
     assert roster.left_for(SALES) == 2
+
+
+def queue_says(usable: int, persons: int | None) -> AgentUpdate:
+    seen = QueueSeen(usable=usable, persons=persons)
+    return AgentUpdate(agent=AgentId("sales"), state=AgentState.NOT_READY, queue=seen)
+
+
+@pytest.fixture
+async def queue(autojump_clock: trio.testing.MockClock) -> Roster:
+    """Ten places in a queue that no feed has told about."""
+    roster = Roster()
+    names = [AgentId(f"sales#{number}") for number in range(10)]
+    roster.seat(
+        SALES,
+        [AgentPlace(agent=n, target="sales", handle_seconds=30.0, queue="sales") for n in names],
+    )
+    return roster
+
+
+async def hand_over(roster: Roster) -> AgentPlace:
+    place = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert place is not None
+    roster.joined(place)
+    return place
+
+
+async def test_a_queue_that_no_feed_sees_has_all_its_places(queue: Roster) -> None:
+    assert queue.ready(SALES) == 10
+
+
+@pytest.mark.parametrize(("usable", "persons", "ready"), [(2, 0, 2), (2, 1, 1), (2, 5, 0)])
+async def test_no_more_places_are_ready_than_the_queue_has_members_for(
+    queue: Roster, usable: int, persons: int, ready: int
+) -> None:
+    queue.apply(queue_says(usable, persons))
+    assert queue.ready(SALES) == ready
+    assert queue.states()[AgentState.READY] == ready
+    assert queue.states().total() == 10
+
+
+async def test_who_is_on_the_way_into_the_queue_counts_and_is_not_counted_twice(
+    queue: Roster,
+) -> None:
+    queue.apply(queue_says(3, 0))
+    await queue.reserve(SALES, until_seconds=trio.current_time())
+    assert queue.ready(SALES) == 2
+    queue.apply(queue_says(3, 1))
+    assert queue.ready(SALES) == 2
+
+
+async def test_a_place_whose_person_left_the_queue_is_ready_again(queue: Roster) -> None:
+    queue.apply(queue_says(2, 0))
+    await hand_over(queue)
+    queue.apply(queue_says(2, 0))
+    assert queue.states()[AgentState.ON_CALL] == 1, "not seen in the queue yet"
+    queue.apply(queue_says(2, 1))
+    queue.apply(queue_says(2, 0))
+    assert queue.states()[AgentState.ON_CALL] == 0
+    assert queue.ready(SALES) == 2
+
+
+async def test_a_person_whom_the_queue_never_saw_is_given_up_after_a_while(queue: Roster) -> None:
+    queue.apply(queue_says(2, 0))
+    await hand_over(queue)
+    await trio.sleep(UNSEEN_SECONDS)
+    queue.apply(queue_says(2, 0))
+    assert queue.ready(SALES) == 2
+
+
+async def test_a_queue_whose_feed_is_lost_takes_nobody_and_loses_nobody(queue: Roster) -> None:
+    queue.apply(queue_says(2, 0))
+    await hand_over(queue)
+    queue.apply(queue_says(0, None))
+    await trio.sleep(60)
+    queue.apply(queue_says(0, None))
+    assert queue.ready(SALES) == 0
+    assert queue.states()[AgentState.ON_CALL] == 1
+    queue.apply(queue_says(2, 1))
+    assert queue.ready(SALES) == 1
+
+
+async def test_who_waits_is_given_the_first_member_who_is_free(queue: Roster) -> None:
+    queue.apply(queue_says(0, 0))
+    given: list[AgentPlace | None] = []
+
+    async def wait() -> None:
+        given.append(await queue.reserve(SALES, until_seconds=trio.current_time() + 5))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        queue.apply(queue_says(1, 0))
+    assert given.count(None) == 1, given

@@ -5,7 +5,7 @@ The trunk here is a few lines of a PBX without SIP; virtual time, no threads.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +102,11 @@ class FakeLine:
         raise AssertionError("the climb leaves its leases instead")
 
     async def blind_transfer(
-        self, target: Destination, *, timeout_seconds: float
+        self,
+        target: Destination,
+        *,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None = None,
     ) -> TransferResult:
         raise AssertionError("the climb transfers nobody")
 

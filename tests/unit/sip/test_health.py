@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from acd.lines import TrunkStatus
 from acd.sip.health import CREDENTIALS_RETRY_SECONDS, NOWHERE_BACK_OFF_SECONDS, HealthJudge
@@ -88,18 +90,30 @@ def test_refused_transfers_stop_dialing_although_the_pbx_lives() -> None:
     assert not trunk.health(0).may_dial
 
 
+def lose(
+    judge: HealthJudge, now: float, *, status: int = 408, number: str = "", invited_at: float = 0.5
+) -> None:
+    judge.call_ended(
+        status,
+        now,
+        alerted=False,
+        number=number or f"sip:{now}@pbx",
+        invited_at_seconds=invited_at,
+    )
+
+
 def test_three_calls_in_a_row_that_reach_nobody_back_the_trunk_off() -> None:
     judge = HealthJudge(registers=False, probes=False)
     for now in (1.0, 2.0):
-        judge.call_ended(503, now, alerted=False)
+        lose(judge, now, status=504)
         assert judge.health(now).may_dial
-    judge.call_ended(408, 3.0, alerted=False)
+    lose(judge, 3.0)
     assert judge.health(3.0).status is TrunkStatus.BACKING_OFF
     assert "3 calls in a row ended with 408" in judge.health(3.0).detail
     later = 3.0 + NOWHERE_BACK_OFF_SECONDS
     assert judge.health(later).may_dial
     # The next one is a question: an answer that reached nobody again asks for another pause.
-    judge.call_ended(408, later, alerted=False)
+    lose(judge, later)
     assert not judge.health(later).may_dial
 
 
@@ -108,8 +122,92 @@ def test_a_call_that_reached_somebody_counts_from_the_beginning(
     sip_status: int, alerted: bool
 ) -> None:
     judge = HealthJudge(registers=False, probes=False)
-    for status, rang in ((503, False), (503, False), (sip_status, alerted), (503, False)):
-        judge.call_ended(status, 1.0, alerted=rang)
+    for number, (status, rang) in enumerate(
+        ((408, False), (408, False), (sip_status, alerted), (408, False))
+    ):
+        judge.call_ended(
+            status, 1.0, alerted=rang, number=f"sip:{number}@pbx", invited_at_seconds=1.0
+        )
+    assert judge.health(1.0).may_dial
+
+
+def test_a_full_carrier_that_answers_503_to_everybody_never_pauses_the_trunk() -> None:
+    judge = HealthJudge(registers=False, probes=False)
+    for now in range(1000):
+        lose(judge, float(now), status=503)
+        assert judge.health(now).may_dial
+
+
+def test_one_leads_phone_that_cannot_be_reached_never_pauses_the_trunk() -> None:
+    judge = HealthJudge(registers=False, probes=False)
+    for now in range(20):
+        lose(judge, float(now), number="sip:43150564100@pbx")
+        assert judge.health(now).may_dial
+
+
+def test_a_carriers_503_between_lost_calls_is_no_sign_of_life() -> None:
+    judge = HealthJudge(registers=False, probes=False)
+    for now, status in enumerate((408, 503, 408, 503, 408)):
+        lose(judge, float(now), status=status)
+    assert not judge.health(4.0).may_dial
+
+
+def test_calls_on_their_way_while_another_ones_phone_rings_do_not_count() -> None:
+    judge = HealthJudge(registers=False, probes=False)
+    judge.call_got_through(5.0)
+    for now in (6.0, 6.1, 6.2, 6.3):
+        lose(judge, now, invited_at=4.0)
+    assert judge.health(7.0).may_dial
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([408, 503, 504, 404, 480, 486, 603]),
+            st.booleans(),
+            st.integers(0, 3),
+        ),
+        max_size=60,
+    )
+)
+def test_a_trunk_pauses_only_after_three_lost_calls_to_two_numbers_and_nothing_else_between(
+    calls: list[tuple[int, bool, int]],
+) -> None:
+    judge = HealthJudge(registers=False, probes=False)
+    lost: list[int] = []
+    for now, (status, alerted, number) in enumerate(calls):
+        at = now * 100.0
+        judge.call_ended(status, at, alerted=alerted, number=str(number), invited_at_seconds=at)
+        if not alerted and status in {408, 504}:
+            lost.append(number)
+        elif alerted or status != 503:
+            lost.clear()
+        just_lost = not alerted and status in {408, 504}
+        expected = just_lost and len(lost) >= 3 and len(set(lost)) >= 2
+        assert judge.health(at).may_dial is not expected
+
+
+def test_options_that_pass_the_proxy_alone_tell_whether_the_pbx_lives() -> None:
+    judge = HealthJudge(registers=True, probes=True, asks_beyond=True)
+    judge.registration(200, 1.0)
+    assert judge.health(1.0).status is TrunkStatus.STARTING
+    judge.probed(404)
+    assert judge.health(1.0).status is TrunkStatus.UP
+    for now in range(10):
+        lose(judge, float(now))
+    assert judge.health(10.0).may_dial
+    judge.probed(408)
+    judge.answered()
+    health = judge.health(11.0)
+    assert health.status is TrunkStatus.UNREACHABLE
+    assert health.detail == "the PBX does not answer: a proxy answered OPTIONS for it with 408"
+    judge.probed(200)
+    assert judge.health(12.0).status is TrunkStatus.UP
+
+
+def test_options_that_a_proxy_answers_itself_say_that_something_is_there() -> None:
+    judge = HealthJudge(registers=False, probes=True)
+    judge.probed(503)
     assert judge.health(1.0).may_dial
 
 

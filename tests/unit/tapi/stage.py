@@ -6,12 +6,13 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import trio
 from pydantic import SecretStr
 
-from acd.clock import SystemClock
+from acd.clock import WallClock
 from acd.errors import StoreUnavailable
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition
@@ -31,7 +32,19 @@ from tests.fakes.lines import FakePool, FakeTrunk, Script
 
 TOKEN = "a token for tests"
 NUMBER = "+43 (1) 505641"
+OPEN = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+"""A Tuesday, 11:00 in Vienna."""
 TRUNK = TrunkSettings(domain="127.0.0.1", user="dialer", calls_per_second=200)
+
+
+@dataclass
+class StandingClock:
+    """A wall clock that stands until somebody sets it."""
+
+    at: datetime = OPEN
+
+    def now(self) -> datetime:
+        return self.at
 
 
 @dataclass
@@ -86,6 +99,7 @@ async def stage(
     gateway: dict[str, Any] | None = None,
     secret: Secret = secrets.token_hex,
     connect: bool = True,
+    clock: WallClock | None = None,
 ) -> AsyncIterator[Stage]:
     settings = TapiSettings(port=0, **{"lines": 4, "heartbeat_seconds": 0.5, **(gateway or {})})
     mine = TapiClientSettings(
@@ -104,7 +118,7 @@ async def stage(
             trunk_settings=TRUNK,
             books=books,
             metrics=metrics,
-            clock=SystemClock(),
+            clock=clock or StandingClock(),
         )
         with trio.fail_after(20):
             async with open_gateway(settings, {mine.name: desk}, secret=secret) as (server, where):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,11 @@ from acd.lines import (
     TransferFailed,
     TransferRefused,
     TransferUnconfirmed,
+    TrunkStatus,
 )
 from acd.lines.shares import LineShare
+from acd.rules.definition import HoursTable
+from acd.settings import TransferReply
 from acd.store.tapi import TapiRefusal
 from acd.tapi.client import (
     GatewayAddress,
@@ -27,7 +30,7 @@ from acd.tapi.client import (
 )
 from acd.tapi.constants import LineCallFeature, LineCallState, LineDisconnectMode, LineErr
 from tests.fakes.lines import FakePool, Script
-from tests.unit.tapi.stage import NUMBER, stage, until
+from tests.unit.tapi.stage import NUMBER, OPEN, StandingClock, stage, until
 
 
 def states(call: HCall) -> Sequence[LineCallState]:
@@ -282,3 +285,122 @@ async def test_lines_of_two_shares_do_not_stand_in_each_others_way() -> None:
             mine.resize(2)
             assert mine.free == 1
         assert mine.free == 2
+
+
+async def test_nobody_is_called_outside_their_calling_hours() -> None:
+    clock = StandingClock(OPEN.replace(hour=19))  # 20:00 in Vienna
+    async with stage(clock=clock) as on:
+        line = await on.app.line_open(1)
+        with pytest.raises(LineError) as refused:
+            await on.app.line_make_call(line, NUMBER)
+        assert refused.value.code is LineErr.ADDRESSBLOCKED
+        assert refused.value.rule == "calling_hours"
+        opens = "closed in Europe/Vienna, open from 2026-11-25T09:00Z"
+        assert str(refused.value) == f"LINEERR_ADDRESSBLOCKED: calling hours: {opens}"
+        assert on.books.begun == []
+        # The same line, once they are open.
+        clock.at = OPEN
+        await on.app.line_make_call(line, NUMBER)
+
+
+async def test_hours_that_end_while_the_call_waits_for_its_turn_are_kept() -> None:
+    clock = StandingClock(OPEN)
+    async with stage(client={"calls_per_second": 1}, clock=clock) as on:
+        first, second = await on.app.line_open(1), await on.app.line_open(2)
+        await on.app.line_make_call(first, NUMBER)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                _is_refused_by, on.app.line_make_call(second, NUMBER), "calling_hours"
+            )
+            await until(lambda: on.gateway.owned(2))
+            clock.at = OPEN.replace(hour=19)
+        assert len(on.books.begun) == 1
+
+
+async def _is_refused_by(request: Awaitable[object], rule: str) -> None:
+    with pytest.raises(LineError) as refused:
+        await request
+    assert refused.value.rule == rule
+
+
+async def test_a_client_may_be_given_hours_of_its_own_or_none() -> None:
+    night = StandingClock(OPEN.replace(hour=19))
+    late = HoursTable(tuesday=("09:00-21:00",))
+    for client in ({"calling_hours": late}, {"keep_calling_hours": False}):
+        async with stage(client=client, clock=night) as on:
+            await on.connected()
+
+
+@pytest.mark.parametrize(
+    ("asked", "shortest", "rings"), [(0, 15, 25), (1, 15, 15), (20, 15, 20), (1, 1, 1)]
+)
+async def test_a_no_answer_timeout_below_the_minimum_is_raised_to_it(
+    asked: int, shortest: int, rings: int
+) -> None:
+    async with stage(client={"shortest_ring_seconds": shortest}) as on:
+        line = await on.app.line_open(1)
+        await on.app.line_make_call(line, NUMBER, no_answer_timeout_seconds=asked)
+        assert on.pool.used[0].requests[0].ring_timeout_seconds == rings
+
+
+async def test_lines_come_and_go_and_calls_on_those_that_go_end_by_themselves() -> None:
+    async with stage(client={"last_line": 5}) as on:
+        call = await on.connected(4)
+        on.gateway.resize(6)
+        await on.app.wait_devices_changed()
+        # Lines beyond the client's range are none of its business.
+        assert [each.number for each in on.app.line_get_dev_caps()] == [1, 2, 3, 4, 5]
+        await on.app.line_open(5)
+        on.gateway.resize(2)
+        await on.app.wait_devices_changed()
+        assert [each.number for each in on.app.line_get_dev_caps()] == [1, 2]
+        assert call.state is S.CONNECTED
+        await on.app.line_blind_transfer(call, "7001")
+        await call.wait_states(S.IDLE)
+        with pytest.raises(LineError) as gone:
+            await on.app.line_make_call(call.line, NUMBER)
+        assert gone.value.code is LineErr.RESOURCEUNAVAIL
+        status = on.gateway.status()
+        assert status["lines"] == 2
+        assert status["clients"][0]["client"] == "overdialer"
+
+
+async def test_open_lines_are_told_when_the_trunk_goes_and_comes_back() -> None:
+    async with stage() as on:
+        await on.app.line_open(1)
+        on.trunk.become(TrunkStatus.UNREACHABLE)
+        await on.app.wait_devices_changed()
+        assert not on.app.line_get_dev_caps()[0].in_service
+        on.trunk.become(TrunkStatus.UP)
+        await on.app.wait_devices_changed()
+        assert on.app.line_get_dev_caps()[0].in_service
+
+
+async def test_a_transfer_may_be_completed_when_the_pbx_has_accepted_it() -> None:
+    script = Script(transfers=deque([0.5]))
+    async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+        assert call.state is S.CONNECTED
+        # Until the agent has the person, no second transfer.
+        with pytest.raises(LineError) as second:
+            await on.app.line_blind_transfer(call, "7002")
+        assert second.value.code is LineErr.INVALCALLSTATE
+        await call.wait_states(S.IDLE)
+        assert states(call)[-2:] == [S.CONNECTED, S.IDLE]
+
+
+async def test_an_accepted_transfer_that_fails_leaves_the_call_to_be_handed_over_again() -> None:
+    failed = TransferFailed(at_seconds=0, sip_status=404, person_with=PersonWith.US)
+    script = Script(transfers=deque([failed]))
+    async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+        await on.app.line_blind_transfer(call, "7002")
+        await call.wait_states(S.IDLE)
+
+
+async def test_a_client_of_999_lines_is_told_all_of_them() -> None:
+    async with stage(gateway={"lines": 999}) as on:
+        assert len(on.app.line_get_dev_caps()) == 999
+        await on.app.line_open(999)

@@ -1,7 +1,7 @@
 """Golden transcripts: written from the protocol's page, replayed byte by byte against the gateway.
 
-`E` is what the engine must send, `C` what the client sends. No code of `acd.tapi.client` takes
-part, so that client and server cannot share a mistake.
+`E` is what the engine must send, `C` what the client sends, `!` what happens elsewhere. No code of
+`acd.tapi.client` takes part, so that client and server cannot share a mistake.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import pytest
 import trio
 
 from acd.calls import DisconnectCause
+from acd.lines import TrunkStatus
 from tests.fakes.lines import Script
-from tests.unit.tapi.stage import stage
+from tests.unit.tapi.stage import Stage, stage
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 SCHEMA = json.loads(
@@ -29,7 +30,7 @@ SCRIPTS = {
 
 
 def lines_of(transcript: Path) -> list[tuple[str, bytes]]:
-    """(E or C, the line as it goes over the wire)."""
+    """(E, C or !, the line as it goes over the wire)."""
     text = transcript.read_text(encoding="utf-8").splitlines()
     return [(line[0], line[2:].encode() + b"\n") for line in text if not line.startswith("#")]
 
@@ -51,10 +52,20 @@ async def test_the_gateway_keeps_to_the_transcript(transcript: Path) -> None:
         stream = await trio.open_tcp_stream(on.address.host, on.address.port)
         async with stream:
             for side, line in lines_of(transcript):
-                if side == "C":
+                if side == "!":
+                    happen(on, line.decode().split())
+                elif side == "C":
                     await stream.send_all(line)
                 else:
                     assert await receive_line(stream) == line
+
+
+def happen(on: Stage, words: list[str]) -> None:
+    match words:
+        case ["resize", number]:
+            on.gateway.resize(int(number))
+        case ["trunk", status]:
+            on.trunk.become(TrunkStatus(status))
 
 
 async def receive_line(stream: trio.SocketStream) -> bytes:
@@ -73,8 +84,8 @@ def test_every_message_of_a_transcript_fits_the_schema(transcript: Path) -> None
     validator = jsonschema.Draft202012Validator(SCHEMA)
     wrong = [
         message
-        for _, line in lines_of(transcript)
-        if not validator.is_valid(message := json.loads(line))
+        for side, line in lines_of(transcript)
+        if side != "!" and not validator.is_valid(message := json.loads(line))
     ]
     # Two that a client gets wrong on purpose.
     assert [message.get("t") for message in wrong] == (

@@ -1,0 +1,101 @@
+"""What Asterisk's queues can take, added up from its events: `QueueView`.
+
+Pure: facts in, counts out; moments are seconds on trio's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from acd.agents import Phone, QueueSeen
+from acd.agents_feed.ami_view import (
+    Fact,
+    MemberDone,
+    MemberGone,
+    MemberJoined,
+    MemberSeen,
+    QueueWaiting,
+)
+
+_FREE = frozenset({Phone.IDLE, Phone.UNKNOWN})
+"""Asterisk calls a member of unknown state too (app_queue.c, `is_member_available`)."""
+
+
+@dataclass(slots=True)
+class _Member:
+    phone: Phone = Phone.UNKNOWN
+    paused: bool = False
+    has_person: bool = False
+    wrap_up_seconds: float = 0.0
+    wraps_up_until: float = 0.0
+
+
+@dataclass(slots=True)
+class _Queue:
+    waiting: int = 0
+    members: dict[str, _Member] = field(default_factory=dict)
+
+
+class QueueView:
+    """Queues by what was said of them so far."""
+
+    def __init__(self, *, wrap_up_seconds: float = 0.0) -> None:
+        """Begin with none; `wrap_up_seconds` is for members who have no time of their own."""
+        self._wrap_up_seconds = wrap_up_seconds
+        self._queues: dict[str, _Queue] = {}
+        self._told: set[str] = set()
+
+    @property
+    def names(self) -> Collection[str]:
+        """Queues of which it is known how many people wait."""
+        return self._told
+
+    def take(self, fact: Fact, *, at_seconds: float) -> str:
+        """The queue that a fact changes; empty: none."""
+        match fact:
+            case QueueWaiting(queue=queue, waiting=waiting):
+                self._queue(queue).waiting = waiting
+                self._told.add(queue)
+            case MemberSeen(queue=queue):
+                self._note(self._member(fact), fact)
+            case MemberGone(queue=queue, interface=interface):
+                self._queue(queue).members.pop(interface, None)
+            case MemberJoined(queue=queue):
+                self._member(fact).has_person = True
+            case MemberDone(queue=queue):
+                member = self._member(fact)
+                member.has_person = False
+                member.wraps_up_until = at_seconds + self.wrap_up_seconds(fact)
+            case _:
+                return ""
+        return queue if queue in self._told else ""
+
+    def _note(self, member: _Member, seen: MemberSeen) -> None:
+        member.phone, member.paused = seen.phone, seen.paused
+        member.wrap_up_seconds = seen.wrap_up_seconds
+        if seen.has_person is not None:
+            member.has_person = seen.has_person
+        elif seen.phone in (Phone.IDLE, Phone.UNAVAILABLE):
+            # An attended transfer may take the person away without a word about the member.
+            member.has_person = False
+
+    def wrap_up_seconds(self, done: MemberDone) -> float:
+        """How long this member gets nobody after a call."""
+        return self._member(done).wrap_up_seconds or self._wrap_up_seconds
+
+    def seen(self, queue: str, *, at_seconds: float) -> QueueSeen:
+        """What a queue looks like at this moment."""
+        members = self._queue(queue).members.values()
+        waiting = self._queue(queue).waiting
+        talking = sum(member.has_person for member in members)
+        others = [each for each in members if not each.has_person and not each.paused]
+        ringing = sum(member.phone is Phone.RINGING for member in others)
+        free = sum(each.phone in _FREE and each.wraps_up_until <= at_seconds for each in others)
+        return QueueSeen(usable=free + talking + min(ringing, waiting), persons=waiting + talking)
+
+    def _queue(self, queue: str) -> _Queue:
+        return self._queues.setdefault(queue, _Queue())
+
+    def _member(self, fact: MemberSeen | MemberJoined | MemberDone) -> _Member:
+        return self._queue(fact.queue).members.setdefault(fact.interface, _Member())

@@ -1,0 +1,68 @@
+"""What an agent's phone does with the person who is on the way to it: `Handover`.
+
+A PBX may call a transfer answered before anybody picks up (Asterisk does at the first sound that
+it sends). Where a feed sees the phone, the feed's word counts; where none does, the PBX's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from acd.agents import Phone
+
+
+@dataclass(slots=True)
+class Handover:
+    """One person and one agent, from the REFER to the end of their talk; moments on trio's clock.
+
+    The roster tells it what the feed says of the agent's phone.
+    """
+
+    on_change: Callable[[Handover], None]
+    """Told whenever something is known that is worth writing down."""
+    rang_at: float | None = None
+    answered_at: float | None = None
+    over_at: float | None = None
+    _ringing: bool = False
+    _answered: trio.Event = field(default_factory=trio.Event)
+
+    def take(self, phone: Phone, at_seconds: float) -> None:
+        """The feed says that the phone does this now."""
+        self._ringing = phone is Phone.RINGING
+        match phone:
+            case Phone.RINGING if self.rang_at is None:
+                self.rang_at = at_seconds
+            case Phone.IN_USE if self.answered_at is None:
+                self.answered_at = at_seconds
+                self._answered.set()
+            case Phone.IDLE | Phone.UNAVAILABLE if self._is_news:
+                self.over_at = at_seconds
+            case _:
+                return  # a lost feed among them: the end of the talk is then never known
+        self.on_change(self)
+
+    @property
+    def _is_news(self) -> bool:
+        return self.answered_at is not None and self.over_at is None
+
+    @property
+    def talk_seconds(self) -> float | None:
+        """From the agent's answer to their hanging up."""
+        if self.answered_at is None or self.over_at is None:
+            return None
+        return self.over_at - self.answered_at
+
+    async def wait_answer(self, *, told_at: float, until_seconds: float) -> float | None:
+        """When the agent answered, of a transfer that the PBX called answered at `told_at`.
+
+        None: their phone still rang at `until_seconds`. A phone that neither rang nor was picked
+        up is not where the person is: the PBX has sent them on, and its word is all there is.
+        """
+        if self._ringing and self.answered_at is None:
+            with trio.move_on_at(until_seconds):
+                await self._answered.wait()
+            return self.answered_at
+        return told_at if self.answered_at is None else self.answered_at

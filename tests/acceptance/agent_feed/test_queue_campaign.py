@@ -1,0 +1,91 @@
+"""A campaign whose agents are a queue of Asterisk: as many people as it has members for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.agent_feed.test_agent_feed import (
+    ADDRESSES,
+    HANDED_OVER,
+    PEOPLE,
+    first_of_each_call,
+    installation_with_feed,
+)
+from tests.acceptance.support.installation import Installation
+from tests.peers import phones
+from tests.peers.centre import Centre, Traffic, open_centre
+from tests.peers.cut import open_way
+from tests.peers.watching import wait_on_wire
+
+pytestmark = pytest.mark.real
+
+
+def use_queue(installation: Installation) -> None:
+    """Ten places in the documented queue; by the clock each would be busy for three minutes."""
+    campaign = installation.folder / "campaigns" / "sample" / "campaign.toml"
+    text = campaign.read_text()
+    assert 'extensions = ["101"]' in text
+    text = text.replace('extensions = ["101"]', 'queue = "sales"\nslots = 10')
+    campaign.write_text(text)
+
+
+async def only_101(centre: Centre) -> None:
+    await centre.pbx.cli("queue pause member PJSIP/102 queue sales")
+
+
+async def test_nobody_waits_in_a_queue_that_has_one_member(tmp_path: Path) -> None:
+    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=100, talk_ms=300)
+    installation = await installation_with_feed(
+        tmp_path, host=ADDRESSES.pbx, people=PEOPLE, prepare=use_queue
+    )
+    async with open_centre(ADDRESSES, phone) as centre:
+        await only_101(centre)
+        async with installation.engine() as engine:
+            await engine.wait_metric(HANDED_OVER, 4, campaign="sample", disposition="handed_over")
+            assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    assert_never_two_in_the_queue(traffic)
+
+
+async def test_a_lost_feed_stops_the_dialing_for_a_queue_until_it_is_back(tmp_path: Path) -> None:
+    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=500, talk_ms=1000)
+    async with (
+        open_centre(ADDRESSES, phone) as centre,
+        open_way(server=(ADDRESSES.pbx, 5038)) as way,
+    ):
+        await only_101(centre)
+        installation = await installation_with_feed(
+            tmp_path, host=way.host, port=way.port, prepare=use_queue
+        )
+        async with installation.engine() as engine:
+            # On a busy machine the engine alone takes seconds to start.
+            await wait_on_wire(
+                centre.wire, lambda _: centre.traffic().from_engine("REFER"), timeout_seconds=30
+            )
+            way.cut()
+            await engine.wait_metric("acd_feed_up", 0, feed="ami")
+            await engine.wait_metric(HANDED_OVER, 1, campaign="sample", disposition="handed_over")
+            await wait_on_wire(
+                centre.wire, lambda _: centre.traffic().of(ADDRESSES.agent_101, "BYE")
+            )
+            assert engine.metric("acd_agents", state="ready") == 0
+            assert len(dialed(centre.traffic())) == 1
+            await way.mend()
+            await engine.wait_metric(HANDED_OVER, 2, campaign="sample", disposition="handed_over")
+            assert await engine.end() == 0, engine.log()
+
+
+def dialed(traffic: Traffic) -> list[float]:
+    """When each person was called."""
+    return [m.at_seconds for m in first_of_each_call(traffic.to(ADDRESSES.carrier, "INVITE"))]
+
+
+def assert_never_two_in_the_queue(traffic: Traffic) -> None:
+    """Nobody is called before the one before has left the member."""
+    ends = [m.at_seconds for m in first_of_each_call(traffic.of(ADDRESSES.agent_101, "BYE"))]
+    starts = dialed(traffic)
+    assert len(starts) == len(ends) == len(PEOPLE), traffic
+    for end, start in zip(ends, starts[1:], strict=False):
+        assert end < start, traffic

@@ -1,0 +1,106 @@
+"""Every endpoint of a running engine, asked what its own OpenAPI allows and what it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from hypothesis import HealthCheck, Phase, settings
+
+from tests.acceptance.support.api import (
+    TOKENS,
+    Api,
+    add_agents,
+    open_api_engine,
+    serve_api,
+)
+from tests.acceptance.support.carrier import Carrier, dialing_installation, handed_over
+from tests.peers.addresses import Addresses
+
+pytestmark = pytest.mark.real
+
+ADDRESSES = Addresses.free()
+KNOWN = {"agent": "anna", "campaign": "sample", "lead": "1", "lead_id": 1, "attempt_id": 1}
+"""What exists, for every other request."""
+EXAMPLES = 4
+"""Requests an endpoint, of each kind."""
+
+
+async def test_no_request_makes_the_engine_fail(tmp_path: Path) -> None:
+    steps = handed_over(agent_ms=50, after_ms=300)
+    with Carrier(tmp_path / "carrier", ADDRESSES.carrier, steps) as carrier:
+        installation = await dialing_installation(tmp_path, carrier, leads=40, slots=2)
+        serve_api(installation)
+        add_agents(installation.folder, "anna,201,sample", "bert,202,sample")
+        await installation.succeed("acd agents import agents.csv")
+        async with open_api_engine(installation) as (engine, api):
+            await api.succeed("POST", "/v1/agents/anna/ready")
+            schema = await api.succeed("GET", "/v1/openapi.json")
+            asked = await trio.to_thread.run_sync(fuzz, api, schema)
+            assert asked >= len(operations(schema)) * EXAMPLES // 2
+            assert (await api.ask("GET", "/v1/agents")).status == 200
+            assert "Traceback" not in engine.log()
+            assert await engine.end() == 0, engine.log()
+        for token in TOKENS.values():
+            assert token not in engine.log()
+
+
+def operations(schema: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(path, method) for path, methods in schema["paths"].items() for method in methods]
+
+
+def fuzz(api: Api, schema: dict[str, Any]) -> int:
+    """How many requests were sent; blocks."""
+    # Importing it registers what only its own plugin for pytest would else be asked for.
+    import schemathesis
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
+    checks = (
+        not_a_server_error,
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+    headers = {"Authorization": f"Bearer {TOKENS['boss']}"}
+    loaded = schemathesis.openapi.from_dict(schema)
+    sent = 0
+    bounded: Any = settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    for result in loaded.get_all_operations():
+        operation: Any = result.ok()  # type: ignore[union-attr]  # ours is valid: it raises if not
+        if operation.path == "/v1/events":
+            continue  # it does not end; test_events reads it
+
+        def ask(case: Any) -> None:
+            nonlocal sent
+            sent += 1
+            if sent % 2 and case.path_parameters:
+                case.path_parameters |= {
+                    name: KNOWN[name] for name in case.path_parameters if name in KNOWN
+                }
+            case.call_and_validate(base_url=api.address, headers=headers, checks=checks)
+
+        bounded(operation_given(operation)(ask))()
+    return sent
+
+
+def operation_given(operation: Any) -> Any:
+    from hypothesis import given
+    from schemathesis.generation import GenerationMode
+
+    either = operation.as_strategy() | operation.as_strategy(
+        generation_mode=GenerationMode.NEGATIVE
+    )
+    return given(case=either)

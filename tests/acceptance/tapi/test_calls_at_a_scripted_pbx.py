@@ -1,0 +1,364 @@
+"""Rows of the acceptance table that need a PBX which does exactly this or that: SIPp, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from acd.calls import DisconnectCause
+from acd.sip.causes import ALERTED_CAUSES, Q850_CAUSES, STATUS_CAUSES
+from acd.tapi.client import HCall, LineApp, LineError, line_initialize_ex
+from acd.tapi.constants import LineCallState as S
+from acd.tapi.constants import LineDisconnectMode as Mode
+from acd.tapi.constants import LineErr
+from acd.tapi.mapping import DISCONNECT_MODES
+from tests.acceptance.tapi.call_centre import TapiCentre, kept_open, open_scripted_centre
+from tests.peers.sipp.steps import (
+    ack,
+    answer,
+    answer_cancelled,
+    answer_refer,
+    bye,
+    cancel,
+    hang_up,
+    notify,
+    offer_again,
+    offer_by_update,
+    pause,
+    refer,
+    refer_received,
+    reject,
+    request,
+    ring,
+    terminate_cancelled,
+    trying,
+)
+from tests.peers.wire import SipMessage, select
+
+pytestmark = pytest.mark.real
+
+STATUSES = {
+    **{status: cause for status, cause in STATUS_CAUSES.items() if status not in {401, 407}},
+    420: DisconnectCause.UNAVAILABLE,
+    513: DisconnectCause.TEMPORARY_FAILURE,
+}
+"""401 and 407 stop the trunk: `tests/integration/sip/test_causes.py` has them."""
+_UP = (answer(), ack())
+_TAKES = (refer(202), notify(100), notify(200, final=True), bye())
+BRANCHES = {
+    **{
+        f"status{status}": (reject(f"{status} As asked", "Contact: <sip:other@127.3.0.9>"),)
+        for status in STATUSES
+    },
+    **{f"rang{status}": (ring(), reject(f"{status} As asked")) for status in ALERTED_CAUSES},
+    **{
+        f"network{q850}": (reject("500 As asked", f"Reason: Q.850;cause={q850}"),)
+        for q850 in Q850_CAUSES
+    },
+    **{
+        f"refuses{status}": (*_UP, refer(status), *_TAKES)
+        for status in (403, 405, 488, 500, 503, 603)
+    },
+    "ignores": (*_UP, refer_received(), pause(2500), answer_refer("503 Too late"), bye()),
+    "agentbusy": (*_UP, refer(202), notify(100), notify(486, final=True), bye()),
+    "nosuchagent": (*_UP, refer(202), notify(404, final=True), *_TAKES),
+    "overtakes": (*_UP, refer_received(), notify(100), answer_refer(), *_TAKES[2:]),
+    "silentrefer": (*_UP, refer(202), bye()),
+    "takes": (*_UP, *_TAKES),
+    "hangsup": (*_UP, pause(300), hang_up()),
+    "mute": (pause(1500), trying(), cancel(), terminate_cancelled()),
+    "rings": (trying(), ring(), cancel(), terminate_cancelled()),
+    "crosses": (ring(), cancel(), answer_cancelled(), ack(), bye()),
+    "answered": (*_UP, bye()),
+    "progress": (
+        trying(),
+        ring(status="181 Call Is Being Forwarded"),
+        ring(status="182 Queued"),
+        ring(status="183 Session Progress"),
+        ring(),
+        ring(),
+        *_UP,
+        bye(),
+    ),
+    "renegotiates": (
+        *_UP,
+        offer_again(),
+        offer_by_update(),
+        request("OPTIONS"),
+        request("UPDATE"),
+        offer_again("Supported: timer", "Session-Expires: 90;refresher=uac"),
+        bye(),
+    ),
+}
+MORE = """wait_limit_seconds = 60
+shortest_ring_seconds = 1
+transfer_timeout_seconds = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapiCentre]:
+    folder = tmp_path_factory.mktemp("scripted")
+    with kept_open(open_scripted_centre(folder, BRANCHES, more=MORE)) as centre:
+        yield centre
+
+
+@pytest.fixture
+def centre(one_for_all: TapiCentre) -> TapiCentre:
+    return one_for_all.from_now()
+
+
+def states(call: HCall) -> list[S]:
+    return [event.state for event in call.events]
+
+
+async def connected(app: LineApp, name: str, *, line: int = 1) -> HCall:
+    call = await app.line_make_call(await app.line_open(line), name)
+    assert await app.wait_connected(call), (states(call), call.disconnect_mode)
+    return call
+
+
+async def drop(app: LineApp, call: HCall) -> None:
+    await app.line_drop(call)
+    await call.wait_states(S.IDLE)
+
+
+async def test_row_06_a_failed_agent_is_told_and_the_person_stays_where_the_leg_exists(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "nosuchagent")
+        with pytest.raises(LineError) as failed:
+            await app.line_blind_transfer(call, "101")
+        assert failed.value.code is LineErr.OPERATIONFAILED
+        # The leg still exists: no BYE of ours, and another agent gets the person.
+        assert call.state is S.CONNECTED
+        assert not centre.sent("BYE")
+        await app.line_blind_transfer(call, "102")
+        await call.wait_states(S.IDLE)
+        targets = [each.get("refer-to") for each in centre.sent("REFER")]
+        assert [target.partition("@")[0] for target in targets] == ["<sip:101", "<sip:102"]
+        # Here the PBX has taken the person: the request fails, and our leg is of no use.
+        lost = await app.line_make_call(call.line, "agentbusy")
+        assert await app.wait_connected(lost)
+        with pytest.raises(LineError) as failed:
+            await app.line_blind_transfer(lost, "101")
+        assert failed.value.code is LineErr.OPERATIONFAILED
+        await lost.wait_states(S.IDLE)
+    rows = await centre.closed_rows(2)
+    assert [row["transfer_result"] for row in rows] == ["answered", "failed"]
+    assert rows[1]["transfer_sip_status"] == 486
+
+
+@pytest.mark.parametrize("status", [403, 405, 488, 500, 503, 603])
+async def test_row_07_a_refused_refer_completes_and_the_call_stays_connected(
+    centre: TapiCentre, status: int
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, f"refuses{status}")
+        with pytest.raises(LineError) as failed:
+            await app.line_blind_transfer(call, "101")
+        assert failed.value.code is LineErr.OPERATIONFAILED
+        assert call.state is S.CONNECTED
+        assert not centre.sent("BYE")
+        await app.line_blind_transfer(call, "101")
+        await call.wait_states(S.IDLE)
+        assert len(centre.sent("REFER")) == 2
+        await centre.seen(lambda: centre.sent("BYE"))
+
+
+async def test_row_07_a_refer_that_nobody_answers_completes_too(centre: TapiCentre) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "ignores")
+        with pytest.raises(LineError) as failed:
+            await app.line_blind_transfer(call, "101")
+        assert failed.value.code is LineErr.OPERATIONFAILED
+        assert call.state is S.CONNECTED
+        assert not centre.sent("BYE")
+        # The late answer is taken for what it is; then the application drops.
+        await centre.seen(lambda: centre.heard(503, cseq="REFER"))
+        await drop(app, call)
+        await centre.seen(lambda: centre.sent("BYE"))
+
+
+async def test_row_08_a_remote_hang_up_is_told_within_a_second_and_the_line_is_free(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "hangsup")
+        await call.wait_states(S.IDLE)
+        assert states(call)[-3:] == [S.CONNECTED, S.DISCONNECTED, S.IDLE]
+        assert call.disconnect_mode is Mode.NORMAL
+        again = await app.line_make_call(call.line, "answered")
+        # What is told only after "released" in SIPTAPI, 32 s later: BYE → the line's next INVITE.
+        bye_at = centre.heard("BYE")[0].at_seconds
+        invited_at = (await centre.seen(lambda: centre.sent("INVITE")[1:]))[0].at_seconds
+        assert invited_at - bye_at < 1.0
+        await drop(app, again)
+
+
+async def test_row_09_a_drop_before_any_answer_waits_for_the_first_1xx(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await app.line_make_call(await app.line_open(1), "mute")
+        await app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        await centre.seen(lambda: centre.heard(487, cseq="INVITE"))
+        (cancelled,) = centre.sent("CANCEL")
+        first = min(m.at_seconds for m in centre.heard(100, cseq="INVITE"))
+        # RFC 3261 9.1: no CANCEL before a provisional response.
+        assert cancelled.at_seconds > first
+        await centre.seen(lambda: centre.sent("ACK"))
+        assert states(call).count(S.IDLE) == 1
+        assert S.DISCONNECTED not in states(call)
+
+
+async def test_row_09_an_answer_that_crosses_the_cancel_is_hung_up(centre: TapiCentre) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await app.line_make_call(await app.line_open(1), "crosses")
+        await call.wait_states(S.RINGBACK)
+        await app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        await centre.seen(lambda: centre.sent("CANCEL"))
+        await centre.seen(lambda: centre.sent("ACK"))
+        await centre.seen(lambda: centre.sent("BYE"))
+        assert states(call) == [S.DIALING, S.RINGBACK, S.IDLE]
+
+
+async def test_row_28_each_step_of_the_progress_is_told_once_and_in_order(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "progress")
+        assert states(call) == [S.DIALING, S.PROCEEDING, S.RINGBACK, S.CONNECTED]
+        heard = [m.status for m in centre.messages() if m.cseq_method == "INVITE" and m.status]
+        assert heard[:7] == [100, 181, 182, 183, 180, 180, 200]
+        await drop(app, call)
+        assert states(call)[-1] is S.IDLE
+
+
+FAILURES = {
+    **{f"status{status}": (cause, status) for status, cause in STATUSES.items()},
+    **{f"rang{status}": (cause, status) for status, cause in ALERTED_CAUSES.items()},
+    **{f"network{q850}": (cause, 500) for q850, cause in Q850_CAUSES.items()},
+}
+
+
+@pytest.mark.parametrize("half", [0, 1])
+async def test_row_29_every_failure_has_its_mode_in_events_and_status(
+    centre: TapiCentre, half: int
+) -> None:
+    # All on one line, none but `rang…` with a 1xx: no call may be told less than the first.
+    async with line_initialize_ex(centre.gateway) as app:
+        line = await app.line_open(1)
+        for name, (cause, status) in list(FAILURES.items())[half::2]:
+            mode = DISCONNECT_MODES[cause]
+            # 502 and 503 may make the trunk wait a little before its next call.
+            await centre.engine.wait_metric("acd_trunk_up", 1, trunk="main")
+            call = await app.line_make_call(line, name)
+            await call.wait_states(S.DISCONNECTED)
+            await call.wait_states(S.IDLE)
+            rang = [S.RINGBACK] if name.startswith("rang") else []
+            busy = [S.BUSY] if mode is Mode.BUSY else []
+            assert states(call) == [S.DIALING, *rang, *busy, S.DISCONNECTED, S.IDLE], name
+            assert call.disconnect_mode is mode, name
+            assert call.events[-2].sip_status == status
+            told = await app.line_get_call_status(call)
+            assert (told["state"], told["features"]) == (S.IDLE, 0)
+            app.line_deallocate_call(call)
+
+
+async def test_row_30_a_no_answer_timeout_cancels_and_says_noanswer(centre: TapiCentre) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        line = await app.line_open(1)
+        call = await app.line_make_call(line, "rings", no_answer_timeout_seconds=2)
+        await call.wait_states(S.IDLE)
+        assert call.disconnect_mode is Mode.NOANSWER
+        (cancelled,) = await centre.seen(lambda: centre.sent("CANCEL"))
+        rang = cancelled.at_seconds - centre.sent("INVITE")[0].at_seconds
+        # Never earlier than asked for; the margin is a loaded machine's.
+        assert 2.0 <= rang < 3.5
+
+
+async def test_row_31_reinvite_update_options_and_session_timers_are_answered(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "renegotiates")
+
+        def answers() -> list[SipMessage]:
+            return [m for m in centre.sent(200) if m.cseq_method in {"INVITE", "UPDATE", "OPTIONS"}]
+
+        await centre.seen(lambda: centre.sent(200, cseq="INVITE")[1:])
+        assert call.state is S.CONNECTED
+        in_dialog = centre.sent("INVITE")[0].call_id
+        mine = [m for m in answers() if m.call_id == in_dialog]
+        assert [m.cseq_method for m in mine] == ["INVITE", "UPDATE", "OPTIONS", "UPDATE", "INVITE"]
+        assert "90" in mine[-1].get("session-expires")
+        await drop(app, call)
+        await centre.seen(lambda: centre.sent("BYE"))
+
+
+async def test_row_40_a_notify_before_the_202_is_answered_and_the_reply_comes_once(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "overtakes")
+        await app.line_blind_transfer(call, "101")
+        await call.wait_states(S.IDLE)
+        notified, taken = centre.heard("NOTIFY"), centre.heard(202, cseq="REFER")
+        assert notified[0].at_seconds < taken[0].at_seconds
+        replies = [m.status for m in centre.sent(200) if m.cseq_method == "NOTIFY"]
+        assert replies == [200] * len(notified)
+        assert states(call).count(S.IDLE) == 1
+
+
+async def test_row_40_a_missing_notify_is_a_failed_transfer_after_its_timeout(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "silentrefer")
+        with pytest.raises(LineError) as failed:
+            await app.line_blind_transfer(call, "101")
+        assert failed.value.code is LineErr.OPERATIONFAILED
+        # The 202 says that the PBX has the person: our leg is ended, not left behind.
+        await call.wait_states(S.IDLE)
+        (bye_sent,) = await centre.seen(lambda: centre.sent("BYE"))
+        assert bye_sent.at_seconds - centre.sent("REFER")[0].at_seconds >= 2.0
+    (row,) = await centre.closed_rows()
+    assert row["transfer_result"] == "timed_out"
+
+
+async def test_row_23_a_line_carries_one_call_and_is_free_right_after_idle(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "answered")
+        with pytest.raises(LineError) as second:
+            await app.line_make_call(call.line, "answered")
+        assert second.value.code is LineErr.INUSE
+        assert len({m.call_id for m in centre.sent("INVITE")}) == 1
+        await drop(app, call)
+        again = await app.line_make_call(call.line, "answered")
+        assert await app.wait_connected(again)
+        await drop(app, again)
+
+
+async def test_row_35_several_applications_use_different_lines_at_once(
+    centre: TapiCentre,
+) -> None:
+    async with (
+        line_initialize_ex(centre.gateway) as one,
+        line_initialize_ex(centre.gateway) as other,
+    ):
+        first, second = await connected(one, "answered"), await connected(other, "takes", line=2)
+        with pytest.raises(LineError) as same:
+            await other.line_open(1)
+        assert same.value.code is LineErr.ALLOCATED
+        await other.line_blind_transfer(second, "101")
+        await second.wait_states(S.IDLE)
+        assert first.state is S.CONNECTED
+        await drop(one, first)
+        assert len({m.call_id for m in select(centre.messages(), "INVITE")}) == 2

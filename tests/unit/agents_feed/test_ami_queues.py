@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from acd.agents import QueueSeen
+from acd.agents_feed.ami_frames import Packet
+from acd.agents_feed.ami_queues import QueueView
+from acd.agents_feed.ami_view import decode
+
+NUMBERS = {"unknown": 0, "idle": 1, "in_use": 2, "gone": 5, "rings": 6}
+"""`enum ast_device_state` of Asterisk 22."""
+
+
+def params(waiting: int = 0) -> Packet:
+    return {"Event": "QueueParams", "Queue": "sales", "Calls": str(waiting)}
+
+
+def member(name: str, phone: str = "idle", *, paused: bool = False, **more: str) -> Packet:
+    return {
+        "Event": "QueueMemberStatus",
+        "Queue": "sales",
+        "Interface": f"Local/{name}@agents",
+        "StateInterface": f"PJSIP/{name}",
+        "Status": str(NUMBERS[phone]),
+        "Paused": "1" if paused else "0",
+        "InCall": "0",
+        **more,
+    }
+
+
+def listed(name: str, *, in_call: bool) -> Packet:
+    told = member(name, Event="QueueMember", InCall="1" if in_call else "0")
+    return {**told, "Interface": "", "Location": f"Local/{name}@agents"}
+
+
+def joins(name: str) -> Packet:
+    return {"Event": "AgentConnect", "Queue": "sales", "Interface": f"Local/{name}@agents"}
+
+
+def done(name: str) -> Packet:
+    return {**joins(name), "Event": "AgentComplete"}
+
+
+def people(event: str, count: int) -> Packet:
+    return {"Event": event, "Queue": "sales", "Count": str(count)}
+
+
+def view_of(*packets: Packet, wrap_up_seconds: float = 0.0) -> QueueView:
+    view = QueueView(wrap_up_seconds=wrap_up_seconds)
+    for packet in packets:
+        fact = decode(packet)
+        assert fact is not None, packet
+        view.take(fact, at_seconds=0.0)
+    return view
+
+
+def seen(*packets: Packet) -> QueueSeen:
+    return view_of(params(), *packets).seen("sales", at_seconds=0.0)
+
+
+def test_members_who_are_free_can_take_people_and_others_cannot() -> None:
+    members = (
+        member("101"),
+        member("102", "unknown"),
+        member("103", "gone"),
+        member("104", paused=True),
+        member("105", "in_use"),
+    )
+    assert seen(*members) == QueueSeen(usable=2, persons=0)
+
+
+def test_a_person_who_waits_while_a_phone_rings_for_them_takes_one_member() -> None:
+    waiting = (member("101"), member("102", "rings"), people("QueueCallerJoin", 1))
+    assert seen(*waiting) == QueueSeen(usable=2, persons=1)
+
+
+def test_who_talks_to_a_member_counts_until_the_call_is_over() -> None:
+    talking = (
+        *(member("101", "rings"), people("QueueCallerJoin", 1)),
+        *(people("QueueCallerLeave", 0), member("101", "in_use"), joins("101")),
+    )
+    assert seen(*talking) == QueueSeen(usable=1, persons=1)
+    assert seen(*talking, done("101"), member("101")) == QueueSeen(usable=1, persons=0)
+
+
+def test_a_member_whose_call_was_taken_away_is_free_without_a_word() -> None:
+    assert seen(joins("101"), member("101")) == QueueSeen(usable=1, persons=0)
+
+
+def test_what_is_listed_anew_counts_people_who_talk_already() -> None:
+    told = (params(waiting=3), listed("101", in_call=True), listed("102", in_call=False))
+    assert view_of(*told).seen("sales", at_seconds=0) == QueueSeen(usable=2, persons=4)
+
+
+def test_a_member_who_left_takes_nobody() -> None:
+    assert seen(member("101"), {**member("101"), "Event": "QueueMemberRemoved"}).usable == 0
+
+
+def test_wrap_up_is_the_members_own_or_the_queues() -> None:
+    told = (params(), member("101"), member("102", Wrapuptime="20"))
+    view = view_of(*told, done("101"), done("102"), wrap_up_seconds=10)
+    free = [view.seen("sales", at_seconds=at).usable for at in (0, 9.9, 10, 19.9, 20)]
+    assert free == [0, 0, 1, 1, 2]
+
+
+def test_a_queue_of_which_only_members_are_told_is_not_known() -> None:
+    assert list(view_of(member("101")).names) == []
