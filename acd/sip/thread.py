@@ -113,6 +113,7 @@ class SipThread:
             players=self._players,
             close=self._closing.append,
             forget=self._forget,
+            invited=self._tracer.name,
         )
 
     def run(self) -> None:
@@ -206,7 +207,6 @@ class SipThread:
                 leg = Leg(command.leg, self._trunks[command.trunk], self._world)
                 self._legs[command.leg] = leg
                 leg.start(command)
-                self._tracer.name(leg)
             case WatchExtension():
                 self._trunks[command.trunk].watches.add(command.watch, command.extension_uri)
             case UnwatchExtension():
