@@ -27,7 +27,6 @@ from time import perf_counter
 import pjsua2 as pj
 
 from acd.calls import DisconnectCause
-from acd.lines import PersonWith
 from acd.sip.callbacks import (
     Answered,
     Inbox,
@@ -40,6 +39,7 @@ from acd.sip.callbacks import (
     ReInviteAnswered,
 )
 from acd.sip.causes import Reason, cause_of, reason_of
+from acd.sip.late_orders import no_such_call
 from acd.sip.leftover import dialog_of
 from acd.sip.leg_media import LegMedia
 from acd.sip.leg_start import Refusal, refer_options, send_invite
@@ -53,9 +53,7 @@ from acd.sip.messages import (
     Counted,
     HangUpCall,
     HoldCall,
-    HoldEnded,
     LegOrder,
-    PlayEnded,
     PlayWav,
     Report,
     ResumeCall,
@@ -79,7 +77,6 @@ from acd.sip.transfer import (
 from acd.sip.trunk_side import TrunkSide
 
 _RINGING = 180
-_NO_SUCH_CALL = 481
 _SERVER_ERROR = 500
 _INCOMPATIBLE_STATUSES = frozenset({415, 488, 606})
 
@@ -114,21 +111,6 @@ class LegWorld:
     """The leg with this number is done."""
     invited: Callable[[Leg], None]
     """Its INVITE is on its way, or the one after a redirect."""
-
-
-def no_such_call(command: LegOrder) -> Report | None:
-    """The answer to an order whose call is already over: nothing was sent."""
-    match command:
-        case TransferCall():
-            return TransferEnded(
-                command.leg, perf_counter(), TransferOutcome.REFUSED, _NO_SUCH_CALL, PersonWith.US
-            )
-        case PlayWav():
-            return PlayEnded(command.leg, command.order)
-        case HoldCall() | ResumeCall():
-            return HoldEnded(command.leg, agreed=False)
-        case HangUpCall() | StopPlaying():
-            return None
 
 
 @dataclass(slots=True)

@@ -34,7 +34,8 @@ from acd.sip.callbacks import (
     TrunkAccount,
     Watched,
 )
-from acd.sip.leg import Closing, Leg, LegWorld, no_such_call
+from acd.sip.late_orders import no_such_call
+from acd.sip.leg import Closing, Leg, LegWorld
 from acd.sip.limits import BindingLimits
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
