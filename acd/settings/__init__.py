@@ -19,6 +19,7 @@ from acd.settings.profiles import (
 )
 from acd.settings.tables import (
     MAX_LINES,
+    MOST_REDIRECTS,
     RTP_PORTS_PER_LINE,
     AddressSettings,
     AmiSettings,
@@ -48,6 +49,7 @@ from acd.settings.tables import (
 
 __all__ = [
     "MAX_LINES",
+    "MOST_REDIRECTS",
     "RTP_PORTS_PER_LINE",
     "AddressSettings",
     "AmiSettings",
