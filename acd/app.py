@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
@@ -29,6 +31,7 @@ from acd.app_tapi import join_tapi
 from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
 from acd.control import open_control
+from acd.dialer.comfort import write_comfort_noise
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
@@ -78,6 +81,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
             )
             log.info("metrics served", action="metrics.serving", address=address)
+        sounds = Path(stack.enter_context(TemporaryDirectory(prefix="acd-sounds-")))
         trunks: dict[str, Trunk] = {}
         for name in (trunk.name for trunk in settings.trunk):
             trunks[name] = trunk = sip.trunk(name)
@@ -93,6 +97,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 metrics=metrics,
                 clock=SystemClock(),
                 node=node_name(settings),
+                comfort_audio=write_comfort_noise(sounds),
             )
         )
         await stack.enter_async_context(

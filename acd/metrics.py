@@ -20,7 +20,7 @@ from acd.agents import AgentState
 from acd.calls import CallState, DisconnectCause
 from acd.lines import LinePool, TrunkStatus
 from acd.rules.dispositions import Disposition, TransferOutcome
-from acd.rules.eligibility import LeadState
+from acd.rules.eligibility import LeadState, Rule
 from acd.rules.hold import Hold
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
@@ -124,6 +124,9 @@ class Metrics:
         )
 
     def _make_call_times(self) -> None:
+        self.setup_seconds = self._histogram(
+            "acd_setup_seconds", "INVITE to the first 18x.", SECONDS_BUCKETS, "campaign"
+        )
         self.ring_seconds = self._histogram(
             "acd_ring_seconds", "INVITE to answer.", RING_SECONDS_BUCKETS, "campaign"
         )
@@ -178,6 +181,9 @@ class Metrics:
 
     def _make_leads(self) -> None:
         self.leads = self._gauge("acd_leads", "Leads by state, as SQL says.", "campaign", "state")
+        self.leads_blocked = self._gauge(
+            "acd_leads_blocked", "Leads that a rule keeps from being dialed.", "campaign", "rule"
+        )
         self.leads_left_seconds = self._gauge(
             "acd_leads_left_seconds",
             "Until no lead is left at the present speed; NaN: nobody knows.",
@@ -281,6 +287,7 @@ class Metrics:
             self.ledger_abandoned,
             self.ledger_headroom,
             self.abandon_limit,
+            self.setup_seconds,
             self.ring_seconds,
             self.answer_to_refer_seconds,
             self.answer_to_ring_seconds,
@@ -294,6 +301,7 @@ class Metrics:
             (self.responses, ResponseClass),
             (self.campaign_hold, Hold),
             (self.leads, LeadState),
+            (self.leads_blocked, Rule),
         ):
             for value in values:
                 family.labels(campaign, value)

@@ -44,7 +44,9 @@ class _Pool:
     def holders(self) -> Mapping[str, int]:
         return Counter(CAMPAIGNS[number % len(CAMPAIGNS)] for number in range(self.size))
 
-    def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
+    def lease(
+        self, *, holder: str, deadline_seconds: float, weight: int = 1
+    ) -> AbstractAsyncContextManager[Line]:
         raise NotImplementedError
 
 
@@ -132,7 +134,12 @@ def _count_one(metrics: Metrics, watch: CampaignWatch, campaign: str, number: in
 
 
 _SNAPSHOT = PacingSnapshot(
-    ready_agents=3, unanswered_calls=2, waiting_persons=0, free_lines=80, leads_at_hand=20
+    ready_agents=3,
+    unanswered_calls=2,
+    waiting_persons=0,
+    free_lines=80,
+    lines_to_ask_for=8,
+    leads_at_hand=20,
 )
 
 

@@ -87,6 +87,8 @@ async def run_demo(
                 watch = Watch(engine, plan, console)
                 await _dial(engine.scheduler, signals, watch)
                 folder.metrics.write_bytes(generate_latest(engine.metrics.registry))
+            if watch.stopping:
+                await trio.to_thread.run_sync(_stop_campaign, settings)
     if picture is not None:
         _draw(watch.picture, picture)
     report = await trio.to_thread.run_sync(_report, settings)
@@ -125,6 +127,20 @@ def _load_leads(settings: Settings, folder: DemoFolder) -> None:
         store.run_sync(
             set_campaign_state, campaign_id=campaign_id, state=CampaignState.RUNNING, now=now
         )
+
+
+def _stop_campaign(settings: Settings) -> None:
+    """What was left by Ctrl-C does not go on by itself in an engine on the same folder."""
+    with open_store_sync(settings.store.url) as store:
+        campaign = store.read_sync(campaign_by_name, CAMPAIGN)
+        # The last lead may have been closed in the same moment.
+        if campaign.state is CampaignState.RUNNING:
+            store.run_sync(
+                set_campaign_state,
+                campaign_id=campaign.campaign_id,
+                state=CampaignState.STOPPED,
+                now=datetime.now(UTC),
+            )
 
 
 def _report(settings: Settings) -> CampaignReport:

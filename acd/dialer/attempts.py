@@ -12,10 +12,12 @@ start marks it unknown.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
+from pathlib import Path
 
 import structlog
 import trio
@@ -86,6 +88,8 @@ class Dialing:
     metrics: Metrics
     clock: WallClock
     node: str
+    comfort_audio: Path | None = None
+    """Of the installation, for campaigns without one of their own; None: silence."""
 
     @property
     def wait_limit_seconds(self) -> float:
@@ -107,6 +111,12 @@ class CallsInFlight:
 
     unanswered: set[int] = field(default_factory=set)
     """Lead taken, call not yet answered or over."""
+    queued: set[int] = field(default_factory=set)
+    """Of the unanswered: those that wait for a line."""
+    line_given: Callable[[], None] = lambda: None
+    """Told whenever one of the queued has got its line."""
+    is_wanted: Callable[[], bool] = lambda: True
+    """Whether the agents who are left still need one more of the queued."""
     waiting: set[int] = field(default_factory=set)
     """Answered, and no agent reserved."""
     abandoned: set[int] = field(default_factory=set)
@@ -114,8 +124,16 @@ class CallsInFlight:
     sql_knows_more: bool = False
     """An abandoned call was written; counts from before would forget it."""
 
+    def got_line(self, lead_id: int) -> bool:
+        """Its turn has come; whether it is still wanted, as one with an agent of its own is."""
+        wanted = lead_id not in self.queued or self.is_wanted()
+        self.queued.discard(lead_id)
+        self.line_given()
+        return wanted
+
     def settled(self, lead_id: int) -> None:
         """Nobody needs an agent for this lead any more."""
+        self.queued.discard(lead_id)
         self.unanswered.discard(lead_id)
         self.waiting.discard(lead_id)
 
@@ -159,9 +177,11 @@ async def run_attempt(
     with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
         try:
             async with dialing.trunk.lines.lease(
-                holder=dialing.campaign.name, deadline_seconds=LEASE_SECONDS
+                holder=dialing.campaign.name,
+                deadline_seconds=LEASE_SECONDS,
+                weight=dialing.campaign.definition.weight,
             ) as line:
-                if _may_dial(dialing, stop):
+                if in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop):
                     await _dial(dialing, lead, line, in_flight, stop, hold)
                 else:
                     _give_back(dialing, lead)
@@ -215,7 +235,7 @@ async def _dial(
         attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id, hold)
         try:
             late = trio.current_time() - asked_at >= SLOW_SECONDS
-            if not late or _may_dial(dialing, stop):
+            if not stop.is_set() and (not late or _may_dial(dialing, stop)):
                 await attempt.run(_request(dialing, call_id, destination))
         finally:
             with trio.CancelScope(shield=True):
@@ -264,6 +284,7 @@ class Attempt:
         self._tried: set[AgentId] = set()
         self._offered_to: AgentId | None = None
         self._abandoned = False
+        self._hears_comfort = False
 
     async def run(self, request: OriginateRequest) -> None:
         """Dial, and serve whoever answers; returns when the leg is over."""
@@ -340,12 +361,29 @@ class Attempt:
         self._in_flight.waiting.add(self._lead_id)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
+            # Where an agent is ready this comes to nothing: the wait is over before it begins.
+            nursery.start_soon(self._comfort)
             # Kept on self: a cancellation that comes now must not lose a reserved agent.
             self._reserved = await self._dialing.roster.reserve(
                 self._dialing.campaign.campaign_id, until_seconds=until, but_not=self._tried
             )
+            # In the same moment: the agent and the person are no longer counted, either of them.
+            self._in_flight.settled(self._lead_id)
             nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)
+
+    async def _comfort(self) -> None:
+        """Something to hear for the person who waits; it goes on until something else plays."""
+        wav = self._dialing.campaign.definition.comfort_audio or self._dialing.comfort_audio
+        if wav is None or self._hears_comfort:
+            return
+        try:
+            await self._line.play(wav, repeat=True)
+            self._hears_comfort = True
+        except BadInput as error:
+            log.warning("comfort audio not played", action="comfort.unplayable", why=str(error))
+        except IllegalTransition:
+            log.info("hung up before the comfort audio", action="comfort.unheard")
 
     async def _cancel_at_end(self, scope: trio.CancelScope) -> None:
         await self._watch.ended.wait()
@@ -495,6 +533,10 @@ class Attempt:
 
     def _count_end(self) -> None:
         end, metrics = self._watch.end, self._dialing.metrics
+        if (progress_at := self._watch.progress_at) is not None:
+            metrics.setup_seconds.labels(self._campaign).observe(
+                max(0.0, progress_at - self._started_at), self._exemplar
+            )
         if end is not None:
             log.info(
                 "call over",

@@ -95,7 +95,7 @@ def check_definition(
         definition = CampaignDefinition.model_validate(table)
     except ValidationError as exc:
         raise BadCampaign([_problem(file, error) for error in exc.errors()]) from None
-    definition, problems = _with_message(definition, file)
+    definition, problems = _with_sounds(definition, file)
     problems += list(_against_settings(definition, settings, file))
     if problems:
         raise BadCampaign(problems)
@@ -172,26 +172,36 @@ def _known_keys(loc: Sequence[str | int]) -> str:
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(table.model_fields)}"
 
 
-def _with_message(
+def _with_sounds(
     definition: CampaignDefinition, file: Path
 ) -> tuple[CampaignDefinition, list[Problem]]:
-    """The definition with the message's absolute path, and what is wrong with the WAV."""
-    if definition.abandon_message is None:
-        return definition, []
-    wav = (file.parent / definition.abandon_message).resolve()
-    where = f"{file}, abandon_message"
-    wanted = "allowed: a WAV of 8 kHz, mono, 16-bit PCM"
+    """The definition with its WAVs' absolute paths, and what is wrong with them."""
+    paths: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for key in ("abandon_message", "comfort_audio"):
+        told: Path | None = getattr(definition, key)
+        if told is None:
+            continue
+        paths[key] = wav = (file.parent / told).resolve()
+        wrong = _wrong_with(wav)
+        if wrong:
+            wanted = "allowed: a WAV of 8 kHz, mono, 16-bit PCM"
+            problems.append(Problem(f"{file}, {key}", wrong, wanted))
+    return definition.model_copy(update=paths), problems
+
+
+def _wrong_with(wav: Path) -> str:
+    """Why a line could not play this file; empty when it can."""
     try:
         with wave.open(str(wav), "rb") as sound:
             shape = (sound.getframerate(), sound.getnchannels(), sound.getsampwidth())
     except OSError as exc:
-        return definition, [Problem(where, f"{wav} cannot be read: {exc.strerror}", wanted)]
+        return f"{wav} cannot be read: {exc.strerror}"
     except (wave.Error, EOFError) as exc:
-        return definition, [Problem(where, f"{wav} is not such a file: {exc}", wanted)]
+        return f"{wav} is not such a file: {exc}"
     if shape != (8000, 1, 2):
-        found = f"{wav} has {shape[0]} Hz, {shape[1]} channels, {shape[2] * 8} bits"
-        return definition, [Problem(where, found, wanted)]
-    return definition.model_copy(update={"abandon_message": wav}), []
+        return f"{wav} has {shape[0]} Hz, {shape[1]} channels, {shape[2] * 8} bits"
+    return ""
 
 
 def _against_settings(

@@ -17,10 +17,11 @@ def why_held(snapshot: PacingSnapshot, *, started: int) -> Hold:
         return Hold.NONE
     if snapshot.ready_agents == 0:
         return Hold.NO_READY_AGENT
-    if snapshot.unanswered_calls + snapshot.waiting_persons >= snapshot.ready_agents:
+    dialed = snapshot.unanswered_calls - snapshot.queued_calls
+    if dialed + snapshot.waiting_persons >= snapshot.ready_agents:
         return Hold.ENOUGH_CALLS
     if snapshot.free_lines <= 0:
         return Hold.NO_FREE_LINE
-    if snapshot.leads_at_hand == 0:
+    if snapshot.leads_at_hand + snapshot.queued_calls == 0:
         return Hold.NO_LEAD
     return Hold.ENOUGH_CALLS

@@ -1,4 +1,8 @@
-"""A short store of leads already claimed for one campaign, so that dialing never waits for SQL."""
+"""A short store of leads already claimed for one campaign, so that dialing never waits for SQL.
+
+Claims are leases: `acd.dialer.upkeep` renews those of the leads in here, so that a slow campaign
+keeps what it has.
+"""
 
 from __future__ import annotations
 
@@ -40,20 +44,30 @@ class Hopper:
         wanted = max(MIN_LEADS, AHEAD * ready_agents)
         if ready_agents == 0 or len(self._leads) >= (wanted + 1) // 2:
             return
-        self._leads.extend(
-            await self._store.run(
-                claim_leads,
-                campaign_id=self._campaign_id,
-                node=self._node,
-                limit=wanted - len(self._leads),
-                now=self._clock.now(),
-                ready_names=ready_names,
-            )
+        claimed = await self._store.run(
+            claim_leads,
+            campaign_id=self._campaign_id,
+            node=self._node,
+            limit=wanted - len(self._leads),
+            now=self._clock.now(),
+            ready_names=ready_names,
         )
+        # A lead whose lease ran out while the database was away may come a second time.
+        self.drop({lead.lead_id for lead in claimed})
+        self._leads.extend(claimed)
 
     def take(self, count: int) -> list[ClaimedLead]:
         """The next leads to dial, at most `count`."""
         return [self._leads.popleft() for _ in range(min(count, len(self._leads)))]
+
+    @property
+    def lead_ids(self) -> set[int]:
+        """Whose claims are to be renewed."""
+        return {lead.lead_id for lead in self._leads}
+
+    def drop(self, lead_ids: Collection[int]) -> None:
+        """Forget leads that this node no longer holds."""
+        self._leads = deque(lead for lead in self._leads if lead.lead_id not in lead_ids)
 
     def empty(self) -> list[ClaimedLead]:
         """Every lead that is left; the caller gives them back."""

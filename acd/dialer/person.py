@@ -9,6 +9,9 @@ import trio
 
 from acd.lines import Alerting, Answered, DialogId, Ended, Line, LineEvent, Proceeding, Released
 
+FIRST_18X = 180
+"""RFC 3261 21.1: 100 only says that the next hop has it."""
+
 
 @dataclass(slots=True)
 class LegWatch:
@@ -19,6 +22,8 @@ class LegWatch:
     """Told what identifies the dialog, as soon as there is one."""
     answered_at: float | None = None
     alerting_at: float | None = None
+    progress_at: float | None = None
+    """The first 18x: the set-up is over, something is heard."""
     end: Ended | None = None
     answered: trio.Event = field(default_factory=trio.Event)
     """Set at the answer, and at the end too, so that one wait serves for both."""
@@ -31,7 +36,10 @@ class LegWatch:
 
     def _take(self, event: LineEvent) -> None:
         match event:
+            case Proceeding(at_seconds=at, sip_status=status) if status >= FIRST_18X:
+                self._progressed(at)
             case Alerting(at_seconds=at, dialog=dialog) if self.alerting_at is None:
+                self._progressed(at)
                 self.alerting_at = at
                 self._note(dialog)
             case Answered(at_seconds=at, dialog=dialog):
@@ -44,6 +52,10 @@ class LegWatch:
                 self.ended.set()
             case Proceeding() | Alerting() | Released():
                 pass
+
+    def _progressed(self, at_seconds: float) -> None:
+        if self.progress_at is None:
+            self.progress_at = at_seconds
 
     def _note(self, dialog: DialogId | None) -> None:
         if dialog is not None:

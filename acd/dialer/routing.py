@@ -26,6 +26,7 @@ from acd.store.agents import Teller
 Moved = Callable[[EnrolledAgent, AgentState, Teller], None]
 """Told each state that an agent of SQL comes into."""
 
+AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP})
 _WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
 
 
@@ -145,6 +146,12 @@ class Roster:
     def ready(self, campaign_id: int) -> int:
         """How many agents could take a person of this campaign now."""
         return sum(1 for _ in self._ready_seats(campaign_id))
+
+    def staffed(self, campaign_id: int) -> bool:
+        """Whether the campaign has any agent at work, ready or busy."""
+        return any(
+            seat.state in AT_WORK and campaign_id in seat.places for seat in self._seats.values()
+        )
 
     def count_calls(self, campaign_id: int, agents_needed: Callable[[], int]) -> None:
         """How many agents the campaign's calls under way will need; asked by the others."""

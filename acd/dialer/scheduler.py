@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from math import ceil
+from pathlib import Path
 
 import structlog
 import trio
@@ -29,10 +31,18 @@ from acd.dialer.campaign_watch import CampaignWatch, local_midnight, watch_lag
 from acd.dialer.hopper import Hopper
 from acd.dialer.leftovers import hang_up_leftovers
 from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
-from acd.dialer.pacing import PacingSnapshot, calls_to_start
+from acd.dialer.pacing import (
+    LineWants,
+    PacingSnapshot,
+    calls_beyond,
+    calls_to_start,
+    lines_to_ask_for,
+    ramped,
+)
 from acd.dialer.places import needs_of
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
+from acd.dialer.upkeep import keep_claims, show_blocked
 from acd.errors import StoreUnavailable
 from acd.lines import Door, Trunk, TrunkHealth
 from acd.metrics import Metrics
@@ -73,6 +83,8 @@ class Surroundings:
     metrics: Metrics
     clock: WallClock
     node: str
+    comfort_audio: Path | None = None
+    """Heard by people who wait for an agent, where their campaign has none of its own."""
     companions: tuple[Companion, ...] = ()
 
 
@@ -230,6 +242,7 @@ class Scheduler:
             metrics=around.metrics,
             clock=around.clock,
             node=around.node,
+            comfort_audio=around.comfort_audio,
         )
 
     async def _follow_feed(self) -> None:
@@ -264,9 +277,10 @@ class CampaignRun:
         self._dialing = dialing
         self._roster = roster
         self._stop = trio.Event()
-        self._in_flight = CallsInFlight()
+        self._in_flight = CallsInFlight(line_given=self._wake, is_wanted=self._is_wanted)
         self._attempts = 0
-        self._attempt_over = trio.Event()
+        self._news = trio.Event()
+        self._staffed_since: float | None = None
         self._ledger: LedgerCounts | None = None
         self._ledger_read_at = 0.0
         self._watch = CampaignWatch(
@@ -303,21 +317,44 @@ class CampaignRun:
         waiting = self._dialing.metrics.waiting_persons.labels(self.campaign.name)
         waiting.set_function(lambda: len(self._in_flight.waiting))
         try:
-            async with trio.open_nursery() as side:
-                side.start_soon(self._count)
+            async with trio.open_nursery() as upkeep:
+                self._start_upkeep(upkeep)
                 async with trio.open_nursery() as nursery:
                     await self._dial_all(nursery)
-                side.cancel_scope.cancel()
+                upkeep.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
             if left := self._hopper.empty():
                 lead_ids = tuple(lead.lead_id for lead in left)
                 self._dialing.outcomes.put(GivenBack(lead_ids=lead_ids))
 
+    def _start_upkeep(self, nursery: trio.Nursery) -> None:
+        store, clock = self._dialing.store, self._dialing.clock
+        nursery.start_soon(self._count)
+        nursery.start_soon(
+            partial(
+                keep_claims,
+                store,
+                clock,
+                self._dialing.node,
+                held=self._held,
+                lost=self._hopper.drop,
+            )
+        )
+        nursery.start_soon(show_blocked, store, clock, self._dialing.metrics, lambda: self.campaign)
+
+    def _held(self) -> set[int]:
+        """Leads that are claimed and not yet dialed."""
+        return self._hopper.lead_ids | self._in_flight.unanswered
+
     async def _dial_all(self, nursery: trio.Nursery) -> None:
         while not self._stop.is_set():
-            await self._look(nursery)
-            if await self._finished():
+            # A database that hangs must not keep anybody from being told to stop.
+            async with trio.open_nursery() as stopping:
+                stopping.start_soon(_first, self._stop.wait, stopping.cancel_scope)
+                await self._look(nursery)
+                stopping.cancel_scope.cancel()
+            if self._stop.is_set() or await self._finished():
                 return
             await self._wait()
 
@@ -343,44 +380,78 @@ class CampaignRun:
         await self._start_calls(nursery)
 
     async def _start_calls(self, nursery: trio.Nursery) -> None:
-        campaign_id = self._dialing.campaign.campaign_id
         try:
-            headroom_left = await self._headroom()
+            await self._read_ledger()
         except StoreUnavailable:
             return
-        snapshot = PacingSnapshot(
-            ready_agents=self._roster.left_for(campaign_id),
-            unanswered_calls=len(self._in_flight.unanswered),
-            waiting_persons=len(self._in_flight.waiting),
-            free_lines=self._free_lines(),
-            leads_at_hand=len(self._hopper),
-            calls_per_agent=self.campaign.definition.calls_per_agent,
-            ledger_headroom=headroom_left,
-        )
+        snapshot = self._snapshot()
         leads = self._hopper.take(calls_to_start(snapshot))
         self._watch.looked(snapshot, started=len(leads))
         for lead in leads:
             self._in_flight.unanswered.add(lead.lead_id)
+            self._in_flight.queued.add(lead.lead_id)
             self._attempts += 1
             nursery.start_soon(self._attempt, lead)
         name = self._dialing.campaign.name
         self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
 
     def _agents_needed(self) -> int:
-        """By the calls under way, as far as this campaign's ratio goes."""
+        """By the calls under way, as far as this campaign's dial level goes."""
         calls = len(self._in_flight.unanswered) + len(self._in_flight.waiting)
-        return ceil(calls / self.campaign.definition.calls_per_agent)
+        return ceil(calls / self._dial_level())
 
     def _free_lines(self) -> int:
         """The trunk's, as far as the campaign's own limit goes."""
         free, limit = self._dialing.trunk.lines.free, self.campaign.definition.line_limit
         return free if limit is None else min(free, limit - self._attempts)
 
-    async def _headroom(self) -> int:
-        """What the abandon ledger still bears; SQL has the window, this node what is not there."""
+    def _snapshot(self) -> PacingSnapshot:
         definition = self.campaign.definition
-        if definition.dial_mode is DialMode.PROGRESSIVE:
-            return 0
+        return PacingSnapshot(
+            ready_agents=self._roster.left_for(self.campaign.campaign_id),
+            unanswered_calls=len(self._in_flight.unanswered),
+            waiting_persons=len(self._in_flight.waiting),
+            queued_calls=len(self._in_flight.queued),
+            free_lines=self._free_lines(),
+            lines_to_ask_for=lines_to_ask_for(
+                LineWants(
+                    attempts=self._attempts,
+                    queued=len(self._in_flight.queued),
+                    line_limit=definition.line_limit,
+                    calls_per_second=self._dialing.trunk_settings.calls_per_second,
+                )
+            ),
+            leads_at_hand=len(self._hopper),
+            calls_per_agent=self._dial_level(),
+            ledger_headroom=self._headroom(),
+        )
+
+    def _is_wanted(self) -> bool:
+        return calls_beyond(self._snapshot()) == 0
+
+    def _dial_level(self) -> Decimal:
+        """Calls for each ready agent, as far as the ramp has come."""
+        definition = self.campaign.definition
+        return ramped(
+            definition.calls_per_agent,
+            staffed_seconds=self._staffed_seconds(),
+            ramp_seconds=definition.ramp_seconds,
+        )
+
+    def _staffed_seconds(self) -> float:
+        """Since when the campaign has had agents without a break; 0 without any."""
+        if not self._roster.staffed(self.campaign.campaign_id):
+            self._staffed_since = None
+            return 0.0
+        now = trio.current_time()
+        if self._staffed_since is None:
+            self._staffed_since = now
+        return now - self._staffed_since
+
+    async def _read_ledger(self) -> None:
+        """Have the window's counts fresh enough; SQL has them, this node what is not there yet."""
+        if self.campaign.definition.dial_mode is DialMode.PROGRESSIVE:
+            return
         now = trio.current_time()
         old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
         if self._ledger is None or old:
@@ -391,6 +462,12 @@ class CampaignRun:
                 since=local_midnight(self._dialing.clock),
             )
             self._ledger_read_at = now
+
+    def _headroom(self) -> int:
+        """What the abandon ledger still bears."""
+        definition = self.campaign.definition
+        if self._ledger is None or definition.dial_mode is DialMode.PROGRESSIVE:
+            return 0
         room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
         return max(0, room - len(self._in_flight.abandoned))
 
@@ -399,7 +476,7 @@ class CampaignRun:
             await run_claimed(self._dialing, lead, self._in_flight, self._stop)
         finally:
             self._attempts -= 1
-            self._attempt_over.set()
+            self._wake()
 
     async def _finished(self) -> bool:
         if self._attempts or len(self._hopper):
@@ -420,12 +497,15 @@ class CampaignRun:
 
     async def _wait(self) -> None:
         """Until an agent's state or one of our calls changes, or it is time to look again."""
-        self._attempt_over = trio.Event()
-        waits = (self._stop.wait, self._attempt_over.wait, self._roster.wait_change)
+        waits = (self._stop.wait, self._news.wait, self._roster.wait_change)
         with trio.move_on_after(LOOK_SECONDS):
             async with trio.open_nursery() as nursery:
                 for wait in waits:
                     nursery.start_soon(partial(_first, wait, nursery.cancel_scope))
+        self._news = trio.Event()
+
+    def _wake(self) -> None:
+        self._news.set()
 
 
 async def _first(wait: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:

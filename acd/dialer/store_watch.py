@@ -123,6 +123,19 @@ class StoreWatch:
             Access.READ, lambda: self._store.read(statement, *args, **kwargs), until
         )
 
+    async def read_at_leisure(
+        self,
+        statement: Callable[Concatenate[sa.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """A count that may take long: neither its time nor its failure says anything.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        return await self._store.read(statement, *args, **kwargs)
+
     async def _watched(self, access: Access, work: Callable[[], Awaitable[T]], until: float) -> T:
         with trio.CancelScope(shield=True, deadline=until) as scope:
             self._begun[scope] = begun_at = trio.current_time()

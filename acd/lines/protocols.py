@@ -163,9 +163,12 @@ class LinePool(Protocol):
         """How many lines each leaseholder has, those included whose dialog is not over yet."""
         ...
 
-    def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
+    def lease(
+        self, *, holder: str, deadline_seconds: float, weight: int = 1
+    ) -> AbstractAsyncContextManager[Line]:
         """Borrow a line, waiting for one and for the trunk's calls per second.
 
+        Where holders want more than there is, they are served in proportion to their weights.
         Leaving the block hangs up whatever is left and gives the line back once its dialog is
         over. A lease past its deadline is hung up and counted, whoever holds it.
         """

@@ -51,13 +51,15 @@ class LineShare:
         """Of the whole pool."""
         return self._pool.holders()
 
-    def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
+    def lease(
+        self, *, holder: str, deadline_seconds: float, weight: int = 1
+    ) -> AbstractAsyncContextManager[Line]:
         """As `LinePool.lease`, after waiting for a line of this share."""
-        return self._lease(holder, deadline_seconds)
+        lease = self._pool.lease(holder=holder, deadline_seconds=deadline_seconds, weight=weight)
+        return self._lease(lease)
 
     @asynccontextmanager
-    async def _lease(self, holder: str, deadline_seconds: float) -> AsyncIterator[Line]:
-        lease = self._pool.lease(holder=holder, deadline_seconds=deadline_seconds)
+    async def _lease(self, lease: AbstractAsyncContextManager[Line]) -> AsyncIterator[Line]:
         async with self._limit_of(lease), lease as line:
             yield line
 

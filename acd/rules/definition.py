@@ -216,6 +216,8 @@ class CampaignDefinition(_Table):
     dial_mode: DialMode = DialMode.PROGRESSIVE
     calls_per_agent: Annotated[Decimal, Field(ge=1, le=20)] = Decimal(1)
     """For `ratio`: calls aimed for per ready agent."""
+    ramp_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """For `ratio`: from the first agent at work until `calls_per_agent` is reached."""
     abandon_limit_percent: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(3)
     """Of the live answers since midnight (16 CFR 310.4(b)(4)(i) has 3 % in 30 days)."""
     agents: AgentsTable = AgentsTable()
@@ -226,6 +228,8 @@ class CampaignDefinition(_Table):
     """From the answer to the agent; longer is an abandoned call (16 CFR 310.4(b)(1)(iv))."""
     abandon_message: Path | None = None
     """WAV, 8 kHz mono 16-bit PCM, heard by an abandoned person; absolute once loaded."""
+    comfort_audio: Path | None = None
+    """WAV of the same kind, repeated for a person who waits for an agent; None: quiet noise."""
     ring_timeout_seconds: Annotated[float, Field(ge=15, le=180)] | None = None
     """None: the trunk's. At least 15 s: 16 CFR 310.4(b)(4)(ii)."""
     calling_hours: HoursTable = HoursTable()
@@ -251,7 +255,7 @@ class CampaignDefinition(_Table):
     """Only leads that pass every one are dialed."""
     dnc: DncTable = DncTable()
     weight: Annotated[int, Field(ge=1, le=100)] = 1
-    """Share of the trunk's lines beside the other campaigns' weights."""
+    """Share of the trunk's lines and calls per second, where campaigns want more than there are."""
     line_limit: Annotated[int, Field(ge=1, le=999)] | None = None
     """Most calls of this campaign at once; None: as many as the trunk has lines."""
 

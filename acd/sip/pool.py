@@ -1,8 +1,8 @@
-"""The lines of one trunk: leased in the order of asking, at the trunk's calls per second.
+"""The lines of one trunk: leased at the trunk's calls per second, by the holders' weights.
 
 A line's number goes round: from the free ones into a lease, and back once the lease is over and
-the line's dialog too. Both waits, for a line and for a token, are first come, first served, so
-no campaign starves another.
+the line's dialog too. Whoever wants a line waits in one `FairQueue`; one task waits for a line,
+then for a token, and chooses among the waiting only then, so that both are shared by weight.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 
 import structlog
 import trio
 
 from acd.calls import CallState
 from acd.lines import Line
+from acd.lines.fair_queue import FairQueue
 from acd.lines.token_bucket import TokenBucket
 from acd.sip.line import LineHost, SipLine
 
@@ -39,7 +41,8 @@ class SipLinePool:
             self._returns.send_nowait(number)
         self._leases: set[_Lease] = set()
         """Leased lines, and those whose dialog outlives its lease."""
-        self._turn = trio.Lock()
+        self._waiting: FairQueue[_Request] = FairQueue()
+        self._serving = False
         burst = max(1.0, calls_per_second * _BURST_SECONDS)
         self._bucket = TokenBucket(calls_per_second, burst=burst)
         self._expired_leases = 0
@@ -69,23 +72,23 @@ class SipLinePool:
         """How many lines each leaseholder has, those included whose dialog is not over yet."""
         return Counter(lease.holder for lease in self._leases)
 
-    def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
+    def lease(
+        self, *, holder: str, deadline_seconds: float, weight: int = 1
+    ) -> AbstractAsyncContextManager[Line]:
         """Borrow a line, waiting for one and for the trunk's calls per second.
 
+        Where holders want more than there is, they are served in proportion to their weights.
         Leaving the block hangs up whatever is left and gives the line back once its dialog is
         over. A lease past its deadline (seconds from its start) is hung up and counted, whoever
         holds it; its line then goes back although the holder has not left.
         """
-        return self._lease(holder, deadline_seconds)
+        return self._lease(holder, deadline_seconds, weight)
 
     @asynccontextmanager
-    async def _lease(self, holder: str, deadline_seconds: float) -> AsyncIterator[Line]:
-        number = await self._free.receive()
-        try:
-            await self._wait_for_token()
-        except BaseException:
-            self._returns.send_nowait(number)
-            raise
+    async def _lease(
+        self, holder: str, deadline_seconds: float, weight: int
+    ) -> AsyncIterator[Line]:
+        number = await self._wait_number(holder, weight)
         lease = _Lease(number, self._host, holder, self._give_back)
         self._leases.add(lease)
         watch = trio.CancelScope()
@@ -100,13 +103,48 @@ class SipLinePool:
         self._leases.remove(lease)
         self._returns.send_nowait(lease.line.number)
 
+    async def _wait_number(self, holder: str, weight: int) -> int:
+        """A free line's number, once it is this holder's turn."""
+        request = _Request()
+        self._waiting.add(request, holder=holder, weight=weight)
+        if not self._serving:
+            self._serving = True
+            self._nursery.start_soon(self._serve)
+        try:
+            await request.served.wait()
+        except trio.Cancelled:
+            self._waiting.remove(request, holder=holder)
+            if request.number:
+                self._returns.send_nowait(request.number)
+            raise
+        return request.number
+
+    async def _serve(self) -> None:
+        """Give out lines while anybody waits."""
+        try:
+            while len(self._waiting):
+                number = await self._free.receive()
+                try:
+                    if len(self._waiting):
+                        await self._wait_for_token()
+                finally:
+                    self._hand_out(number)
+        finally:
+            self._serving = False
+
+    def _hand_out(self, number: int) -> None:
+        """To whose turn it is; back to the free lines when all have gone meanwhile."""
+        if len(self._waiting):
+            self._waiting.pop().serve(number)
+        else:
+            self._returns.send_nowait(number)
+
     async def _wait_for_token(self) -> None:
-        async with self._turn:
+        wait_seconds = self._bucket.take(trio.current_time())
+        while wait_seconds > 0:
+            # Only the clock fills the bucket: there is no event to wait for.
+            await trio.sleep(wait_seconds)
             wait_seconds = self._bucket.take(trio.current_time())
-            while wait_seconds > 0:
-                # Only the clock fills the bucket: there is no event to wait for.
-                await trio.sleep(wait_seconds)
-                wait_seconds = self._bucket.take(trio.current_time())
 
     async def _expire(
         self, lease: _Lease, deadline_seconds: float, watch: trio.CancelScope
@@ -123,6 +161,19 @@ class SipLinePool:
                 deadline_seconds=deadline_seconds,
             )
             lease.end()
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """Somebody who waits for a line."""
+
+    number: int = 0
+    """0 until served."""
+    served: trio.Event = field(default_factory=trio.Event)
+
+    def serve(self, number: int) -> None:
+        self.number = number
+        self.served.set()
 
 
 class _Lease:

@@ -240,8 +240,6 @@ class FakePool:
         self.used: list[FakeLine] = []
         self.expired_leases = 0
         self.most_leased = 0
-        self.looks = 0
-        """How often somebody asked for free lines."""
         self._nursery = nursery
         self._scripts = deque(scripts)
         self._limit = trio.CapacityLimiter(size)
@@ -249,7 +247,6 @@ class FakePool:
 
     @property
     def free(self) -> int:
-        self.looks += 1
         return int(self._limit.available_tokens)
 
     def states(self) -> Counter[CallState]:
@@ -265,9 +262,11 @@ class FakePool:
         return self.size - int(self._limit.available_tokens)
 
     @asynccontextmanager
-    async def lease(self, *, holder: str, deadline_seconds: float) -> AsyncIterator[FakeLine]:
-        if not holder or deadline_seconds <= 0:
-            raise NoFreeLine("a lease needs a holder and a deadline")
+    async def lease(
+        self, *, holder: str, deadline_seconds: float, weight: int = 1
+    ) -> AsyncIterator[FakeLine]:
+        if not holder or deadline_seconds <= 0 or weight < 1:
+            raise NoFreeLine("a lease needs a holder, a deadline and a weight")
         script = self._scripts.popleft() if len(self._scripts) > 1 else self._scripts[0]
         line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
         await self._limit.acquire_on_behalf_of(line)

@@ -208,6 +208,7 @@ def assert_nothing_was_lost(demo: Demo, *, leads: int) -> None:
     """Every attempt is closed, no lead is still claimed, and the PBX saw the same calls."""
     attempts, calls = demo.attempts(), demo.lab_calls()
     assert 0 < len(attempts) < leads
+    assert demo.query("SELECT state FROM campaigns") == [("stopped",)]
     assert all(disposition for disposition, _ in attempts.values())
     states = dict(demo.query("SELECT state, count(*) FROM leads GROUP BY state"))
     assert sum(states.values()) == leads

@@ -24,6 +24,7 @@ from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import agent_places
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
+from acd.dialer.upkeep import show_blocked
 from acd.lines import (
     Door,
     PersonWith,
@@ -199,6 +200,89 @@ async def test_who_was_abandoned_is_locked_out_for_72_hours_and_why_says_so(
     assert Rule.ABANDON_LOCK_OUT not in told(locked_until)
     assert World(store).claim(campaign_id, now=early) == []
     assert len(World(store).claim(campaign_id, now=locked_until)) == 1
+
+
+async def test_who_waits_hears_the_campaigns_sound_until_an_agent_is_there(
+    stages: StageMaker, tmp_path: Path
+) -> None:
+    wav = tmp_path / "wait.wav"
+    stage = await stages.make(Script(), comfort_audio=str(wav))
+    campaign_id, roster = stage.dialing.campaign.campaign_id, stage.dialing.roster
+    place = await roster.reserve(campaign_id, until_seconds=trio.current_time())
+    assert place is not None
+    in_flight = CallsInFlight()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run, in_flight)
+        while not (stage.trunk.lines.used and stage.line.played):  # noqa: ASYNC110 - no event
+            await trio.sleep(0.001)
+        roster.give_back(place)
+    assert stage.line.played == [(wav, True)]
+    assert (await stage.row())["disposition"] == "handed_over"
+
+
+async def test_where_an_agent_is_ready_no_sound_is_started(
+    stages: StageMaker, tmp_path: Path
+) -> None:
+    stage = await stages.make(Script(), comfort_audio=str(tmp_path / "wait.wav"))
+    await stage.run()
+    assert stage.line.played == []
+
+
+async def test_a_sound_that_cannot_be_played_costs_nobody_their_agent(
+    stages: StageMaker, tmp_path: Path
+) -> None:
+    stage = await stages.make(Script(unplayable=True), comfort_audio=str(tmp_path / "wait.wav"))
+    campaign_id, roster = stage.dialing.campaign.campaign_id, stage.dialing.roster
+    place = await roster.reserve(campaign_id, until_seconds=trio.current_time())
+    assert place is not None
+    in_flight = CallsInFlight()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run, in_flight)
+        while not in_flight.waiting:  # noqa: ASYNC110 - no event
+            await trio.sleep(0.001)
+        roster.give_back(place)
+    assert (await stage.row())["disposition"] == "handed_over"
+
+
+async def test_the_time_to_the_first_ringing_is_counted(stages: StageMaker) -> None:
+    stage = await stages.make(Script(rings_after=0.05))
+    await stage.run()
+    registry, labels = stage.dialing.metrics.registry, {"campaign": stage.dialing.campaign.name}
+    assert registry.get_sample_value("acd_setup_seconds_count", labels) == 1
+    seconds = registry.get_sample_value("acd_setup_seconds_sum", labels)
+    assert seconds is not None
+    assert seconds >= 0.05
+
+
+async def test_metrics_say_which_rule_keeps_a_lead_from_being_dialed(stages: StageMaker) -> None:
+    stage = await stages.make(Script(answers_after=None, cause=DisconnectCause.BUSY))
+    await stage.run()
+    dialing = stage.dialing
+    labels = {"campaign": dialing.campaign.name, "rule": Rule.RETRY_WAIT}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            show_blocked, dialing.store, dialing.clock, dialing.metrics, lambda: dialing.campaign
+        )
+        with trio.fail_after(20):
+            while dialing.metrics.registry.get_sample_value("acd_leads_blocked", labels) != 1:  # noqa: ASYNC110 - no event
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_lead_that_nobody_wants_any_more_is_given_back(stages: StageMaker) -> None:
+    stage = await stages.make(Script())
+    assert await stage.run(_unwanted(queued={1})) == {}
+    assert await stage.lead_state() == "waiting"
+
+
+async def test_a_lead_that_comes_with_its_agent_is_always_wanted(stages: StageMaker) -> None:
+    stage = await stages.make(Script())
+    row = await stage.run(_unwanted(queued=set()))
+    assert row["disposition"] == "handed_over"
+
+
+def _unwanted(queued: set[int]) -> CallsInFlight:
+    return CallsInFlight(queued=queued, is_wanted=lambda: False)
 
 
 async def test_a_message_that_cannot_be_played_ends_the_call_and_nothing_else(

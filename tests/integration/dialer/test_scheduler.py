@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,8 @@ async def until(what: Callable[[], bool]) -> None:
 
 async def looked_again(trunk: FakeTrunk, times: int = 4) -> None:
     """The pacing has decided so many times more."""
-    enough = trunk.lines.looks + times
-    await until(lambda: trunk.lines.looks >= enough)
+    enough = trunk.asked + times
+    await until(lambda: trunk.asked >= enough)
 
 
 async def test_every_lead_is_dialed_once_and_the_campaign_finishes(floor: Floor) -> None:
@@ -133,7 +134,7 @@ async def test_progressive_never_has_more_calls_than_ready_agents(floor: Floor) 
 
 
 async def test_an_over_dial_waits_for_the_ledger(floor: Floor) -> None:
-    ratio = {"dial_mode": "ratio", "calls_per_agent": 3}
+    ratio = {"dial_mode": "ratio", "calls_per_agent": 3, "ramp_seconds": 0}
     agents = {"extensions": ["201"], "handle_seconds": HANDLE_SECONDS}
     campaign_id = floor.campaign(leads=33, agents=agents, **ratio)
     hand_over(floor, campaign_id, 33)
@@ -148,6 +149,53 @@ async def test_an_over_dial_waits_for_the_ledger(floor: Floor) -> None:
         await until(lambda: trunk.lines.leased == 2)
         await looked_again(trunk)
         assert trunk.lines.most_leased == 2, "34 live answers bear one"
+        scheduler.stop()
+        for line in trunk.lines.used:
+            await line.hang_up()
+
+
+async def test_the_ratio_is_reached_over_the_ramp(floor: Floor) -> None:
+    ratio = {"dial_mode": "ratio", "calls_per_agent": 3, "ramp_seconds": 2}
+    agents = {"extensions": ["201"], "handle_seconds": HANDLE_SECONDS}
+    campaign_id = floor.campaign(leads=100, agents=agents, **ratio)
+    hand_over(floor, campaign_id, 100)
+    floor.world.leads(campaign_id, 40)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER))
+    began = trio.current_time()
+    leased_after: dict[int, float] = {}
+
+    async with floor.running(trunk) as scheduler:
+        for calls in (1, 2, 3):
+            await until(partial(_leased, trunk, calls))
+            leased_after[calls] = trio.current_time() - began
+        scheduler.stop()
+        for line in trunk.lines.used:
+            await line.hang_up()
+    # Two calls for an agent are half the way from one to three, three are all of it.
+    assert leased_after[2] >= 1.0
+    assert leased_after[3] >= 2.0
+
+
+def _leased(trunk: FakeTrunk, calls: int) -> bool:
+    return trunk.lines.most_leased >= calls
+
+
+async def test_claims_are_renewed_while_nobody_dials_them(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acd.dialer.upkeep.RENEW_CLAIMS_SECONDS", 0.05)
+    floor.campaign(leads=6)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER))
+
+    def leases() -> list[datetime]:
+        states = floor.column(t.leads.c.state)
+        moments = floor.column(t.leads.c.lease_until)
+        return [at for at, state in zip(moments, states, strict=True) if state == "claimed"]
+
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: len(leases()) == 6 and trunk.lines.leased == 2)
+        first = leases()
+        await until(lambda: min(leases()) > max(first))
         scheduler.stop()
         for line in trunk.lines.used:
             await line.hang_up()
@@ -171,7 +219,7 @@ async def test_a_paused_campaign_gives_its_leads_back_and_finishes_its_calls(flo
     campaign_id = floor.campaign(leads=20)
     trunk = floor.trunk(Script(answers_after=0.2))
     async with floor.running(trunk) as scheduler:
-        await until(lambda: trunk.lines.leased == 2)
+        await until(lambda: [len(line.requests) for line in trunk.lines.used] == [1, 1])
         floor.set_state(campaign_id, CampaignState.PAUSED)
         scheduler.look()
         await until(lambda: trunk.lines.leased == 0)

@@ -80,6 +80,9 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
         ('trunk = "carrier"\n' + MINIMAL, "trunk", "there is main"),
         ('[agents]\nextensions = ["112"]\n', "agents.extensions", "emergency"),
         ('abandon_message = "sorry.wav"\n' + MINIMAL, "abandon_message", "cannot be read"),
+        ('comfort_audio = "wait.wav"\n' + MINIMAL, "comfort_audio", "cannot be read"),
+        ("weight = 0\n" + MINIMAL, "weight", "greater than or equal to 1"),
+        ("ramp_seconds = -1\n" + MINIMAL, "ramp_seconds", "greater than or equal to 0"),
         ("agents = nobody\n", "campaign.toml", "line 1"),
         ('[agents]\nqueue = "sales"\n', "agents", "slots"),
         ('[retry.unknown]\naction = "retry"\n' + MINIMAL, "retry", "never redialed"),
@@ -94,6 +97,15 @@ def test_a_definition_that_does_not_fit_is_refused(
     [problem] = raised.value.problems
     assert where in problem.where
     assert what in str(problem)
+
+
+def test_comfort_audio_that_is_no_wav_is_refused_in_one_sentence(settings: Settings) -> None:
+    folder = write(settings, 'comfort_audio = "wait.wav"\n' + MINIMAL)
+    (folder / "wait.wav").write_bytes(b"ID3 this is no WAV")
+    with pytest.raises(BadCampaign, match=r"wait\.wav is not such a file") as raised:
+        load_definition(settings, "x")
+    [problem] = raised.value.problems
+    assert "\n" not in str(problem)
 
 
 def test_a_message_has_an_absolute_path_and_the_lines_own_format(settings: Settings) -> None:

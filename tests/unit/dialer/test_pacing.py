@@ -7,13 +7,21 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd.dialer.pacing import PacingSnapshot, calls_to_start
+from acd.dialer.pacing import (
+    MIN_QUEUED,
+    LineWants,
+    PacingSnapshot,
+    calls_beyond,
+    calls_to_start,
+    lines_to_ask_for,
+    ramped,
+)
 
 counts = st.integers(0, 2000)
 
 
 PLAIN = PacingSnapshot(
-    ready_agents=5, unanswered_calls=0, waiting_persons=0, free_lines=30, leads_at_hand=100
+    ready_agents=5, unanswered_calls=0, waiting_persons=0, lines_to_ask_for=30, leads_at_hand=100
 )
 
 
@@ -30,7 +38,7 @@ def test_calls_under_way_and_people_waiting_count_against_ready_agents() -> None
 
 
 def test_no_more_than_lines_and_leads() -> None:
-    assert calls_to_start(snapshot(free_lines=3)) == 3
+    assert calls_to_start(snapshot(lines_to_ask_for=3)) == 3
     assert calls_to_start(snapshot(leads_at_hand=1)) == 1
 
 
@@ -43,7 +51,7 @@ def test_progressive_never_dials_for_an_agent_who_is_not_ready(
             ready_agents=ready,
             unanswered_calls=unanswered,
             waiting_persons=waiting,
-            free_lines=lines,
+            lines_to_ask_for=lines,
             leads_at_hand=leads,
         )
     )
@@ -78,10 +86,72 @@ def test_calls_beyond_the_ready_agents_never_exceed_the_headroom(
             ready_agents=ready,
             unanswered_calls=unanswered,
             waiting_persons=waiting,
-            free_lines=999,
+            lines_to_ask_for=999,
             leads_at_hand=999,
             calls_per_agent=calls_per_agent,
             ledger_headroom=headroom,
         )
     )
     assert started == 0 or started + unanswered + waiting - ready <= headroom
+
+
+def test_agents_who_leave_make_calls_too_many() -> None:
+    assert calls_beyond(snapshot(unanswered_calls=5)) == 0
+    assert calls_beyond(snapshot(unanswered_calls=5, ready_agents=3)) == 2
+    assert calls_beyond(snapshot(unanswered_calls=4, waiting_persons=1, ready_agents=0)) == 5
+    assert calls_to_start(snapshot(unanswered_calls=5, ready_agents=3)) == 0
+
+
+def test_what_the_ledger_still_bears_may_stay() -> None:
+    assert calls_beyond(ratio("3", unanswered_calls=9, ledger_headroom=4)) == 0
+    assert calls_beyond(ratio("3", unanswered_calls=9, ledger_headroom=1)) == 3
+
+
+@given(counts, counts, counts, counts, st.decimals(1, 20, places=1))
+def test_nothing_is_started_while_anything_is_too_much(
+    ready: int, unanswered: int, waiting: int, headroom: int, calls_per_agent: Decimal
+) -> None:
+    seen = snapshot(
+        ready_agents=ready,
+        unanswered_calls=unanswered,
+        waiting_persons=waiting,
+        calls_per_agent=calls_per_agent,
+        ledger_headroom=headroom,
+    )
+    assert not (calls_beyond(seen) and calls_to_start(seen))
+
+
+def test_the_ramp_goes_from_one_to_the_ratio() -> None:
+    levels = [
+        ramped(Decimal(3), staffed_seconds=seconds, ramp_seconds=60) for seconds in (0, 30, 60, 99)
+    ]
+    assert levels == [1, 2, 3, 3]
+    assert ramped(Decimal(3), staffed_seconds=0, ramp_seconds=0) == 3
+
+
+@given(st.decimals(1, 20, places=1), st.floats(0, 7200), st.floats(0, 7200), st.floats(0, 3600))
+def test_the_ramp_never_falls_and_never_passes_the_ratio(
+    top: Decimal, earlier: float, later: float, ramp_seconds: float
+) -> None:
+    earlier, later = sorted((earlier, later))
+    low = ramped(top, staffed_seconds=earlier, ramp_seconds=ramp_seconds)
+    high = ramped(top, staffed_seconds=later, ramp_seconds=ramp_seconds)
+    assert 1 <= low <= high <= top
+
+
+def wants(**changes: Any) -> LineWants:
+    plain = LineWants(attempts=0, queued=0, line_limit=None, calls_per_second=1.0)
+    return replace(plain, **changes)
+
+
+def test_a_few_attempts_always_wait_for_a_line() -> None:
+    assert lines_to_ask_for(wants(attempts=999)) == MIN_QUEUED
+    assert lines_to_ask_for(wants(queued=MIN_QUEUED - 1)) == 1
+    assert lines_to_ask_for(wants(queued=MIN_QUEUED)) == 0
+    assert lines_to_ask_for(wants(calls_per_second=100.0)) == 50
+
+
+def test_a_campaigns_own_limit_counts_all_its_attempts() -> None:
+    assert lines_to_ask_for(wants(line_limit=3)) == 3
+    assert lines_to_ask_for(wants(line_limit=3, attempts=2, queued=1)) == 1
+    assert lines_to_ask_for(wants(line_limit=3, attempts=5)) == 0

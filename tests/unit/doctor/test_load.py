@@ -132,7 +132,9 @@ class FakePool:
     def holders(self) -> dict[str, int]:
         raise AssertionError("the climb counts for itself")
 
-    def lease(self, *, holder: str, deadline_seconds: float) -> AbstractAsyncContextManager[Line]:
+    def lease(
+        self, *, holder: str, deadline_seconds: float, weight: int = 1
+    ) -> AbstractAsyncContextManager[Line]:
         return self._lease()
 
     @asynccontextmanager
