@@ -26,6 +26,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "campaign.left": "the engine dials this campaign no longer",
         "campaign.reloaded": "the campaign goes on with a new version of its definition",
         "campaign.started": "the engine dials this campaign from now on",
+        "comfort.unheard": "the person hung up before the comfort audio was played",
+        "comfort.unplayable": "the comfort audio's file cannot be played; the person hears silence",
         "demo.stopping": "Ctrl-C ends the demo",
         "destination.refused": "the one door let a lead's number not through, for this rule",
         "engine.ending": "the second signal ends the present calls",
