@@ -64,7 +64,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
         switch = stack.enter_context(closing(TraceSwitch(settings)))
         sip = await stack.enter_async_context(
-            open_sip(settings.trunk, trace=switch.take if switch.on else None)
+            open_sip(
+                settings.trunk,
+                destinations=settings.destinations,
+                trace=switch.take if switch.on else None,
+            )
         )
         stack.enter_context(switch.serving(sip))
         feed = await stack.enter_async_context(

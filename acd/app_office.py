@@ -157,7 +157,8 @@ class EngineOffice:
 
     async def report(self, name: str) -> Plain:
         """Count it."""
-        return (await self._store.read(campaign_report, name)).as_json()
+        report = await self._store.read(campaign_report, name, now=self._clock.now())
+        return report.as_json()
 
     async def add_leads(self, campaign: str, rows: Sequence[Mapping[str, str]]) -> Plain:
         """Import rows; what was refused, a row each."""
@@ -232,7 +233,7 @@ class EngineOffice:
 
     async def dnc_check(self, number: str) -> list[str]:
         """The lists on which a number stands."""
-        return await self._store.read(dnc.check, self._settings, number)
+        return list((await self._store.read(dnc.check, self._settings, number)).lists)
 
 
 def _check_to_come(at: datetime | None, now: datetime) -> None:

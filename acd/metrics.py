@@ -190,16 +190,19 @@ class Metrics:
             "campaign",
         )
         self.ledger_live_answers = self._gauge(
-            "acd_ledger_live_answers", "People joined or abandoned, since midnight.", "campaign"
+            "acd_ledger_live_answers", "People joined or abandoned, in the window.", "campaign"
         )
         self.ledger_abandoned = self._gauge(
-            "acd_ledger_abandoned", "People abandoned, since midnight.", "campaign"
+            "acd_ledger_abandoned", "People abandoned, in the window.", "campaign"
         )
         self.ledger_headroom = self._gauge(
             "acd_ledger_headroom", "Abandoned calls that the limit still bears.", "campaign"
         )
         self.abandon_limit = self._gauge(
             "acd_abandon_limit_ratio", "Highest abandon rate allowed.", "campaign"
+        )
+        self.stale_dnc_lists = self._gauge(
+            "acd_stale_dnc_lists", "Required do-not-call lists missing or too old.", "campaign"
         )
 
     def _make_machine(self) -> None:
@@ -288,6 +291,7 @@ class Metrics:
             self.ledger_headroom,
             self.abandon_limit,
             self.setup_seconds,
+            self.stale_dnc_lists,
             self.ring_seconds,
             self.answer_to_refer_seconds,
             self.answer_to_ring_seconds,

@@ -105,6 +105,7 @@ def _watch(metrics: Metrics, campaign: str) -> CampaignWatch:
     return CampaignWatch(
         campaign,
         store=None,  # type: ignore[arg-type] # SQL is not asked
+        ledger=None,  # type: ignore[arg-type] # nor here
         metrics=metrics,
         clock=SystemClock(),
     )

@@ -65,9 +65,9 @@ def overview() -> builders.Dashboard:
         )
         .with_panel(
             number(
-                "Abandon rate today",
-                "People abandoned ÷ people who reached an agent or were abandoned, since "
-                "midnight, of the campaign that stands worst. The law's limit is 3 %.",
+                "Abandon rate",
+                "People abandoned ÷ people who reached an agent or were abandoned, in the "
+                "abandon_window of the campaign that stands worst. The law's limit is 3 %.",
                 'max(campaign:acd_ledger_abandon:ratio{campaign=~"$campaign"})',
                 unit="percentunit",
                 levels=warn_above(0.024, 0.03),
@@ -132,8 +132,8 @@ def overview() -> builders.Dashboard:
         )
         .with_panel(
             graph(
-                "Abandon rate today",
-                "Since midnight, by campaign: what the law counts.",
+                "Abandon rate",
+                "In each campaign's abandon_window: what the law counts.",
                 {"{{campaign}}": 'campaign:acd_ledger_abandon:ratio{campaign=~"$campaign"}'},
                 unit="percentunit",
                 levels=warn_above(0.024, 0.03),

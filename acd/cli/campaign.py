@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
 
 from acd.cli.shared import engine_told, say_json, settings_of, store_of
 from acd.dialer.campaigns import create_from_file, reload_from_file
+from acd.rules.definition import DncTable
 from acd.store.blocking import leads_by_blocking_rule
 from acd.store.campaigns import (
     CampaignState,
@@ -15,6 +17,7 @@ from acd.store.campaigns import (
     campaign_by_name,
     set_campaign_state,
 )
+from acd.store.dnc import stale_lists
 
 
 @click.group()
@@ -76,15 +79,31 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def status(ctx: click.Context, name: str, as_json: bool) -> None:
     """Count a campaign's leads by the rule that keeps them from being dialed now."""
+    now = datetime.now(UTC)
     with store_of(ctx) as store:
         found = store.read_sync(campaign_by_name, name)
-        counted = store.read_sync(leads_by_blocking_rule, found, datetime.now(UTC))
+        counted = store.read_sync(leads_by_blocking_rule, found, now)
+        stale = store.read_sync(
+            stale_lists, found.definition.dnc, campaign_id=found.campaign_id, today=now.date()
+        )
     if as_json:
-        say_json({"campaign": name, "state": found.state, "leads": counted})
+        say_json(
+            {"campaign": name, "state": found.state, "leads": counted, "stale_dnc_lists": stale}
+        )
         return
     click.echo(f"campaign {name} is {found.state}; its leads, by the first rule that blocks them:")
     for rule, leads in counted.items():
         click.echo(f"  {leads:>9} {rule.replace('_', ' ')}")
+    if stale:
+        _say_stale(stale, found.definition.dnc)
+
+
+def _say_stale(names: Sequence[str], table: DncTable) -> None:
+    blocks = "nobody is dialed" if table.when_stale == "block" else "dialing goes on"
+    click.echo(
+        f"do-not-call lists missing or older than {table.max_age_days} days: "
+        f"{', '.join(names)}; {blocks}"
+    )
 
 
 def _move(ctx: click.Context, name: str, state: CampaignState) -> None:

@@ -92,14 +92,16 @@ def remove(ctx: click.Context, numbers: tuple[str, ...], name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_context
 def check(ctx: click.Context, number: str, as_json: bool) -> None:
-    """Say on which lists NUMBER stands."""
+    """Say on which lists NUMBER stands, and whether its owner was erased."""
     settings = settings_of(ctx)
     with store_of(ctx) as store:
-        names = store.read_sync(lists.check, settings, number)
+        found = store.read_sync(lists.check, settings, number)
     if as_json:
-        say_json({"listed": bool(names), "lists": names})
-    else:
-        click.echo(f"on {', '.join(names)}: not to be called" if names else "on no list")
+        say_json({"listed": bool(found.lists), "lists": found.lists, "erased": found.erased})
+        return
+    where = f"on {', '.join(found.lists)}: not to be called" if found.lists else "on no list"
+    owner = "; erased at its owner's wish: no import takes it" if found.erased else ""
+    click.echo(f"{where}{owner}")
 
 
 @dnc.command("list", epilog="\b\nExample:\n  acd dnc list")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ import click
 from acd.cli.shared import say_json, store_of
 from acd.cli.tapi import say_counts
 from acd.dialer.lead_export import export_report
-from acd.dialer.reports import CampaignReport, campaign_report
+from acd.dialer.reports import CampaignReport, WindowReport, campaign_report
 from acd.errors import BadInput, Problem
 from acd.store.tapi import tapi_counts
 
@@ -35,7 +36,7 @@ def report(ctx: click.Context, campaign: str, as_json: bool, csv_file: Path | No
         report_client(ctx, campaign.removeprefix(TAPI), as_json=as_json, csv_file=csv_file)
         return
     with store_of(ctx) as store:
-        found = store.read_sync(campaign_report, campaign)
+        found = store.read_sync(campaign_report, campaign, now=datetime.now(UTC))
     if csv_file is not None:
         export_report(found, csv_file)
         click.echo(f"the report of campaign {campaign} stands in {csv_file}")
@@ -70,15 +71,26 @@ def say_report(found: CampaignReport) -> None:
     _say_counts("leads", found.leads)
     _say_counts("closed because", found.closed_because)
     _say_counts(f"attempts ({found.attempts})", found.dispositions)
-    click.echo(f"live answers: {found.live_answers}, abandoned: {found.abandoned}{_rate(found)}")
+    rate = _rate(found.abandon_rate)
+    click.echo(f"live answers: {found.live_answers}, abandoned: {found.abandoned}{rate}")
+    _say_window(found.abandon_window)
     _say_counts("transfers", found.transfers)
     _say_seconds("ring", found.ring_seconds)
     _say_seconds("wait", found.wait_seconds)
     _say_seconds("talk", found.talk_seconds)
 
 
-def _rate(found: CampaignReport) -> str:
-    return "" if found.abandon_rate is None else f" ({found.abandon_rate:.2%})"
+def _say_window(found: WindowReport) -> None:
+    """The same in the window for which the abandon limit holds."""
+    window = "today" if found.window == "day" else f"in the last {found.window}"
+    click.echo(
+        f"{window}: joined or abandoned {found.live_answers}, "
+        f"abandoned {found.abandoned}{_rate(found.abandon_rate)}, limit {found.abandon_limit:.2%}"
+    )
+
+
+def _rate(rate: float | None) -> str:
+    return "" if rate is None else f" ({rate:.2%})"
 
 
 def _say_counts(title: str, values: Mapping[str, int]) -> None:

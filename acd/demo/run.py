@@ -145,7 +145,7 @@ def _stop_campaign(settings: Settings) -> None:
 
 def _report(settings: Settings) -> CampaignReport:
     with open_store_sync(settings.store.url) as store:
-        return store.read_sync(campaign_report, CAMPAIGN)
+        return store.read_sync(campaign_report, CAMPAIGN, now=datetime.now(UTC))
 
 
 async def _dial(scheduler: Scheduler, signals: AsyncIterator[int], watch: Watch) -> None:

@@ -14,13 +14,14 @@ import trio
 
 from acd.clock import WallClock
 from acd.dialer.holding import why_held
+from acd.dialer.ledger_watch import LedgerWatch
 from acd.dialer.pacing import PacingSnapshot
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.metrics import Metrics
 from acd.rules.eligibility import LeadState
 from acd.rules.hold import Hold
-from acd.rules.ledger import headroom
+from acd.rules.ledger import LedgerCounts, headroom
 from acd.store.campaigns import CampaignRow
 from acd.store.counts import CampaignCounts, campaign_counts
 
@@ -41,9 +42,16 @@ class CampaignWatch:
     """
 
     def __init__(
-        self, campaign: str, *, store: StoreWatch, metrics: Metrics, clock: WallClock
+        self,
+        campaign: str,
+        *,
+        store: StoreWatch,
+        ledger: LedgerWatch,
+        metrics: Metrics,
+        clock: WallClock,
     ) -> None:
         self._store = store
+        self._ledger = ledger
         self._metrics = metrics
         self._clock = clock
         self._hold: Hold | None = None
@@ -69,27 +77,25 @@ class CampaignWatch:
                 counts = await self._store.read(
                     campaign_counts,
                     campaign_id=row.campaign_id,
-                    midnight=local_midnight(self._clock),
                     since=self._clock.now() - LEAD_WINDOW,
                 )
+                ledger = await self._ledger.read(row.definition.abandon_window)
             except StoreUnavailable:
                 pass  # the last figures stay; acd_store_up says why
             else:
-                self._show(row, counts)
+                self._show(row, counts, ledger)
             took_seconds = trio.current_time() - asked_at
             await trio.sleep(max(COUNT_SECONDS, took_seconds / COUNT_SHARE))
 
-    def _show(self, row: CampaignRow, counts: CampaignCounts) -> None:
+    def _show(self, row: CampaignRow, counts: CampaignCounts, ledger: LedgerCounts) -> None:
         metrics, name = self._metrics, row.name
         for state in LeadState:
             metrics.leads.labels(name, state).set(counts.leads.get(state, 0))
         metrics.leads_left_seconds.labels(name).set(seconds_left(counts, now=self._clock.now()))
         limit_percent = row.definition.abandon_limit_percent
-        metrics.ledger_live_answers.labels(name).set(counts.ledger.live_answers)
-        metrics.ledger_abandoned.labels(name).set(counts.ledger.abandoned)
-        metrics.ledger_headroom.labels(name).set(
-            headroom(counts.ledger, limit_percent=limit_percent)
-        )
+        metrics.ledger_live_answers.labels(name).set(ledger.live_answers)
+        metrics.ledger_abandoned.labels(name).set(ledger.abandoned)
+        metrics.ledger_headroom.labels(name).set(headroom(ledger, limit_percent=limit_percent))
         metrics.abandon_limit.labels(name).set(float(limit_percent) / 100)
 
     def looked(self, snapshot: PacingSnapshot, *, started: int) -> None:
@@ -122,11 +128,6 @@ def seconds_left(counts: CampaignCounts, *, now: datetime) -> float:
     if counts.closed_lately == 0 or counts.first_attempt_at is None:
         return math.nan
     return left * (now - counts.first_attempt_at).total_seconds() / counts.closed_lately
-
-
-def local_midnight(clock: WallClock) -> datetime:
-    """Where the abandon ledger's window begins."""
-    return clock.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 async def watch_lag(metrics: Metrics) -> None:

@@ -31,6 +31,7 @@ from acd.store.campaigns import (
     find_campaign,
     reload_campaign,
 )
+from acd.store.locks import lock_name
 
 __all__ = [
     "AgentsTable",
@@ -130,6 +131,10 @@ def ensure_campaign(
 ) -> tuple[CampaignRow, bool]:
     """The campaign, made from its file where it is not stored yet; whether it was made."""
     found = find_campaign(conn, name)
+    if found is None:
+        # Somebody else may be making it at this moment.
+        lock_name(conn, f"campaign {name}")
+        found = find_campaign(conn, name)
     if found is not None:
         return found, False
     return create_from_file(conn, settings, name, now), True

@@ -19,11 +19,13 @@ from acd.store.campaigns import campaign_by_name
 from acd.store.dnc import (
     add_numbers,
     list_by_name,
+    list_to_add_to,
     lists_of_number,
     open_list,
     remove_numbers,
     replace_numbers,
 )
+from acd.store.suppressions import is_erased
 
 OWN_LIST = "own"
 """The list that `acd dnc add` writes to: people who told us."""
@@ -59,15 +61,20 @@ def import_list(
 
     Raises:
         BadLeadFile: the file can't be read, or holds no number at all.
-        BadInput: a bad name, or a list that holds for other campaigns.
+        BadInput: a bad name, a day to come, or a list that holds for other campaigns.
     """
     _check_name(name)
+    if made_on > now.astimezone().date():
+        raise BadInput(
+            Problem("--made-on", f"{made_on} is a day to come", "name the day it was made")
+        )
     rows, numbers, unreadable = _numbers_in(path, settings.destinations.default_region)
     if not numbers:
         raise BadLeadFile(Problem(str(path), "no phone number stands in it"))
 
     def write(conn: sa.Connection) -> None:
-        list_id = _open(conn, name, campaign_name, made_on, now)
+        campaign_id = _campaign_id(conn, campaign_name)
+        list_id = open_list(conn, name=name, campaign_id=campaign_id, made_on=made_on, now=now)
         replace_numbers(conn, list_id=list_id)
         add_numbers(conn, list_id=list_id, numbers=list(numbers), now=now)
 
@@ -91,7 +98,8 @@ def add(
     """
     _check_name(name)
     numbers = parse_numbers(texts, settings)
-    list_id = _open(conn, name, campaign_name, now.date(), now)
+    campaign_id = _campaign_id(conn, campaign_name)
+    list_id = list_to_add_to(conn, name=name, campaign_id=campaign_id, now=now)
     return add_numbers(conn, list_id=list_id, numbers=numbers, now=now)
 
 
@@ -114,9 +122,24 @@ def remove(
     return remove_numbers(conn, list_id=found.list_id, numbers=numbers, now=now)
 
 
-def check(conn: sa.Connection, settings: Settings, text: str) -> list[str]:
-    """Names of the lists on which a number stands."""
-    return lists_of_number(conn, parse_numbers([text], settings)[0])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DncAnswer:
+    """What is known of one number."""
+
+    lists: Sequence[str]
+    """Names of the lists on which it stands."""
+    erased: bool
+    """It belongs to somebody who was erased: no import takes it."""
+
+
+def check(conn: sa.Connection, settings: Settings, text: str) -> DncAnswer:
+    """Whether a number stands on a list, or belongs to somebody who was erased.
+
+    Raises:
+        BadInput: the text is no number.
+    """
+    [e164] = parse_numbers([text], settings)
+    return DncAnswer(lists=lists_of_number(conn, e164), erased=is_erased(conn, e164))
 
 
 def parse_numbers(texts: Sequence[str], settings: Settings) -> list[str]:
@@ -142,9 +165,8 @@ def parse_numbers(texts: Sequence[str], settings: Settings) -> list[str]:
     return numbers
 
 
-def _open(conn: sa.Connection, name: str, campaign_name: str, made_on: date, now: datetime) -> int:
-    campaign_id = campaign_by_name(conn, campaign_name).campaign_id if campaign_name else None
-    return open_list(conn, name=name, campaign_id=campaign_id, made_on=made_on, now=now)
+def _campaign_id(conn: sa.Connection, campaign_name: str) -> int | None:
+    return campaign_by_name(conn, campaign_name).campaign_id if campaign_name else None
 
 
 def _check_name(name: str) -> None:

@@ -5,14 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from acd.store import counts
-from acd.store.campaigns import campaign_by_name
+from acd.store.campaigns import CampaignRow, campaign_by_name
 
 PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowReport:
+    """What the abandon limit looks at; rates 0 to 1."""
+
+    window: str
+    start: str
+    """ISO 8601."""
+    live_answers: int
+    """Joined to an agent or abandoned."""
+    abandoned: int
+    abandon_rate: float | None
+    """None before the first live answer."""
+    abandon_limit: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +44,8 @@ class CampaignReport:
     live_answers: int
     abandoned: int
     abandon_rate: float | None
-    """abandoned ÷ live answers; None before the first live answer."""
+    """abandoned ÷ live answers of the whole campaign; None before the first live answer."""
+    abandon_window: WindowReport
     transfers: Mapping[str, int]
     ring_seconds: Mapping[str, float | None]
     wait_seconds: Mapping[str, float | None]
@@ -40,8 +57,8 @@ class CampaignReport:
         return asdict(self)
 
 
-def campaign_report(conn: sa.Connection, name: str) -> CampaignReport:
-    """Count one campaign.
+def campaign_report(conn: sa.Connection, name: str, *, now: datetime) -> CampaignReport:
+    """Count one campaign; its abandon window ends at `now`.
 
     Raises:
         UnknownName: there is none of that name.
@@ -60,10 +77,25 @@ def campaign_report(conn: sa.Connection, name: str) -> CampaignReport:
         live_answers=live_answers,
         abandoned=abandoned,
         abandon_rate=abandoned / live_answers if live_answers else None,
+        abandon_window=_window_report(conn, campaign, now),
         transfers=counts.transfers_by_result(conn, campaign_id),
         ring_seconds=_percentiles(counts.ring_seconds(conn, campaign_id)),
         wait_seconds=_percentiles(counts.wait_seconds(conn, campaign_id)),
         talk_seconds=_percentiles(counts.talk_seconds(conn, campaign_id)),
+    )
+
+
+def _window_report(conn: sa.Connection, campaign: CampaignRow, now: datetime) -> WindowReport:
+    window = campaign.definition.abandon_window
+    start = window.start(now)
+    found = counts.ledger_counts(conn, campaign_id=campaign.campaign_id, since=start)
+    return WindowReport(
+        window=str(window),
+        start=start.isoformat(timespec="seconds"),
+        live_answers=found.live_answers,
+        abandoned=found.abandoned,
+        abandon_rate=found.abandoned / found.live_answers if found.live_answers else None,
+        abandon_limit=float(campaign.definition.abandon_limit_percent) / 100,
     )
 
 

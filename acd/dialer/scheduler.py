@@ -27,9 +27,11 @@ from acd.clock import WallClock
 from acd.dialer.agents_book import AgentBook
 from acd.dialer.attempts import CallsInFlight, Dialing
 from acd.dialer.callbacks import run_claimed
-from acd.dialer.campaign_watch import CampaignWatch, local_midnight, watch_lag
+from acd.dialer.campaign_watch import CampaignWatch, watch_lag
 from acd.dialer.hopper import Hopper
+from acd.dialer.ledger_watch import LedgerWatch
 from acd.dialer.leftovers import hang_up_leftovers
+from acd.dialer.list_watch import LOOK_AT_LISTS_SECONDS, ListWatch
 from acd.dialer.outcomes import DRAIN_SECONDS, Outcomes, open_outcomes
 from acd.dialer.pacing import (
     LineWants,
@@ -57,7 +59,6 @@ from acd.store.campaigns import (
     finish_if_exhausted,
     running_campaigns,
 )
-from acd.store.counts import ledger_counts
 from acd.store.leads import ClaimedLead
 from acd.store.nodes import leave_node, renew_node
 from acd.store.outcomes import GivenBack
@@ -106,6 +107,7 @@ class Scheduler:
         self._roster = self._book.roster
         self._stopping = trio.Event()
         self._look = trio.Event()
+        self._runs_changed = trio.Event()
         self._runs: dict[int, CampaignRun] = {}
         self._companion_stops: list[Callable[[], None]] = []
         self._outcomes: Outcomes
@@ -144,6 +146,7 @@ class Scheduler:
             side.start_soon(self._end_with_patience)
             side.start_soon(self._follow_feed)
             side.start_soon(self._show_agents)
+            side.start_soon(self._watch_lists)
             side.start_soon(self._book.close_undisposed)
             side.start_soon(watch_lag, around.metrics)
             for trunk in around.trunks.values():
@@ -211,9 +214,11 @@ class Scheduler:
             present = self._runs.get(campaign_id)
             if present is None:
                 self._runs[campaign_id] = started = CampaignRun(self._dialing(row), self._roster)
+                self._runs_changed.set()
                 nursery.start_soon(self._run_campaign, started)
             elif present.campaign.version != row.version:
                 present.renew(self._dialing(row))
+                self._runs_changed.set()
                 log.info("campaign reloaded", action="campaign.reloaded", campaign=row.name)
 
     async def _run_campaign(self, run: CampaignRun) -> None:
@@ -224,6 +229,7 @@ class Scheduler:
             await run.run()
         finally:
             del self._runs[run.campaign.campaign_id]
+            self._runs_changed.set()
             log.info("campaign left", action="campaign.left", campaign=name)
 
     def _dialing(self, row: CampaignRow) -> Dialing:
@@ -256,6 +262,18 @@ class Scheduler:
                 self._around.metrics.agents.labels(state).set(states[state])
             await self._roster.wait_change()
 
+    async def _watch_lists(self) -> None:
+        """Raise the alarm for lists that became too old, in every campaign as soon as it runs."""
+        around = self._around
+        watch = ListWatch(self._store, around.metrics, around.clock)
+        while True:
+            runs = tuple(self._runs.values())
+            with suppress(StoreUnavailable):
+                await watch.look(run.campaign for run in runs)
+            with trio.move_on_after(LOOK_AT_LISTS_SECONDS):
+                await self._runs_changed.wait()
+            self._runs_changed = trio.Event()
+
     async def _follow_trunk(self, trunk: Trunk) -> None:
         seen: TrunkHealth = trunk.health
         while True:
@@ -283,8 +301,15 @@ class CampaignRun:
         self._staffed_since: float | None = None
         self._ledger: LedgerCounts | None = None
         self._ledger_read_at = 0.0
+        self._ledger_watch = LedgerWatch(
+            dialing.campaign.campaign_id, store=dialing.store, clock=dialing.clock
+        )
         self._watch = CampaignWatch(
-            dialing.campaign.name, store=dialing.store, metrics=dialing.metrics, clock=dialing.clock
+            dialing.campaign.name,
+            store=dialing.store,
+            ledger=self._ledger_watch,
+            metrics=dialing.metrics,
+            clock=dialing.clock,
         )
         self._hopper = Hopper(
             store=dialing.store,
@@ -450,17 +475,14 @@ class CampaignRun:
 
     async def _read_ledger(self) -> None:
         """Have the window's counts fresh enough; SQL has them, this node what is not there yet."""
-        if self.campaign.definition.dial_mode is DialMode.PROGRESSIVE:
+        definition = self.campaign.definition
+        if definition.dial_mode is DialMode.PROGRESSIVE:
             return
         now = trio.current_time()
         old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
         if self._ledger is None or old:
             self._in_flight.sql_knows_more = False
-            self._ledger = await self._dialing.store.read(
-                ledger_counts,
-                campaign_id=self.campaign.campaign_id,
-                since=local_midnight(self._dialing.clock),
-            )
+            self._ledger = await self._ledger_watch.read(definition.abandon_window)
             self._ledger_read_at = now
 
     def _headroom(self) -> int:

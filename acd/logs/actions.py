@@ -30,6 +30,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "comfort.unplayable": "the comfort audio's file cannot be played; the person hears silence",
         "demo.stopping": "Ctrl-C ends the demo",
         "destination.refused": "the one door let a lead's number not through, for this rule",
+        "dnc.lists_fresh": "every do-not-call list that the campaign requires is fresh again",
+        "dnc.lists_stale": "do-not-call lists that the campaign requires are missing or too old",
         "engine.ending": "the second signal ends the present calls",
         "engine.stopping": "the first signal stops the dialing; present calls finish",
         "feed.agent_unknown": "no state of an agent's phone is known; they are not ready",

@@ -31,6 +31,7 @@ from acd.rules.dispositions import (
     RetryRule,
 )
 from acd.rules.hours import CallingHours, Window
+from acd.rules.ledger import AbandonWindow
 
 
 class DialMode(StrEnum):
@@ -55,6 +56,18 @@ def _window(value: object) -> Window:
 
 
 WindowText = Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)]
+
+
+def _abandon_window(value: object) -> AbandonWindow:
+    if isinstance(value, AbandonWindow):
+        return value
+    return AbandonWindow.parse(value if isinstance(value, str) else "")
+
+
+AbandonWindowText = Annotated[
+    AbandonWindow, PlainValidator(_abandon_window), PlainSerializer(str, return_type=str)
+]
+
 _DAY = (Window(10 * 60, 13 * 60), Window(14 * 60, 20 * 60))
 
 
@@ -219,7 +232,9 @@ class CampaignDefinition(_Table):
     ramp_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
     """For `ratio`: from the first agent at work until `calls_per_agent` is reached."""
     abandon_limit_percent: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(3)
-    """Of the live answers since midnight (16 CFR 310.4(b)(4)(i) has 3 % in 30 days)."""
+    """Of the live answers in `abandon_window` (16 CFR 310.4(b)(4)(i) has 3 % in 30 days)."""
+    abandon_window: AbandonWindowText = AbandonWindow()
+    """What the limit holds for: the `day`, or rolling, `24h` to `30d`."""
     agents: AgentsTable = AgentsTable()
     caller_id: CallerIdTable | None = None
     callback_owner_seconds: Annotated[int, Field(ge=0, le=7 * 86400)] = 900

@@ -126,8 +126,8 @@ def _lasting_checks(lead: LeadSnapshot, definition: CampaignDefinition) -> list[
         ),
         Check(
             rule=Rule.DNC_LIST_STALE,
-            passed=not lead.stale_dnc_lists,
-            detail=_stale_detail(lead.stale_dnc_lists),
+            passed=not lead.stale_dnc_lists or definition.dnc.when_stale == "alarm",
+            detail=_stale_detail(lead.stale_dnc_lists, definition),
         ),
         Check(
             rule=Rule.ATTEMPTS,
@@ -144,10 +144,11 @@ def _filter_check(lead: LeadSnapshot, definition: CampaignDefinition) -> Check:
     return Check(rule=Rule.FILTER, passed=not failed, detail=detail)
 
 
-def _stale_detail(names: Sequence[str]) -> str:
+def _stale_detail(names: Sequence[str], definition: CampaignDefinition) -> str:
     if not names:
         return "the required do-not-call lists are there and fresh"
-    return f"missing or too old: {', '.join(names)}"
+    allowed = ", which the campaign lets pass" if definition.dnc.when_stale == "alarm" else ""
+    return f"missing or older than {definition.dnc.max_age_days} days: {', '.join(names)}{allowed}"
 
 
 def _waiting_checks(

@@ -8,8 +8,56 @@ and abandoned, would the window still hold?
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
+
+SHORTEST_WINDOW = timedelta(hours=24)
+LONGEST_WINDOW = timedelta(days=30)
+_ROLLING = re.compile(r"([1-9][0-9]{0,2})([hd])", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonWindow:
+    """The time over which the abandon rate is reckoned.
+
+    Either the calendar day of the machine that dials, or as long as `rolling` back from now:
+    24 hours (Ofcom) to 30 days (16 CFR 310.4(b)(4)(i)).
+    """
+
+    rolling: timedelta | None = None
+    """None: the day."""
+
+    @classmethod
+    def parse(cls, text: str) -> AbandonWindow:
+        """Read `day`, `24h` to `720h`, or `1d` to `30d`.
+
+        Raises:
+            ValueError: it is nothing of these; says what is allowed.
+        """
+        if text == "day":
+            return cls()
+        if found := _ROLLING.fullmatch(text):
+            count = int(found[1])
+            rolling = timedelta(hours=count) if found[2] == "h" else timedelta(days=count)
+            if SHORTEST_WINDOW <= rolling <= LONGEST_WINDOW:
+                return cls(rolling)
+        raise ValueError(
+            'write "day" (since midnight), or how far back it goes: "24h" to "720h", "1d" to "30d"'
+        )
+
+    def start(self, now: datetime) -> datetime:
+        """Where the window of a moment begins; the day's by the time zone of this machine."""
+        if self.rolling is not None:
+            return now - self.rolling
+        return now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def __str__(self) -> str:
+        if self.rolling is None:
+            return "day"
+        hours = self.rolling // timedelta(hours=1)
+        return f"{hours}h" if hours % 24 or hours == 24 else f"{hours // 24}d"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +67,12 @@ class LedgerCounts:
     live_answers: int
     """People who reached an agent, plus the abandoned."""
     abandoned: int
+
+    def __add__(self, other: LedgerCounts) -> LedgerCounts:
+        return LedgerCounts(
+            live_answers=self.live_answers + other.live_answers,
+            abandoned=self.abandoned + other.abandoned,
+        )
 
     def plus(self, *, abandoned: bool) -> LedgerCounts:
         """The window with one more live answer."""

@@ -9,6 +9,7 @@ or from files, never from the TOML itself, and no message shows one.
 from acd.settings.load import load_settings
 from acd.settings.tables import (
     MAX_LINES,
+    MOST_REDIRECTS,
     RTP_PORTS_PER_LINE,
     AddressSettings,
     AmiSettings,
@@ -37,6 +38,7 @@ from acd.settings.tables import (
 
 __all__ = [
     "MAX_LINES",
+    "MOST_REDIRECTS",
     "RTP_PORTS_PER_LINE",
     "AddressSettings",
     "AmiSettings",

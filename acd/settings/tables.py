@@ -21,6 +21,8 @@ from acd.calls import DisconnectCause
 from acd.rules.definition import HoursTable
 
 MAX_LINES = 999
+MOST_REDIRECTS = 3
+"""How often one call goes on to another number, where its trunk follows redirects."""
 SHORTEST_RING_SECONDS = 15
 """16 CFR 310.4(b)(4)(ii) and Ofcom ask for 15 seconds or four rings."""
 RTP_PORTS_PER_LINE = 2.5
@@ -229,6 +231,10 @@ class TrunkSettings(Table):
         description='what 403, 480 and 603 mean on this trunk, e.g. { 480 = "no_answer" }',
     )
     """PBXes disagree about these three; the others are tables of ours."""
+    follow_redirects: Flag = False
+    """True: call the number in the Contact of a 300, 301 or 302, where `[destinations]` lets it
+    through, at most `MOST_REDIRECTS` (3) times a call. Do-not-call and calling hours were judged
+    by the lead's own number."""
     number_format: NumberFormat = NumberFormat.PLUS
     number_prefix: str = Field(
         default="", pattern=r"^[0-9*#]*$", description="digits, * or #, e.g. for an outside line"

@@ -26,7 +26,7 @@ from acd.errors import (
     TrunkError,
     UnknownName,
 )
-from acd.settings import TrunkSettings
+from acd.settings import DestinationSettings, TrunkSettings
 from acd.sip.limits import check_binding, check_watches, compiled_limits, raise_file_limit
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
@@ -70,7 +70,7 @@ class Sip:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        """late_events, callers_turned_away."""
+        """late_events, callers_turned_away, redirects_followed."""
         self._commands: CommandBox[Command] = CommandBox()
         self._trunks: dict[str, SipTrunk] = {}
         self._legs: dict[int, Callable[[LegReport], None]] = {}
@@ -232,6 +232,7 @@ class Sip:
 async def open_sip(
     trunks: Sequence[TrunkSettings],
     *,
+    destinations: DestinationSettings | None = None,
     probe: ProbeTiming | None = ProbeTiming(),  # noqa: B008 # frozen
     stop_grace_seconds: float = 4.0,
     trace: Callable[[TraceReport], None] | None = None,
@@ -240,6 +241,7 @@ async def open_sip(
 
     Args:
         trunks: at least one; `sip.trunk(name)` finds them again.
+        destinations: what a 3xx may lead to on trunks that follow them; None: nothing.
         probe: when to ask the PBX with OPTIONS whether it lives; None: never, and then only a
             REGISTER or a call tells.
         stop_grace_seconds: how long leaving waits for BYEs and un-REGISTERs to be answered.
@@ -258,7 +260,9 @@ async def open_sip(
     lines = sum(trunk.lines for trunk in trunks)
     check_binding(limits, lines=lines, accounts=len(trunks))
     raise_file_limit(lines=lines)
-    plans = await trio.to_thread.run_sync(partial(plan_trunks, trunks, probe=probe))
+    plans = await trio.to_thread.run_sync(
+        partial(plan_trunks, trunks, probe=probe, destinations=destinations)
+    )
     with _alone(), _switching_often():
         sip = Sip()
         sip._tracing = trace

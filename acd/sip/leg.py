@@ -20,13 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 
 import pjsua2 as pj
 
 from acd.calls import DisconnectCause
-from acd.lines import PersonWith
 from acd.sip.callbacks import (
     Answered,
     Inbox,
@@ -39,6 +39,7 @@ from acd.sip.callbacks import (
     ReInviteAnswered,
 )
 from acd.sip.causes import Reason, cause_of, reason_of
+from acd.sip.late_orders import no_such_call
 from acd.sip.leftover import dialog_of
 from acd.sip.leg_media import LegMedia
 from acd.sip.leg_start import Refusal, refer_options, send_invite
@@ -49,11 +50,10 @@ from acd.sip.messages import (
     CallEnded,
     CallProceeding,
     CallReleased,
+    Counted,
     HangUpCall,
     HoldCall,
-    HoldEnded,
     LegOrder,
-    PlayEnded,
     PlayWav,
     Report,
     ResumeCall,
@@ -64,6 +64,7 @@ from acd.sip.messages import (
     TransferEnded,
 )
 from acd.sip.players import Players
+from acd.sip.redirect import NextTarget, Redirects
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import (
     ReferAgain,
@@ -76,7 +77,6 @@ from acd.sip.transfer import (
 from acd.sip.trunk_side import TrunkSide
 
 _RINGING = 180
-_NO_SUCH_CALL = 481
 _SERVER_ERROR = 500
 _INCOMPATIBLE_STATUSES = frozenset({415, 488, 606})
 
@@ -109,21 +109,8 @@ class LegWorld:
     """Watch this hung-up call until its dialog is over."""
     forget: Callable[[int], None]
     """The leg with this number is done."""
-
-
-def no_such_call(command: LegOrder) -> Report | None:
-    """The answer to an order whose call is already over: nothing was sent."""
-    match command:
-        case TransferCall():
-            return TransferEnded(
-                command.leg, perf_counter(), TransferOutcome.REFUSED, _NO_SUCH_CALL, PersonWith.US
-            )
-        case PlayWav():
-            return PlayEnded(command.leg, command.order)
-        case HoldCall() | ResumeCall():
-            return HoldEnded(command.leg, agreed=False)
-        case HangUpCall() | StopPlaying():
-            return None
+    invited: Callable[[Leg], None]
+    """Its INVITE is on its way, or the one after a redirect."""
 
 
 @dataclass(slots=True)
@@ -142,32 +129,38 @@ class Leg:
     ended: bool = False
     number_called: str = ""
     invited_at: float = 0.0
+    _started: StartCall | None = None
     _transfer: TransferMachine | None = None
     _refer_to: str = ""
     _accepted_told: bool = False
     _timers: list[Timer] = field(default_factory=list)
     _media: LegMedia = field(init=False)
+    _redirects: Redirects = field(init=False)
 
     def __post_init__(self) -> None:
         world = self.world
         self._media = LegMedia(self.number, world.players, world.timers, world.reports)
+        self._redirects = Redirects(self.trunk.plan)
 
     def start(self, command: StartCall) -> None:
-        """Send the INVITE."""
-        self.number_called = command.uri
-        self.invited_at = perf_counter()
+        """Send the INVITE; the ring timeout counts over whatever it is redirected to."""
         self.call_id = command.call_id
+        ring_until = perf_counter() + command.ring_timeout_seconds
+        self._timers.append(self.world.timers.at(ring_until, self._ring_timed_out))
+        self._invite(command)
+
+    def _invite(self, command: StartCall) -> None:
+        self._started = command
+        self.number_called = command.uri
+        self._redirects.dialed.add(command.uri)
+        self.invited_at = perf_counter()
         sent = send_invite(command, self.trunk, self.world.inbox)
         if isinstance(sent, Refusal):
             self._end(sent.cause, reason_text=sent.text)
             self._release()
             return
         self.call = sent
-        self._timers.append(
-            self.world.timers.at(
-                perf_counter() + command.ring_timeout_seconds, self._ring_timed_out
-            )
-        )
+        self.world.invited(self)
 
     def obey(self, order: LegOrder) -> None:
         """Carry out one order to this call."""
@@ -195,9 +188,12 @@ class Leg:
 
     def hang_up(self, cause: DisconnectCause = DisconnectCause.HUNG_UP) -> None:
         """CANCEL or BYE, whatever the moment asks for; pjsip delays a CANCEL until a 1xx."""
-        if self.ended or self.call is None:
+        if self.ended:
             return
         self._end(cause)
+        if self.call is None:  # between a 3xx and the next INVITE
+            self._release()
+            return
         call, self.call = self.call, None
         call.muted = True
         slot = call.getId()
@@ -280,6 +276,10 @@ class Leg:
         """The other side, a timer or a broken transport ended the dialog."""
         if self.ended:
             return
+        target = self._redirect_target(seen)
+        if isinstance(target, NextTarget):
+            self._redirect(seen, target.uri)
+            return
         reason = reason_of(seen.message)
         cause = self._cause_of(seen, reason)
         self._end(
@@ -287,8 +287,27 @@ class Leg:
             at_seconds=seen.at_seconds,
             sip_status=seen.sip_status or None,
             reason=reason,
+            reason_text=target,
         )
         self._release(seen.at_seconds)
+
+    def _redirect_target(self, seen: Over) -> NextTarget | str:
+        if self.answered_at is not None or not seen.received:
+            return ""
+        return self._redirects.target(seen.sip_status, seen.message)
+
+    def _redirect(self, seen: Over, uri: str) -> None:
+        """Call somebody else on this leg; its holder sees one call."""
+        self._tell_refused(seen)
+        self.alerted = self.responded = False
+        self.call = None
+        before = self._started
+        if before is None:
+            return
+        self.world.reports.post(Counted("redirects_followed", self.trunk.plan.name))
+        # Not now: other calls that ended may still be tied to the slot that it would be given.
+        again = partial(self._invite, replace(before, uri=uri))
+        self._timers.append(self.world.timers.at(perf_counter(), again))
 
     def _seen_refer_answer(self, seen: ReferAnswered) -> None:
         """The REFER's final response."""
@@ -326,18 +345,21 @@ class Leg:
             if not self.responded:
                 self.trunk.call_unanswered()
             return DisconnectCause.UNREACHABLE
+        self._tell_refused(seen)
+        return cause_of(
+            seen.sip_status,
+            q850_cause=reason.q850_cause,
+            alerted=self.alerted,
+            overrides=self.trunk.plan.causes,
+        )
+
+    def _tell_refused(self, seen: Over) -> None:
         self.trunk.call_refused(
             seen.sip_status,
             seen.message,
             alerted=self.alerted,
             number=self.number_called,
             invited_at_seconds=self.invited_at,
-        )
-        return cause_of(
-            seen.sip_status,
-            q850_cause=reason.q850_cause,
-            alerted=self.alerted,
-            overrides=self.trunk.plan.causes,
         )
 
     def _end(
@@ -361,7 +383,7 @@ class Leg:
                 cause,
                 sip_status,
                 reason.q850_cause if reason else None,
-                reason.text if reason else reason_text,
+                reason_text or (reason.text if reason else ""),
             )
         )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from acd.calls import DisconnectCause
 from acd.dns import UnknownHost, find_host
 from acd.errors import BadSettings, Problem
-from acd.settings import Codec, Srtp, Transport, TrunkSettings
+from acd.lines import Door
+from acd.settings import Codec, DestinationSettings, Srtp, Transport, TrunkSettings
 from acd.sip.authorities import system_authorities
 from acd.sip.uris import host_and_port, local_address_towards
 
@@ -63,6 +64,8 @@ class TrunkPlan:
     """Whom OPTIONS ask for; empty: nobody, so that a proxy answers them itself."""
     causes: Mapping[int, DisconnectCause]
     """This trunk's own reading of statuses (`acd.sip.causes.OVERRIDABLE_STATUSES`)."""
+    redirect_door: Door | None
+    """What a 3xx's Contact must pass; None: no 3xx is followed."""
 
     @property
     def own_headers(self) -> tuple[tuple[str, str], ...]:
@@ -71,16 +74,27 @@ class TrunkPlan:
 
 
 def plan_trunks(
-    trunks: Sequence[TrunkSettings], *, probe: ProbeTiming | None
+    trunks: Sequence[TrunkSettings],
+    *,
+    probe: ProbeTiming | None,
+    destinations: DestinationSettings | None = None,
 ) -> tuple[TrunkPlan, ...]:
     """Plan every trunk; reads the routing table and may look up names, so call it in a thread.
+
+    Without `destinations` there is no door to pass, and no trunk follows a redirect.
 
     Raises:
         BadSettings: a domain is no host, names repeat, or RTP ports are too few for the lines.
     """
     slices = _rtp_slices(trunks)
     own_words = len({(trunk.user_agent, trunk.codecs) for trunk in trunks}) > 1
-    return tuple(_plan(trunk, slices[trunk.name], probe, own_words=own_words) for trunk in trunks)
+    plans = (_plan(trunk, slices[trunk.name], probe, own_words=own_words) for trunk in trunks)
+    if destinations is None:
+        return tuple(plans)
+    return tuple(
+        replace(plan, redirect_door=Door(destinations, trunk)) if trunk.follow_redirects else plan
+        for plan, trunk in zip(plans, trunks, strict=True)
+    )
 
 
 def _plan(
@@ -122,6 +136,7 @@ def _plan(
         probe=probe,
         probe_user=trunk.probe_user,
         causes={int(status): cause for status, cause in trunk.causes.items()},
+        redirect_door=None,
     )
 
 

@@ -34,7 +34,8 @@ from acd.sip.callbacks import (
     TrunkAccount,
     Watched,
 )
-from acd.sip.leg import Closing, Leg, LegWorld, no_such_call
+from acd.sip.late_orders import no_such_call
+from acd.sip.leg import Closing, Leg, LegWorld
 from acd.sip.limits import BindingLimits
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
@@ -113,6 +114,7 @@ class SipThread:
             players=self._players,
             close=self._closing.append,
             forget=self._forget,
+            invited=self._tracer.name,
         )
 
     def run(self) -> None:
@@ -206,7 +208,6 @@ class SipThread:
                 leg = Leg(command.leg, self._trunks[command.trunk], self._world)
                 self._legs[command.leg] = leg
                 leg.start(command)
-                self._tracer.name(leg)
             case WatchExtension():
                 self._trunks[command.trunk].watches.add(command.watch, command.extension_uri)
             case UnwatchExtension():

@@ -207,13 +207,21 @@ def note_agent_times(
     rang_at: datetime | None,
     answered_at: datetime | None,
     talk_seconds: float | None,
+    now: datetime,
 ) -> None:
     """Keep what a feed has seen of the agent's phone; also of an attempt that is closed."""
-    conn.execute(
-        sa.update(t.attempts)
-        .where(t.attempts.c.attempt_id == attempt_id)
-        .values(agent_rang_at=rang_at, agent_answered_at=answered_at, talk_seconds=talk_seconds)
+    columns = t.attempts.c
+    seen = {
+        columns.agent_rang_at: rang_at,
+        columns.agent_answered_at: answered_at,
+        columns.talk_seconds: talk_seconds,
+    }
+    news = sa.or_(*(column.is_distinct_from(value) for column, value in seen.items()))
+    noted = conn.execute(
+        sa.update(t.attempts).where(columns.attempt_id == attempt_id, news).values(seen)
     )
+    if noted.rowcount:
+        record(conn, at=now, subject=Subject.ATTEMPT, subject_id=attempt_id, what="agent_times")
 
 
 def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) -> Disposition:
@@ -347,6 +355,7 @@ def settle_lead(
         detail={
             "reason": decision.reason,
             "next_attempt_at": decision.next_attempt_at and decision.next_attempt_at.isoformat(),
+            "number_is_dead": decision.number_is_dead,
         },
     )
 

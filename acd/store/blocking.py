@@ -79,7 +79,7 @@ def _fresh_by_lane(conn: sa.Connection, campaign: CampaignRow, now: datetime) ->
             zones=zones[row.lane_id],
             has_usable_number=True,
             on_dnc=bool(row.listed),
-            stale_dnc_lists=stale if table.when_stale == "block" else (),
+            stale_dnc_lists=stale,
             attempts=0,
             next_attempt_at=row.next,
             last_ended_at=None,

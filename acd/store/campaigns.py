@@ -17,6 +17,7 @@ from acd.rules.definition import CampaignDefinition
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
 from acd.store.events import Subject, record
+from acd.store.locks import lock_name
 
 
 class CampaignState(StrEnum):
@@ -69,6 +70,7 @@ def create_campaign(
     Raises:
         BadInput: there is one of that name.
     """
+    lock_name(conn, f"campaign {name}")
     if conn.scalar(sa.select(t.campaigns.c.campaign_id).where(t.campaigns.c.name == name)):
         raise BadInput(
             f"campaign {name}: it exists already; `acd campaign reload {name}` renews it"

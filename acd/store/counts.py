@@ -86,17 +86,14 @@ class CampaignCounts:
 
     leads: Mapping[str, int]
     """By lead state."""
-    ledger: LedgerCounts
     closed_lately: int
     """Leads closed among those dialed in the window."""
     first_attempt_at: datetime | None
     """In the window."""
 
 
-def campaign_counts(
-    conn: sa.Connection, *, campaign_id: int, midnight: datetime, since: datetime
-) -> CampaignCounts:
-    """Leads by state, the abandon ledger from `midnight`, and the speed from `since`."""
+def campaign_counts(conn: sa.Connection, *, campaign_id: int, since: datetime) -> CampaignCounts:
+    """Leads by state, and the speed from `since`."""
     closed = sa.case((t.leads.c.state == "closed", t.attempts.c.lead_id))
     row = conn.execute(
         sa.select(sa.func.count(closed.distinct()), sa.func.min(t.attempts.c.started_at))
@@ -105,7 +102,6 @@ def campaign_counts(
     ).one()
     return CampaignCounts(
         leads=leads_by_state(conn, campaign_id),
-        ledger=ledger_counts(conn, campaign_id=campaign_id, since=midnight),
         closed_lately=row[0],
         first_attempt_at=row[1],
     )
@@ -123,8 +119,10 @@ def _counted(conn: sa.Connection, query: sa.Select[str, int]) -> dict[str, int]:
     return {str(row[0]): int(row[1]) for row in conn.execute(query)}
 
 
-def ledger_counts(conn: sa.Connection, *, campaign_id: int, since: datetime) -> LedgerCounts:
-    """Live answers and abandoned calls of attempts begun at `since` or later.
+def ledger_counts(
+    conn: sa.Connection, *, campaign_id: int, since: datetime, until: datetime | None = None
+) -> LedgerCounts:
+    """Live answers and abandoned calls of attempts begun at `since` or later, before `until`.
 
     A live answer reached an agent who did not say that it was a machine, or was abandoned; who
     hung up before that counts for neither.
@@ -132,11 +130,12 @@ def ledger_counts(conn: sa.Connection, *, campaign_id: int, since: datetime) -> 
     abandoned = sa.func.count(sa.case((t.attempts.c.abandoned, 1)))
     reached = sa.and_(t.attempts.c.transferred_at.is_not(None), _no_machine())
     joined = sa.case((sa.or_(t.attempts.c.abandoned, reached), 1))
-    row = conn.execute(
-        sa.select(sa.func.count(joined), abandoned).where(
-            t.attempts.c.campaign_id == campaign_id, t.attempts.c.started_at >= since
-        )
-    ).one()
+    query = sa.select(sa.func.count(joined), abandoned).where(
+        t.attempts.c.campaign_id == campaign_id, t.attempts.c.started_at >= since
+    )
+    if until is not None:
+        query = query.where(t.attempts.c.started_at < until)
+    row = conn.execute(query).one()
     return LedgerCounts(live_answers=row[0], abandoned=row[1])
 
 

@@ -6,7 +6,7 @@ number that is added is in force everywhere with the commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from acd.errors import BadInput, UnknownName
 from acd.rules.definition import DncTable
 from acd.store import schema as t
 from acd.store.events import Subject, record
+from acd.store.locks import lock_name
 
 CHUNK = 500
 """Values in one IN list; SQLite allows 32,766."""
@@ -60,30 +61,61 @@ def open_list(
     Raises:
         BadInput: the list exists, but for another campaign.
     """
+    list_id = _known_list(conn, name, campaign_id)
+    if list_id is None:
+        return _make_list(conn, name, campaign_id, made_on, now)
+    conn.execute(
+        sa.update(t.dnc_lists)
+        .where(t.dnc_lists.c.list_id == list_id)
+        .values(made_on=made_on, changed_at=now)
+    )
+    _changed(conn, list_id, "renewed", {"made_on": made_on.isoformat()}, now)
+    return list_id
+
+
+def list_to_add_to(
+    conn: sa.Connection, *, name: str, campaign_id: int | None, now: datetime
+) -> int:
+    """The id of the list of that name, made where it is new.
+
+    A known one keeps its date: one number more does not make a publisher's old copy fresh.
+
+    Raises:
+        BadInput: the list exists, but for another campaign.
+    """
+    list_id = _known_list(conn, name, campaign_id)
+    return list_id or _make_list(conn, name, campaign_id, now.date(), now)
+
+
+def _known_list(conn: sa.Connection, name: str, campaign_id: int | None) -> int | None:
+    """Its id, with everybody else who writes to it waiting until we are done."""
+    lock_name(conn, f"list {name}")
     row = conn.execute(
         sa.select(t.dnc_lists.c.list_id, t.dnc_lists.c.campaign_id).where(
             t.dnc_lists.c.name == name
         )
     ).first()
     if row is None:
-        list_id: int = conn.execute(
-            sa.insert(t.dnc_lists)
-            .values(name=name, campaign_id=campaign_id, made_on=made_on, changed_at=now)
-            .returning(t.dnc_lists.c.list_id)
-        ).scalar_one()
-        return list_id
+        return None
     if row.campaign_id != campaign_id:
         raise BadInput(
             f"list {name}: it exists and holds for "
             f"{'every campaign' if row.campaign_id is None else 'another campaign'}; "
             "choose another name"
         )
-    conn.execute(
-        sa.update(t.dnc_lists)
-        .where(t.dnc_lists.c.list_id == row.list_id)
-        .values(made_on=made_on, changed_at=now)
-    )
     return int(row.list_id)
+
+
+def _make_list(
+    conn: sa.Connection, name: str, campaign_id: int | None, made_on: date, now: datetime
+) -> int:
+    list_id: int = conn.execute(
+        sa.insert(t.dnc_lists)
+        .values(name=name, campaign_id=campaign_id, made_on=made_on, changed_at=now)
+        .returning(t.dnc_lists.c.list_id)
+    ).scalar_one()
+    _changed(conn, list_id, "created", {"made_on": made_on.isoformat()}, now)
+    return list_id
 
 
 def add_numbers(conn: sa.Connection, *, list_id: int, numbers: Sequence[str], now: datetime) -> int:
@@ -97,7 +129,7 @@ def add_numbers(conn: sa.Connection, *, list_id: int, numbers: Sequence[str], no
     ]
     if rows:
         conn.execute(sa.insert(t.dnc_numbers), rows)
-        _changed(conn, list_id, "numbers_added", len(rows), now)
+        _changed(conn, list_id, "numbers_added", {"numbers": len(rows)}, now)
     return len(rows)
 
 
@@ -113,7 +145,7 @@ def remove_numbers(
             )
         ).rowcount
     if removed:
-        _changed(conn, list_id, "numbers_removed", removed, now)
+        _changed(conn, list_id, "numbers_removed", {"numbers": removed}, now)
     return removed
 
 
@@ -122,15 +154,10 @@ def replace_numbers(conn: sa.Connection, *, list_id: int) -> None:
     conn.execute(sa.delete(t.dnc_numbers).where(t.dnc_numbers.c.list_id == list_id))
 
 
-def _changed(conn: sa.Connection, list_id: int, what: str, numbers: int, now: datetime) -> None:
-    record(
-        conn,
-        at=now,
-        subject=Subject.DNC_LIST,
-        subject_id=list_id,
-        what=what,
-        detail={"numbers": numbers},
-    )
+def _changed(
+    conn: sa.Connection, list_id: int, what: str, detail: Mapping[str, Any], now: datetime
+) -> None:
+    record(conn, at=now, subject=Subject.DNC_LIST, subject_id=list_id, what=what, detail=detail)
 
 
 def lists_of_number(conn: sa.Connection, e164: str) -> list[str]:

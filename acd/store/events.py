@@ -1,5 +1,8 @@
 """The event log: one row for every change of a lead, an attempt, an agent, a campaign, a list.
 
+A lead that an import adds has none of its own: its row is its first event. An attempt's event
+that names its lead stands for both. Prolonging a lease, and keeping what a BYE would need, are no
+change.
 `detail` holds no phone numbers, so the log survives the erasure of a lead.
 """
 

@@ -177,9 +177,12 @@ def _forget(conn: sa.Connection, lead_id: int, now: datetime) -> None:
     of_lead = t.lead_numbers.c.lead_id == lead_id
     numbers = conn.scalars(sa.select(t.lead_numbers.c.e164).where(of_lead)).all()
     suppress(conn, numbers, now)
-    forget_tapi_numbers(conn, numbers)
-    conn.execute(
-        sa.update(t.attempts).where(t.attempts.c.lead_id == lead_id).values(number_id=None)
+    attempts = forget_tapi_numbers(conn, numbers)
+    attempts += conn.scalars(
+        sa.update(t.attempts)
+        .where(t.attempts.c.lead_id == lead_id)
+        .values(number_id=None)
+        .returning(t.attempts.c.attempt_id)
     )
     conn.execute(sa.delete(t.lead_numbers).where(of_lead))
     conn.execute(
@@ -195,6 +198,9 @@ def _forget(conn: sa.Connection, lead_id: int, now: datetime) -> None:
         )
     )
     record(conn, at=now, subject=Subject.LEAD, subject_id=lead_id, what=ERASED)
+    record_all(
+        conn, at=now, subject=Subject.ATTEMPT, subject_ids=sorted(attempts), what="number_erased"
+    )
 
 
 def _changeable(conn: sa.Connection, lead_id: int) -> sa.Row[Any]:

@@ -375,7 +375,7 @@ def lead_snapshots(
             zones=zones_of(row.zones or ""),
             has_usable_number=row.dead is False,
             on_dnc=bool(row.on_dnc),
-            stale_dnc_lists=stale if dnc.when_stale == "block" else (),
+            stale_dnc_lists=stale,
             attempts=row.attempts - row.attempts_before,
             next_attempt_at=row.next_attempt_at,
             last_ended_at=times.ended.get(row.lead_id),

@@ -123,6 +123,7 @@ def _write(conn: sa.Connection, outcome: Outcome, node: str, now: datetime) -> D
                 rang_at=outcome.rang_at,
                 answered_at=outcome.answered_at,
                 talk_seconds=outcome.talk_seconds,
+                now=now,
             )
         case AttemptClosed():
             return close_attempt(conn, outcome, now=now)

@@ -13,6 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from acd.store import schema as t
+from acd.store.locks import lock_name
 
 
 def number_hash(e164: str) -> str:
@@ -33,6 +34,7 @@ def is_erased(conn: sa.Connection, e164: str) -> bool:
 
 def suppress(conn: sa.Connection, numbers: Iterable[str], now: datetime) -> None:
     """Keep the hashes of numbers."""
+    lock_name(conn, "suppressions")
     new = {number_hash(e164) for e164 in numbers} - erased_hashes(conn)
     if new:
         rows = [{"number_hash": value, "erased_at": now} for value in sorted(new)]

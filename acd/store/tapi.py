@@ -87,14 +87,16 @@ def _why_not(conn: sa.Connection, e164: str) -> TapiRefusal | None:
     return TapiRefusal.ERASED if is_erased(conn, e164) else None
 
 
-def forget_tapi_numbers(conn: sa.Connection, numbers: Sequence[str]) -> None:
-    """Take the numbers of an erased person out of the attempts."""
-    if numbers:
-        conn.execute(
+def forget_tapi_numbers(conn: sa.Connection, numbers: Sequence[str]) -> list[int]:
+    """Take the numbers of an erased person out of the attempts; which had one."""
+    return list(
+        conn.scalars(
             sa.update(t.attempts)
             .where(t.attempts.c.tapi_number.in_(numbers))
             .values(tapi_number=None)
+            .returning(t.attempts.c.attempt_id)
         )
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

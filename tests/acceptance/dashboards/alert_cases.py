@@ -55,6 +55,7 @@ _WARNS, _ALARMS = {"severity": "warning"}, {"severity": "critical"}
 _ENGINE = {"instance": INSTANCE, "job": "acd"}
 _AGENT_WAIT, _STORE = "acd_answer_to_agent_seconds", "acd_store_seconds"
 _LAG = "acd_scheduler_lag_seconds"
+_STALE = "AcdDncListsStale"
 _NEAR, _OVER = "AcdAbandonRateNearLimit", "AcdAbandonRateOverLimit"
 
 
@@ -68,6 +69,10 @@ def _trunk(value: str) -> dict[str, str]:
 
 def _hold(reason: str) -> dict[str, str]:
     return {_series("acd_campaign_hold", campaign="c", reason=reason): "1x60"}
+
+
+def _stale(lists: int) -> dict[str, str]:
+    return {_series("acd_stale_dnc_lists", campaign="c"): f"{lists}x60"}
 
 
 CASES: Sequence[Case] = (
@@ -111,6 +116,8 @@ CASES: Sequence[Case] = (
     ),
     Case(alert="AcdCampaignStarved", series=_hold("no_ready_agent")),
     Case(alert="AcdCampaignStarved", series=_hold("no_lead"), minute=4),
+    Case(alert=_STALE, series=_stale(1), fires={"campaign": "c", **_ALARMS}),
+    Case(alert=_STALE, series=_stale(0)),
     Case(
         alert="AcdLineLeak",
         series={_series("acd_lines", trunk="main", state="disconnected"): "1x60"},

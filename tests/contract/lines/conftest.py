@@ -31,7 +31,7 @@ from acd.lines import (
     TransferRefused,
     TrunkStatus,
 )
-from acd.settings import TrunkSettings
+from acd.settings import DestinationSettings, TrunkSettings
 from acd.sip import Sip, open_sip
 from tests.fakes.lines import FakePool, Script
 from tests.peers.addresses import Addresses
@@ -45,6 +45,7 @@ from tests.peers.sipp.steps import (
     invite,
     notify,
     pause,
+    redirect,
     refer,
     reject,
     ring,
@@ -90,6 +91,17 @@ def says_nothing_for_a_while() -> Called:
 def is_busy() -> Called:
     script = Script(answers_after=None, cause=DisconnectCause.BUSY)
     return Called(script, (invite(), ring(), reject("486 Busy Here")))
+
+
+def is_sent_on() -> Called:
+    """To a number that the door lets through, and which answers."""
+    moved = redirect("<sip:+43150564200@pbx>", unless=r"\+43150564200")
+    return Called(Script(), (moved, ring(), answer(), ack(), bye()))
+
+
+def is_sent_to_an_emergency_service() -> Called:
+    script = Script(rings_after=None, answers_after=None, cause=DisconnectCause.FORWARDED)
+    return Called(script, (invite(), reject("302 Moved", "Contact: <sip:112@pbx>")))
 
 
 def transfers() -> Called:
@@ -150,6 +162,7 @@ class SipSide:
                 "domain": str(pbx.bind),
                 "user": "acd",
                 "register": False,
+                "follow_redirects": True,
                 "lines": size,
                 "calls_per_second": 200,
                 "bind_address": ENGINE_HOST,
@@ -165,7 +178,7 @@ class SipSide:
 async def _run_sip(
     settings: TrunkSettings, task_status: trio.TaskStatus[Sip] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    async with open_sip([settings], probe=None) as sip:
+    async with open_sip([settings], probe=None, destinations=DestinationSettings()) as sip:
         task_status.started(sip)
         await trio.sleep_forever()
 

@@ -32,6 +32,8 @@ from tests.contract.lines.conftest import (
     fails_transfers,
     hangs_up_during_a_transfer,
     is_busy,
+    is_sent_on,
+    is_sent_to_an_emergency_service,
     never_ends_transfers,
     refuses_transfers,
     rings_for_ever,
@@ -121,6 +123,21 @@ async def test_hanging_up_where_there_is_no_call_does_nothing(world: World) -> N
     with trio.move_on_after(0.1) as waiting:
         await line.next_event()
     assert waiting.cancelled_caught
+
+
+async def test_a_call_that_is_sent_on_is_one_call(world: World) -> None:
+    line = await world.line(is_sent_on())
+    await line.originate(call())
+    events = await take(line, Answered)
+    assert [type(event) for event in events] == [Alerting, Answered]
+    await line.hang_up()
+    assert the_end(await take(line)).cause is DisconnectCause.HUNG_UP
+
+
+async def test_a_call_that_is_sent_where_nobody_may_call_is_forwarded(world: World) -> None:
+    line = await world.line(is_sent_to_an_emergency_service())
+    await line.originate(call())
+    assert the_end(await take(line)).cause is DisconnectCause.FORWARDED
 
 
 async def test_a_line_carries_one_call_after_another(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from acd.store.nodes import NODE_LEASE, leave_node, renew_node
 from acd.store.staging import StagedRows, open_staging
 from acd.store.versions import upgrade_schema
 from tests.contract.store.world import NOON, World, later
+from tests.peers.postgres import PostgresServer
 
 
 def test_a_reset_lead_has_all_its_attempts_again_and_its_gap_holds(
@@ -178,6 +180,30 @@ def test_a_backup_is_a_whole_database_and_replaces_nothing(
     if store_url.startswith("sqlite"):
         with open_store_sync(f"sqlite:///{target}") as copy:
             assert len(World(copy).claim(1)) == 3
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_an_archive_of_postgresql_is_restored_by_its_own_program(
+    world: World, store_url: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    world.leads(world.campaign(), 3, numbers=2)
+    with connected(store_url) as engine:
+        backup_database(engine, tmp_path / "acd.dump")
+    restored = postgres.new_database()
+    subprocess.run(
+        ["pg_restore", "--exit-on-error", f"--dbname={restored}", str(tmp_path / "acd.dump")],
+        check=True,
+    )
+    with connected(restored) as engine:
+        check_database(engine)
+    with open_store_sync(restored) as store:
+        copy = World(store)
+        assert len(copy.claim(1)) == 3
+        # The sequences came along: what is new does not collide with what was restored.
+        for _ in range(6):
+            copy.number()
+        copy.leads(1, 1)
 
 
 def test_an_older_database_with_leads_is_upgraded_and_keeps_them(store_url: str) -> None:

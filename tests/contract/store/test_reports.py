@@ -30,7 +30,7 @@ def test_a_report_counts_what_the_attempts_say(world: World, store: Store) -> No
     )
     world.close(world.dial(busy), DisconnectCause.BUSY, ring_seconds=None)
     world.dial(ringing)
-    report = store.read_sync(campaign_report, "campaign-1")
+    report = store.read_sync(campaign_report, "campaign-1", now=NOON)
     assert report.attempts == 4
     assert report.dispositions == {"handed_over": 1, "abandoned": 1, "busy": 1, "open": 1}
     assert (report.live_answers, report.abandoned, report.abandon_rate) == (2, 1, 0.5)
@@ -44,7 +44,7 @@ def test_a_campaign_without_attempts_has_no_rate_and_no_percentiles(
     world: World, store: Store
 ) -> None:
     world.campaign()
-    report = store.read_sync(campaign_report, "campaign-1")
+    report = store.read_sync(campaign_report, "campaign-1", now=NOON)
     assert report.abandon_rate is None
     assert report.ring_seconds == {"p50": None, "p90": None, "p99": None}
 
@@ -64,11 +64,29 @@ def test_a_campaigns_counts_are_of_one_moment(world: World, store: Store) -> Non
     world.close(
         world.dial(lost, now=began), DisconnectCause.HUNG_UP, answered_at=began, abandoned=True
     )
-    counts = store.read_sync(campaign_counts, campaign_id=campaign, midnight=NOON, since=NOON)
+    counts = store.read_sync(campaign_counts, campaign_id=campaign, since=NOON)
     assert counts.leads == {"closed": 1, "waiting": 2, "claimed": 1}
-    assert (counts.ledger.live_answers, counts.ledger.abandoned) == (2, 1)
     assert (counts.closed_lately, counts.first_attempt_at) == (1, began)
     later = store.read_sync(
-        campaign_counts, campaign_id=campaign, midnight=NOON, since=began + timedelta(seconds=1)
+        campaign_counts, campaign_id=campaign, since=began + timedelta(seconds=1)
     )
     assert (later.closed_lately, later.first_attempt_at) == (0, None)
+
+
+def test_the_abandon_rate_is_reckoned_in_the_campaigns_window(world: World, store: Store) -> None:
+    campaign = world.campaign(abandon_window="2d")
+    world.leads(campaign, 3, now=NOON - timedelta(days=9))
+    for lead, days in zip(world.claim(campaign), (0, 1, 3), strict=True):
+        began = NOON - timedelta(days=days)
+        world.close(
+            world.dial(lead, now=began),
+            DisconnectCause.HUNG_UP,
+            answered_at=began,
+            abandoned=days != 0,
+            transferred_at=began,
+        )
+    report = store.read_sync(campaign_report, "campaign-1", now=NOON)
+    found = report.abandon_window
+    assert (found.window, found.start) == ("2d", (NOON - timedelta(days=2)).isoformat())
+    assert (found.live_answers, found.abandoned, found.abandon_rate) == (2, 1, 0.5)
+    assert (report.live_answers, report.abandoned) == (3, 2)

@@ -18,7 +18,7 @@ from acd.store import Store
 from acd.store import schema as t
 from acd.store.blocking import leads_by_blocking_rule
 from acd.store.campaigns import CampaignState, campaign_by_id, set_campaign_state
-from acd.store.dnc import add_numbers, open_list
+from acd.store.dnc import add_numbers, list_to_add_to, open_list
 from acd.store.leads import claim_leads
 from tests.contract.store.world import NOON, World, later
 
@@ -73,6 +73,34 @@ def test_a_list_that_will_be_too_old_by_then_names_no_time(world: World, store: 
             open_list, name="robinson", campaign_id=None, made_on=later(days=-age).date(), now=NOON
         )
         assert why(store, "1").dialable_at == known
+
+
+@pytest.mark.parametrize(("when_stale", "goes"), [("block", False), ("alarm", True)])
+def test_a_list_that_is_too_old_is_told_and_blocks_where_the_campaign_wants_it(
+    world: World, store: Store, when_stale: str, goes: bool
+) -> None:
+    dnc = {"required_lists": ["robinson"], "max_age_days": 31, "when_stale": when_stale}
+    campaign = world.campaign(dnc=dnc)
+    world.leads(campaign)
+    day = later(days=-32).date()
+    store.run_sync(open_list, name="robinson", campaign_id=None, made_on=day, now=NOON)
+    found = why(store, "1")
+    [check] = [check for check in found.checks if check.rule is Rule.DNC_LIST_STALE]
+    assert (check.passed, found.eligible) == (goes, goes)
+    assert "older than 31 days: robinson" in check.detail
+    row = store.read_sync(campaign_by_id, campaign)
+    counted = store.read_sync(leads_by_blocking_rule, row, NOON)
+    assert counted == {"dialable" if goes else "dnc_list_stale": 1}
+    assert len(world.claim(campaign)) == goes
+
+
+def test_a_number_added_by_hand_does_not_make_an_old_list_fresh(world: World, store: Store) -> None:
+    campaign = world.campaign(dnc={"required_lists": ["robinson"], "max_age_days": 31})
+    world.leads(campaign)
+    day = later(days=-32).date()
+    old = store.run_sync(open_list, name="robinson", campaign_id=None, made_on=day, now=NOON)
+    assert old == store.run_sync(list_to_add_to, name="robinson", campaign_id=None, now=NOON)
+    assert blocking(why(store, "1")) == [Rule.DNC_LIST_STALE]
 
 
 def test_leads_are_counted_by_the_first_rule_that_blocks_them(world: World, store: Store) -> None:

@@ -87,6 +87,7 @@ def test_numbers_go_on_and_off_the_list(state: State) -> None:
     assert json.loads(run(state, dnc, "check", "01505641", "--json")) == {
         "listed": True,
         "lists": ["own"],
+        "erased": False,
     }
     run(state, dnc, "remove", "01/505641")
     assert "on no list" in run(state, dnc, "check", "01505641")

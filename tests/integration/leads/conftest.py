@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 from acd.settings import Settings
 from tests.peers.postgres import PostgresServer, running_postgres
@@ -32,6 +33,13 @@ class Place:
     @property
     def config(self) -> Path:
         return self.folder / "acd.toml"
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """A command run in this process sends its log where it stood then; later tests must not."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,10 @@ from acd.store.events import Subject, record
 from tests.integration.leads.conftest import Place, write_leads
 
 NOW = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
-ROWS = 100_000
+ROWS = 30_000
+
+LONGEST_SHARE = 1 / 3
+"""Of the time that the import takes; a lock held throughout would show as nearly all of it."""
 
 
 class _EngineLikeWriter:
@@ -55,26 +58,28 @@ class _EngineLikeWriter:
             self.commits += 1
 
 
-def test_an_engine_waits_less_than_a_second_while_100_000_rows_come_in(
+def test_an_engine_waits_only_for_the_last_transaction_of_an_import(
     place: Place, record_property: Callable[[str, object], None]
 ) -> None:
+    """Judging takes nearly all of an import's time, however busy the machine; it locks nothing."""
     waits = []
     with open_store_sync(place.url, create=True) as store:
         store.run_sync(create_from_file, place.settings, "spring", NOW)
         # A lock that an import holds shows every time; what else the machine does, does not.
         for start in range(0, 3 * ROWS, ROWS):
             file = write_leads(place.folder / "leads.csv", ROWS, start=start)
+            began = time.monotonic()
             with _EngineLikeWriter(store) as engine:
                 summary = import_leads(
                     store, place.settings, campaign_name="spring", path=file, now=NOW
                 )
             assert summary.added == ROWS
-            assert engine.commits > 100
-            waits.append(engine.longest_seconds)
-            if waits[-1] < 1.0:
+            assert engine.commits > 20
+            waits.append(engine.longest_seconds / (time.monotonic() - began))
+            if waits[-1] < LONGEST_SHARE:
                 break
-    record_property("longest_wait_seconds", waits)
-    assert min(waits) < 1.0
+    record_property("longest_wait_share", waits)
+    assert min(waits) < LONGEST_SHARE
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])

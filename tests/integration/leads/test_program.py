@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from acd.dialer.campaigns import create_from_file
+from acd.store import open_store_sync, schema
 from tests.integration.leads.conftest import Place
 
 
@@ -63,6 +67,12 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
     assert "leads,waiting,1" in (place.folder / "report.csv").read_text(encoding="utf-8-sig")
     assert "talk_seconds" in json.loads(well(place, "report", "spring", "--json"))
     assert f"erased: lead {lead}" in well(place, "leads", "erase", "+43 1 505641", "--yes")
+    assert "on no list; erased" in well(place, "dnc", "check", "+43 1 505641")
+    assert json.loads(well(place, "dnc", "check", "01/505641", "--json")) == {
+        "listed": False,
+        "lists": [],
+        "erased": True,
+    }
     again = json.loads(well(place, "leads", "import", "spring", "leads.csv", "--json"))
     assert again["refused"] == {"emergency": 1, "erased": 1}
     assert "copied" in well(place, "db", "backup", "copy.sqlite")
@@ -90,6 +100,8 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
         (["dnc", "add", "12"], "the number"),
         (["dnc", "remove", "01505641", "--list", "none"], "no do-not-call list of that name"),
         (["dnc", "import", "R!", "leads.csv", "--made-on", "2026-11-01"], "a list's name"),
+        (["dnc", "import", "robinson", "leads.csv", "--made-on", "2099-01-01"], "a day to come"),
+        (["dnc", "check", "12"], "the number"),
         (["db", "backup", "leads.csv"], "it is there already"),
         (["db", "backup", "nowhere/x"], "its folder does not exist"),
     ],
@@ -97,13 +109,21 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
 def test_bad_input_is_one_sentence_and_exit_code_2(
     place: Place, words: list[str], says: str
 ) -> None:
-    well(place, "campaign", "create", "spring")
-    before = well(place, "campaign", "status", "spring", "--json")
-    done = acd(place, *words)
-    assert done.returncode == 2, done.stderr
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
-    assert well(place, "campaign", "status", "spring", "--json") == before
+    with open_store_sync(place.url, create=True) as store:
+        store.run_sync(create_from_file, place.settings, "spring", datetime.now(UTC))
+        before = store.read_sync(_everything)
+        done = acd(place, *words)
+        assert done.returncode == 2, done.stderr
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+        assert store.read_sync(_everything) == before
+
+
+def _everything(conn: sa.Connection) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        table.name: [tuple(row) for row in conn.execute(sa.select(table))]
+        for table in schema.metadata.sorted_tables
+    }
 
 
 def test_a_damaged_database_is_told_and_not_shown_as_a_traceback(place: Place) -> None:

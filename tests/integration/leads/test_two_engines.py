@@ -17,7 +17,7 @@ from tests.integration.leads.conftest import Place, write_leads
 
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 """A Monday, 12:00 in Vienna."""
-ROWS = 3000
+ROWS = 1200
 
 _ENGINE = """
 import sys

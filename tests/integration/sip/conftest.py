@@ -23,7 +23,7 @@ from acd.lines import (
     TrunkHealth,
     TrunkStatus,
 )
-from acd.settings import TrunkSettings
+from acd.settings import DestinationSettings, TrunkSettings
 from acd.sip import ProbeTiming, Sip, open_sip
 from acd.sip.trunk import SipTrunk
 from tests.peers.addresses import Addresses
@@ -97,7 +97,7 @@ async def _run_sip(
     task_status: trio.TaskStatus[Sip] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """A task of its own: `open_sip` holds a nursery, which no fixture may keep open."""
-    async with open_sip([trunk], probe=probe) as sip:
+    async with open_sip([trunk], probe=probe, destinations=DestinationSettings()) as sip:
         task_status.started(sip)
         await trio.sleep_forever()
 

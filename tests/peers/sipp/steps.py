@@ -130,6 +130,16 @@ def reject(status: str, *headers: str) -> str:
     return _send(_reply(status, *headers, tag=True), retransmits=True) + ack()
 
 
+def redirect(contact: str, *, unless: str = "[^0-9]", after_milliseconds: int = 0) -> str:
+    """Instead of `invite`: send 302 with this Contact and end, but take an INVITE to `unless`."""
+    look = _remember(f"sip:{unless}@", "To:", 11)
+    taken = invite().replace("<action>", f"<action>{look}")
+    jump = '<nop test="11" next="taken"/>\n'
+    end = '<nop next="end"/>\n<label id="taken"/>\n'
+    wait = pause(after_milliseconds) if after_milliseconds else ""
+    return taken + jump + wait + reject("302 Moved", f"Contact: {contact}") + end
+
+
 def ack() -> str:
     """The ACK."""
     return _receive("ACK")

@@ -4,7 +4,6 @@ import math
 from datetime import UTC, datetime, timedelta
 
 from acd.dialer.campaign_watch import seconds_left
-from acd.rules.ledger import LedgerCounts
 from acd.store.counts import CampaignCounts
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -13,7 +12,6 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 def counts(*, waiting: int, closed_lately: int, minutes: int | None) -> CampaignCounts:
     return CampaignCounts(
         leads={"waiting": waiting, "claimed": 2, "closed": 500, "review": 3},
-        ledger=LedgerCounts(live_answers=0, abandoned=0),
         closed_lately=closed_lately,
         first_attempt_at=None if minutes is None else NOW - timedelta(minutes=minutes),
     )
@@ -30,10 +28,5 @@ def test_nobody_knows_before_the_first_lead_was_closed() -> None:
 
 
 def test_an_empty_list_lasts_no_time() -> None:
-    empty = CampaignCounts(
-        leads={"closed": 9},
-        ledger=LedgerCounts(live_answers=0, abandoned=0),
-        closed_lately=0,
-        first_attempt_at=None,
-    )
+    empty = CampaignCounts(leads={"closed": 9}, closed_lately=0, first_attempt_at=None)
     assert seconds_left(empty, now=NOW) == 0.0

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import re
 import wave
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from acd.dialer.campaigns import load_definition
 from acd.errors import BadCampaign, UnknownName
+from acd.rules.definition import (
+    AgentsTable,
+    CallerIdTable,
+    CampaignDefinition,
+    DncTable,
+    FilterTable,
+    HoursTable,
+)
+from acd.rules.dispositions import RetryRule
 from acd.settings import Settings
 
 MINIMAL = '[agents]\nextensions = ["201"]\n'
@@ -36,6 +47,29 @@ def test_the_sample_is_right() -> None:
         {"trunk": [{"domain": "pbx", "user": "1"}], "campaigns_folder": folder}
     )
     assert load_definition(settings, "sample").default_region == "DE"
+
+
+def test_the_sample_shows_every_key() -> None:
+    sample = Path(__file__).parents[3] / "campaigns" / "sample" / "campaign.toml"
+    shown: dict[str, set[str]] = {"": set()}
+    table = ""
+    for line in sample.read_text(encoding="utf-8").splitlines():
+        text = line.removeprefix("# ")
+        if found := re.match(r"\[{1,2}([a-z_]+)\.?([a-z_]*)", text):
+            table = found[1]
+            shown.setdefault(table, set()).add(found[2])
+        shown[table] |= set(re.findall(r"(?:^|or: )([a-z_]+) = ", text))
+    tables: dict[str, type[BaseModel]] = {
+        "agents": AgentsTable,
+        "caller_id": CallerIdTable,
+        "calling_hours": HoursTable,
+        "dnc": DncTable,
+        "filter": FilterTable,
+        "retry": RetryRule,
+    }
+    for name, model in tables.items():
+        assert shown[name] >= set(model.model_fields), name
+    assert shown[""] | shown.keys() >= set(CampaignDefinition.model_fields)
 
 
 def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) -> None:

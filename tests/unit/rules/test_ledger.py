@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd.rules.ledger import LedgerCounts, headroom
+from acd.rules.ledger import AbandonWindow, LedgerCounts, headroom
 
 THREE = Decimal(3)
 
@@ -36,3 +38,29 @@ def test_spending_the_whole_headroom_keeps_the_window(
     room = headroom(counts(live, abandoned), limit_percent=limit)
     if room:
         assert 100 * (abandoned + room) <= limit * live
+
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours", "written"),
+    [("24h", 24, "24h"), ("36h", 36, "36h"), ("1d", 24, "24h"), ("30d", 720, "30d")],
+)
+def test_a_rolling_window_goes_back_from_now(text: str, hours: int, written: str) -> None:
+    window = AbandonWindow.parse(text)
+    assert NOW - window.start(NOW) == timedelta(hours=hours)
+    assert str(window) == written
+    assert AbandonWindow.parse(str(window)) == window
+
+
+def test_the_day_begins_at_this_machines_midnight() -> None:
+    start = AbandonWindow.parse("day").start(NOW)
+    assert (start.hour, start.minute, start.second) == (0, 0, 0)
+    assert timedelta(0) <= NOW - start < timedelta(hours=25)
+
+
+@pytest.mark.parametrize("text", ["", "Day", "23h", "721h", "31d", "0d", "7 d", "-1d", "1w", "٣d"])
+def test_any_other_window_is_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(ValueError, match='"24h" to "720h", "1d" to "30d"'):
+        AbandonWindow.parse(text)
