@@ -102,7 +102,8 @@ def _reply(handlers: Mapping[str, Handler], line: bytes) -> dict[str, Any]:
         arguments = json.loads(line)
         handler = handlers[arguments.pop("ask")]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return {"ok": False, "why": f"allowed: {', '.join(sorted(handlers))}"}
+        known = ", ".join(sorted(handlers))
+        return {"ok": False, "why": f"this engine does not answer that; allowed: {known}"}
     try:
         inspect.signature(handler).bind(**arguments)
     except (TypeError, ValueError):

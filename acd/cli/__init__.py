@@ -94,6 +94,8 @@ def acd(ctx: click.Context, config: Path) -> None:
     """Outbound-dialer campaign engine: one SIP account, up to 999 calls.
 
     Example: acd leads import sample campaigns/sample/leads.csv
+
+    Exit code 0: done; 1: failed; 2: bad input, in one sentence that says what is allowed.
     """
     ctx.obj = CommandContext(config)
 

@@ -23,6 +23,8 @@ def agents() -> None:
     """Agents: their phones, skills and campaigns, and what they do.
 
     An agent is named by name or by extension.
+
+    Example: acd agents list
     """
 
 

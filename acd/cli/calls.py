@@ -13,13 +13,18 @@ from rich.text import Text
 
 from acd.cli.ladder import ladder
 from acd.cli.shared import say_json, settings_of, store_of
+from acd.cli.tapi import check_client
 from acd.logs.sip_trace import TracedMessage, read_trace
 from acd.store.calls import CallEventRow, CallRow, call_of, last_calls
+from acd.store.campaigns import campaign_by_name
 
 
 @click.group()
 def calls() -> None:
-    """Calls: what became of each attempt, campaigns' and TAPI clients'."""
+    """Calls: what became of each attempt, campaigns' and TAPI clients'.
+
+    Example: acd calls show 17
+    """
 
 
 @calls.command(
@@ -33,6 +38,10 @@ def calls() -> None:
 def list_(ctx: click.Context, last: int, campaign: str, tapi_client: str, as_json: bool) -> None:
     """Show the last calls, the newest first."""
     with store_of(ctx) as store:
+        if campaign:
+            store.read_sync(campaign_by_name, campaign)
+        if tapi_client:
+            check_client(ctx, store, tapi_client)
         found = store.read_sync(last_calls, limit=last, campaign=campaign, tapi_client=tapi_client)
     if as_json:
         say_json([_call_json(call) for call in found])

@@ -22,7 +22,10 @@ from acd.store.dnc import stale_lists
 
 @click.group()
 def campaign() -> None:
-    """Campaigns: leads, hours, agents and limits."""
+    """Campaigns: leads, hours, agents and limits.
+
+    Example: acd campaign start sample
+    """
 
 
 @campaign.command(epilog="\b\nExample:\n  acd campaign create sample")

@@ -15,7 +15,10 @@ from acd.store.versions import upgrade_schema
 
 @click.group()
 def db() -> None:
-    """The database behind acd."""
+    """The database behind acd.
+
+    Example: acd db check
+    """
 
 
 @db.command(epilog="\b\nExample:\n  acd db upgrade")

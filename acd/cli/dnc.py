@@ -14,7 +14,10 @@ from acd.store.dnc import dnc_lists
 
 @click.group()
 def dnc() -> None:
-    """Do not call: lists that hold at once, for every campaign or for one."""
+    """Do not call: lists that hold at once, for every campaign or for one.
+
+    Example: acd dnc add '+43 1 505641'
+    """
 
 
 @dnc.command(

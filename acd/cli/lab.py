@@ -26,6 +26,12 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _TABLE = "\n".join(table_lines())
 _EPILOG = f"""\b
+Example:
+  acd lab --agents 5 --talk 10-20
+and in acd.toml:
+  domain = "127.0.0.1:5070", user = "acd", register = false
+
+\b
 What a number does: its last digit says what, the one before it (n) after how many seconds.
 {_TABLE}
 
@@ -115,12 +121,7 @@ def lab(
     follow_stdin: bool,
     **options: object,
 ) -> None:
-    r"""Run a small PBX with a carrier behind it on loopback, until Ctrl-C.
-
-    \b
-    Example: acd lab --agents 5 --talk 10-20
-    and in acd.toml: domain = "127.0.0.1:5070", user = "acd", register = false
-    """
+    """Run a small PBX with a carrier behind it on loopback, until Ctrl-C."""
     configure_logs(LogSettings())
     account = Account(realm=realm, user=user, password=password)
     settings = LabSettings(account=account, **options)  # type: ignore[arg-type] # click typed them

@@ -24,7 +24,10 @@ from acd.store.lead_changes import FoundLead, erase_lead, promise_callback, rese
 
 @click.group()
 def leads() -> None:
-    """Leads: the people to reach."""
+    """Leads: the people to reach.
+
+    Example: acd leads why 4711
+    """
 
 
 @leads.command(

@@ -55,7 +55,9 @@ def ask_running_engine(ctx: click.Context, question: str, **arguments: Any) -> d
     socket = settings_of(ctx).control_socket
     answer = ask_engine(socket, question, **arguments)
     if answer is None:
-        raise EngineNotRunning(f"no engine runs here ({socket} does not answer): start it first")
+        raise EngineNotRunning(
+            f"no engine runs here ({socket} does not answer); `acd run` starts one"
+        )
     if not answer["ok"]:
         raise BadInput(answer["why"])
     return answer

@@ -7,16 +7,19 @@ from typing import Any
 
 import click
 
-from acd.cli.shared import say_json, settings_of, store_of
+from acd.cli.shared import ask_running_engine, say_json, settings_of, store_of
 from acd.cli.tapi_import import import_reg
-from acd.control import ask_engine
-from acd.errors import BadInput, Problem
+from acd.errors import BadInput, Problem, UnknownName
+from acd.store import Store
 from acd.store.tapi import TapiCounts, tapi_counts
 
 
 @click.group()
 def tapi() -> None:
-    """Applications that dial with TAPI, and their lines."""
+    """Applications that dial with TAPI, and their lines.
+
+    Example: acd tapi status
+    """
 
 
 tapi.add_command(import_reg)
@@ -72,17 +75,26 @@ def say_counts(counts: TapiCounts) -> None:
     )
 
 
-def _ask(ctx: click.Context, question: str, **fields: object) -> dict[str, Any]:
-    """What the engine answers.
+def check_client(ctx: click.Context, store: Store, name: str) -> None:
+    """Let a client pass that is in acd.toml, or was when it dialed.
 
     Raises:
-        BadInput: none runs, its gateway is off, or it will not.
+        UnknownName: it is neither.
     """
-    answer = ask_engine(settings_of(ctx).control_socket, question, **fields)
-    if answer is None:
-        raise BadInput(Problem("acd tapi", "no engine runs here", "`acd run` starts one"))
-    if not answer["ok"]:
-        off = "its gateway is off" if "look" in answer["why"] else "it did not do so"
-        remedy = "set enabled = true in [tapi]" if "look" in answer["why"] else answer["why"]
-        raise BadInput(Problem(f"the engine: {question}", off, remedy))
-    return answer
+    known = {client.name for client in settings_of(ctx).tapi_client}
+    known |= {each.client for each in store.read_sync(tapi_counts)}
+    if name not in known:
+        listed = ", ".join(sorted(known)) or "none so far"
+        raise UnknownName(Problem(f"TAPI client {name}", "there is none", f"known: {listed}"))
+
+
+def _ask(ctx: click.Context, question: str, **arguments: Any) -> dict[str, Any]:
+    """What the engine's gateway answers.
+
+    Raises:
+        BadInput: the gateway is off, or will not.
+        EngineNotRunning: none answers.
+    """
+    if not settings_of(ctx).tapi.enabled:
+        raise BadInput(Problem("[tapi]", "the gateway is off", "set enabled = true, start acd run"))
+    return ask_running_engine(ctx, question, **arguments)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 import wave
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from acd.errors import BadCampaign, Problem, UnknownName
 from acd.lines import DestinationKind, Door, Refused
@@ -158,10 +159,22 @@ def _problem(file: Path, error: Any) -> Problem:
     if error["type"] == "missing":
         return Problem(f"{file}, {key}", "it is missing")
     if error["type"] == "extra_forbidden":
-        return Problem(f"{file}, {key}", "there is no such key")
+        return Problem(f"{file}, {key}", "there is no such key", _known_keys(error["loc"]))
     value = error["input"]
     shown = f"{value!r}" if not isinstance(value, dict) else "this table"
     return Problem(f"{file}, {key}", f"{shown} is not right", message)
+
+
+def _known_keys(loc: Sequence[str | int]) -> str:
+    """What could have been meant by the last part of `loc`."""
+    table: type[BaseModel] = CampaignDefinition
+    for part in loc[:-1]:
+        field = table.model_fields.get(str(part))
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        tables = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+        table = next(tables, table)
+    near = difflib.get_close_matches(str(loc[-1]), table.model_fields, n=1)
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(table.model_fields)}"
 
 
 def _with_sounds(

@@ -28,7 +28,7 @@ from acd.lab.timetable import Entry, Timetable
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-RINGING, QUEUED, OK, NOT_FOUND, BUSY, CANCELLED, NO_WAY = 180, 182, 200, 404, 486, 487, 503
+RINGING, QUEUED, OK, BUSY, CANCELLED, NO_WAY = 180, 182, 200, 486, 487, 503
 UNAUTHORIZED = 401
 
 

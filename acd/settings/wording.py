@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -151,18 +151,21 @@ def _schema(loc: Loc) -> tuple[type[BaseModel], Mapping[str, Any]]:
     return model, node
 
 
-def _tables(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    found = {model.__name__: model}
-    for field in model.model_fields.values():
-        kinds = (field.annotation, *getattr(field.annotation, "__args__", ()))
-        for kind in kinds:
+def _tables(model: type[BaseModel], above: str = "") -> dict[type[BaseModel], str]:
+    """Every table of the file below `model`, and its heading."""
+    found: dict[type[BaseModel], str] = {}
+    for key, field in model.model_fields.items():
+        for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                found |= _tables(kind)
+                many = get_origin(field.annotation) is tuple
+                found[kind] = f"[[{above}{key}]]" if many else f"[{above}{key}]"
+                found |= _tables(kind, f"{above}{key}.")
     return found
 
 
-_TABLES = _tables(Settings)
-_MANY = frozenset({"trunk", "tapi_client", "api_client", "profile"})
+_HEADINGS = _tables(Settings)
+_TABLES = {model.__name__: model for model in _HEADINGS}
+_MANY = frozenset(heading[2:-2] for heading in _HEADINGS.values() if heading.startswith("[["))
 """Tables of which there may be many, and which stand in two brackets."""
 
 
@@ -173,12 +176,7 @@ def _allowed(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 def _allowed_words(schema: Mapping[str, Any], model: type[BaseModel]) -> str:
     if "properties" in schema:
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__.removesuffix("Settings")).lower()
-        if name in {"ami", "feeds"}:
-            return "a table headed [feeds.ami]"
-        if name == "hours_table":
-            return "a table headed [tapi_client.calling_hours]"
-        return f"a table headed {f'[[{name}]]' if name in _MANY else f'[{name}]'}"
+        return f"a table headed {_HEADINGS[model]}"
     if "description" in schema and "enum" not in schema:
         return str(schema["description"])
     if "enum" in schema:

@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+
+from tests.peers.addresses import free_port
 
 START_SECONDS = 60.0
 
@@ -83,7 +84,7 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 def _start(as_user: list[str], data: Path, folder: Path) -> PostgresServer:
-    port = _free_port()
+    port = free_port()
     log = folder / "server.log"
     command = [
         *as_user, _program("postgres"), "-D", str(data), "-p", str(port),
@@ -126,12 +127,6 @@ def _program(name: str) -> str:
         if (folder / name).exists():
             return str(folder / name)
     raise RuntimeError(f"{name} is missing: apt-get install postgresql")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _run(command: list[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
+
+from tests.peers.addresses import free_port
 
 CONFIGURATION = Path(__file__).parents[2] / "dashboards" / "prometheus"
 SCRAPE_SECONDS = 0.5
@@ -77,7 +78,7 @@ def running_prometheus(folder: Path, *, target_port: int) -> Iterator[Prometheus
         assert old in text, f"prometheus.yml no longer says {old}"
         text = text.replace(old, new)
     file.write_text(text)
-    port = _free_port()
+    port = free_port()
     log = folder / "prometheus.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -113,9 +114,3 @@ def _wait_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             # It can only be asked again.
             time.sleep(0.05)
     raise RuntimeError(f"Prometheus did not start:\n{log.read_text()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

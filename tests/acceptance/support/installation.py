@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +29,7 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.peers import phones
+from tests.peers.addresses import free_port
 from tests.peers.asterisk import DIALER, DIALER_PASSWORD
 
 REPOSITORY = Path(__file__).parents[3]
@@ -65,7 +65,7 @@ class Installation:
         command.parent.mkdir()
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m acd "$@"\n')
         command.chmod(0o755)
-        return cls(folder, _free_port())
+        return cls(folder, free_port())
 
     @classmethod
     async def ready(
@@ -251,9 +251,3 @@ def uncomment(path: Path, *lines: str) -> None:
         text, count = re.subn(rf"(?m)^# {start}.*$", lambda _: line, text)  # noqa: B023
         assert count == 1, f"{path.name} has {count} commented lines like {line}"
     path.write_text(text, encoding="utf-8")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

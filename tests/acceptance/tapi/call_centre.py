@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -25,7 +24,7 @@ from acd.tapi.client import GatewayAddress
 from tests.acceptance.support.installation import Engine, Installation
 from tests.acceptance.tapi.by_name import by_name
 from tests.peers import phones
-from tests.peers.addresses import Addresses
+from tests.peers.addresses import Addresses, free_port
 from tests.peers.asterisk import Asterisk, run_asterisk
 from tests.peers.sipp.runner import Bind, Sipp
 from tests.peers.watching import wait_on_wire
@@ -207,7 +206,7 @@ async def _open_engine(
     settings: Mapping[str, str],
 ) -> AsyncIterator[TapiCentre]:
     installation = Installation.fresh(folder)
-    port = _free_port()
+    port = free_port()
     _write_settings(installation, addresses, port, texts, settings)
     with Wire(addresses.pbx) as wire:
         async with installation.engine(f"env TAPI_TOKEN={TOKEN} acd run") as engine:
@@ -274,9 +273,3 @@ async def _wait_listening(engine: Engine) -> None:
             assert engine.process.poll() is None, engine.log()
             # The log is a file that another program writes: it can only be read again.
             await trio.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -56,9 +56,15 @@ def test_a_tapi_clients_call_is_told_like_any_other(state: State) -> None:
 
 def test_calls_are_listed_by_whose_they_are(state: State) -> None:
     assert "TAPI client overdialer" in run(state, calls, "list", "--tapi-client", "overdialer")
-    assert run(state, calls, "list", "--campaign", "sample") == "no calls\n"
     (listed,) = json.loads(run(state, calls, "list", "--json"))
     assert listed["attempt_id"] == 1
+
+
+def test_whoever_is_unknown_is_told_apart_from_no_calls(state: State) -> None:
+    with pytest.raises(UnknownName, match="campaign nope: it is not in the database"):
+        run(state, calls, "list", "--campaign", "nope")
+    with pytest.raises(UnknownName, match="TAPI client nope: there is none; known: overdialer"):
+        run(state, calls, "list", "--tapi-client", "nope")
 
 
 def test_an_unknown_call_is_one_sentence(state: State) -> None:

@@ -11,12 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from acd.cli.agents import agents
+from acd.cli.calls import calls
 from acd.cli.campaign import campaign
 from acd.cli.db import db
 from acd.cli.dnc import dnc
 from acd.cli.leads import leads
 from acd.cli.report import report
 from acd.cli.tapi import tapi
+from acd.cli.trace import trace
 from acd.errors import AcdError, BadInput, StoreUnavailable, UnknownName
 from acd.settings import Settings
 
@@ -167,7 +169,8 @@ def test_an_unknown_campaign_is_answered_with_how_to_make_it(state: State) -> No
         run(state, campaign, "start", "nothing")
 
 
-@pytest.mark.parametrize("group", [agents, leads, campaign, dnc, db, tapi])
+@pytest.mark.parametrize("group", [agents, calls, leads, campaign, dnc, db, tapi, trace])
 def test_every_command_shows_an_example(state: State, group: click.Group) -> None:
+    assert "Example:" in run(state, group, "--help")
     for name in group.commands:
         assert "Example:" in run(state, group, name, "--help")

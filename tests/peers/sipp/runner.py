@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.peers.addresses import free_port
+
 
 class SippError(Exception):
     """SIPp did not start, did not end, or ended with something else than success."""
@@ -116,7 +118,7 @@ class Sipp:
         if self.folder is None:
             self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory("-sipp")))
         if self.bind.port == 0:
-            self.bind = Bind(self.bind.host, _free_port(self.bind.host, self._socket_kind))
+            self.bind = Bind(self.bind.host, free_port(self.bind.host, self._socket_kind))
         output = self._stack.enter_context((self.folder / "screen.log").open("wb"))
         self._process = subprocess.Popen(
             self._arguments(),
@@ -231,12 +233,6 @@ class Sipp:
     def _screen(self) -> str:
         files = (self._folder / "screen.log", self.errors_file)
         return "\n".join(f.read_text(errors="replace")[-800:] for f in files if f.exists())
-
-
-def _free_port(host: str, kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _bound(bind: Bind, kind: socket.SocketKind) -> bool:

@@ -102,6 +102,7 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
         "retry.bussy.[key]",
         "retry.no_answer.action",
     }
+    assert told["max_atempts"].allowed == "did you mean max_attempts?"
     assert "'predictive'" in str(told["dial_mode"])
     assert "progressive" in told["dial_mode"].allowed
     assert all("campaign.toml" in problem.where for problem in raised.value.problems)
