@@ -10,10 +10,11 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -61,6 +62,14 @@ class CommandContext:
 
 
 class _LazyGroup(click.Group):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _one_sentence():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_sentence():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
 
@@ -77,6 +86,27 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Say what is wrong with an argument as everything else is said; click would add the usage.
+
+    Raises:
+        BadInput: the argument, what is wrong, and where to read what is allowed.
+    """
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as exc:
+        command = exc.ctx.command_path if exc.ctx else "acd"
+        what = exc.format_message().strip().removesuffix(".")
+        where = command.removeprefix("acd").strip()
+        raise BadInput(
+            f"{where}{': ' if where else ''}{what[:1].lower()}{what[1:]}; "
+            f"`{command} --help` shows what is allowed"
+        ) from None
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,7 +19,13 @@ from acd.dialer.lead_import import ImportSummary, import_leads
 from acd.dialer.lead_why import explain_lead, leads_named
 from acd.errors import BadInput, Problem
 from acd.store.campaigns import campaign_by_name
-from acd.store.lead_changes import FoundLead, erase_lead, promise_callback, reset_leads
+from acd.store.lead_changes import (
+    FoundLead,
+    closed_reasons,
+    erase_lead,
+    promise_callback,
+    reset_leads,
+)
 
 
 @click.group()
@@ -122,6 +128,10 @@ def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, .
             reason=reason,
             now=datetime.now(UTC),
         )
+        known = store.read_sync(closed_reasons, campaign_id)
+    if reason and not done and reason not in known:
+        allowed = f"known here: {', '.join(known)}" if known else "none is closed yet"
+        raise BadInput(Problem("--reason", f"no lead was closed for {reason}", allowed))
     click.echo(f"{done} leads of campaign {campaign} wait again")
 
 

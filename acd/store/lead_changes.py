@@ -63,6 +63,18 @@ def find_leads(
     ]
 
 
+def closed_reasons(conn: sa.Connection, campaign_id: int) -> list[str]:
+    """What leads of a campaign were closed, or put under review, for."""
+    closed = t.leads.c.state.in_([LeadState.CLOSED.value, LeadState.REVIEW.value])
+    return sorted(
+        conn.scalars(
+            sa.select(t.leads.c.reason)
+            .where(t.leads.c.campaign_id == campaign_id, closed, t.leads.c.reason != ERASED)
+            .distinct()
+        )
+    )
+
+
 def reset_leads(
     conn: sa.Connection,
     *,
