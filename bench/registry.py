@@ -9,16 +9,18 @@ from bench.metrics_cost import MetricsCost
 from bench.protocol import Bench
 from bench.tapi import TapiGatewayCost
 from bench.through_asterisk import ThroughAsterisk, ThroughFarAsterisk
+from bench.whole_engine import WholeEngine, WholeEngineForMinutes
 from bench.wire_latency import WireLatency
 
 BENCHES: tuple[Bench, ...] = (
     CpuACall(),
     WireLatency(),
+    WholeEngine(),
     ThroughAsterisk(),
     ThroughFarAsterisk(),
     LeadsImport(),
     MetricsCost(),
     TapiGatewayCost(),
 )
-LONG_BENCHES: tuple[Bench, ...] = (Endurance(),)
+LONG_BENCHES: tuple[Bench, ...] = (Endurance(), WholeEngineForMinutes())
 """Run once, and only when asked for."""

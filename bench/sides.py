@@ -51,6 +51,11 @@ def acd_busy(
     )
 
 
+def engine(order: CallOrder) -> Used:
+    """The whole engine; it counts what SQL says."""
+    return run_python("bench.engine_loop", order.to_json(), timeout_seconds=order.longest_seconds)
+
+
 def busy_alone(seconds: float) -> Used:
     """The load of `acd_busy` without any SIP."""
     wanted = json.dumps({"seconds": seconds, "iterations": burst_iterations()})

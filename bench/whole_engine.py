@@ -1,0 +1,121 @@
+"""The whole engine beside what it stands on: CPU a call, and from the answer to the REFER."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bench import sides
+from bench.callers import Used
+from bench.order import CallOrder
+from bench.peer import PEER, common_peer
+from bench.protocol import BenchError, Effort, Figure, Judge, Measured
+from bench.statistics import percentile
+from bench.wire_latency import answer_to_refer_ms
+from tests.peers.wire import Wire
+
+RATE_PER_SECOND = 100.0
+CALLS = 1000
+MINUTES = 5
+
+_SIDES: Mapping[str, tuple[str, Callable[[CallOrder], Used]]] = {
+    "bare": ("bare", sides.bare),
+    "sip": ("acd", sides.acd_quiet),
+    "engine": ("acd", sides.engine),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WholeEngine:
+    """999 lines, SQLite, ledger and metrics, at 100 calls/s."""
+
+    name: str = "engine"
+    title: str = f"The whole engine, 999 lines, SQLite, at {RATE_PER_SECOND:.0f} calls/s"
+    figures: tuple[Figure, ...] = (
+        Figure(key="bare.ms", title="CPU a call, bare pjsua2 loop", unit="ms"),
+        Figure(key="sip.ms", title="CPU a call, acd.sip alone", unit="ms", ratio_to="bare.ms"),
+        Figure(
+            key="engine.ms",
+            title="CPU a call, whole engine",
+            unit="ms",
+            ratio_to="bare.ms",
+            ratio_target=2.5,
+        ),
+        Figure(key="sip.p99", title="200 OK → REFER, acd.sip alone, p99", unit="ms"),
+        Figure(
+            key="engine.p99",
+            title="200 OK → REFER, whole engine, p99",
+            unit="ms",
+            ratio_to="sip.p99",
+        ),
+        Figure(key="rate", title="completed calls a second, whole engine", unit="/s", decimals=1),
+        Figure(
+            key="failed",
+            title="calls not handed over, all callers",
+            unit="",
+            target=0.0,
+            judge=Judge.WORST,
+            decimals=0,
+        ),
+        Figure(
+            key="rowless",
+            title="calls without their row in SQL",
+            unit="",
+            target=0.0,
+            judge=Judge.WORST,
+            decimals=0,
+        ),
+    )
+
+    def run(self, effort: Effort) -> Measured:
+        calls = effort.calls(CALLS)
+        found: dict[str, float] = {"failed": 0}
+        for key, (side, caller) in _SIDES.items():
+            order = sides.order_for(side, calls=calls, rate_per_second=RATE_PER_SECOND)
+            with common_peer(), Wire(PEER) as wire:
+                used = caller(order)
+                delays = answer_to_refer_ms(wire.sip())
+            if not delays:
+                raise BenchError(f"{key}: no REFER on the wire")
+            found[f"{key}.ms"] = used.cpu_seconds / max(1, used.completed) * 1000
+            found[f"{key}.p99"] = percentile(delays, 99)
+            found["failed"] += calls - used.completed
+            if key == "engine":
+                found["rate"] = used.completed / used.wall_seconds
+                found["rowless"] = calls - used.counted["rows"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class WholeEngineForMinutes:
+    """The same for longer, by itself: is every call's row there?"""
+
+    name: str = "engine-minutes"
+    title: str = f"The whole engine for {MINUTES} min at {RATE_PER_SECOND:.0f} calls/s"
+    figures: tuple[Figure, ...] = (
+        Figure(key="completed", title="calls handed over", unit="", decimals=0),
+        Figure(key="rate", title="calls handed over a second", unit="/s", decimals=1),
+        Figure(
+            key="rowless",
+            title="calls without their row in SQL",
+            unit="",
+            target=0.0,
+            judge=Judge.WORST,
+            decimals=0,
+        ),
+        Figure(key="ms", title="CPU a call", unit="ms"),
+        Figure(key="mb", title="peak memory", unit="MB", decimals=0),
+    )
+
+    def run(self, effort: Effort) -> Measured:
+        calls = effort.calls(int(MINUTES * 60 * RATE_PER_SECOND))
+        order = sides.order_for("acd", calls=calls, rate_per_second=RATE_PER_SECOND)
+        with common_peer():
+            used = sides.engine(order)
+        return {
+            "completed": used.completed,
+            "rate": used.completed / used.wall_seconds,
+            "rowless": calls - used.counted["rows"],
+            "ms": used.cpu_seconds / max(1, used.completed) * 1000,
+            "mb": used.peak_resident_mb,
+        }
