@@ -145,9 +145,11 @@ class Leg:
     def start(self, command: StartCall) -> None:
         """Send the INVITE; the ring timeout counts over whatever it is redirected to."""
         self.call_id = command.call_id
-        ring_until = perf_counter() + command.ring_timeout_seconds
-        self._timers.append(self.world.timers.at(ring_until, self._ring_timed_out))
         self._invite(command)
+        if self.call is not None:
+            # Counted from when the INVITE has left, or the phone would ring a little too short.
+            ring_until = perf_counter() + command.ring_timeout_seconds
+            self._timers.append(self.world.timers.at(ring_until, self._ring_timed_out))
 
     def _invite(self, command: StartCall) -> None:
         self._started = command
