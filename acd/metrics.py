@@ -7,9 +7,10 @@ its log lines and its row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import partial
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric
 from prometheus_client.core import CounterMetricFamily
@@ -18,7 +19,7 @@ from prometheus_client.registry import Collector
 from acd import __version__
 from acd.agents import AgentState
 from acd.calls import CallState, DisconnectCause
-from acd.lines import LinePool, TrunkStatus
+from acd.lines import TrunkStatus
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState, Rule
 from acd.rules.hold import Hold
@@ -60,6 +61,23 @@ def call_exemplar(attempt_id: int) -> dict[str, str]:
     return {"call": f"a{attempt_id}"}
 
 
+class CountedLines(Protocol):
+    """What is counted of a `LinePool`."""
+
+    @property
+    def expired_leases(self) -> int:
+        """Leases that ran into their deadline."""
+        ...
+
+    def states(self) -> Mapping[CallState, int]:
+        """How many lines are in each state."""
+        ...
+
+    def holders(self) -> Mapping[str, int]:
+        """How many lines each holder has leased."""
+        ...
+
+
 class Metrics:
     """What `/metrics` shows."""
 
@@ -69,7 +87,7 @@ class Metrics:
         Info("acd_build", "Version of this program.", registry=self.registry).info(
             {"version": __version__}
         )
-        self._pools: dict[str, LinePool] = {}
+        self._pools: dict[str, CountedLines] = {}
         self._holders: set[str] = set()
         self._make_trunk()
         self._make_calls()
@@ -237,7 +255,7 @@ class Metrics:
         return Histogram(name, text, labels, buckets=tuple(buckets), registry=self.registry)
 
     def know_trunk(
-        self, trunk: str, lines: LinePool, *, challenges: Callable[[], int] = int
+        self, trunk: str, lines: CountedLines, *, challenges: Callable[[], int] = int
     ) -> None:
         """Create every series of a trunk; its lines are counted when somebody looks.
 
@@ -331,9 +349,9 @@ class _ReadCounter(Collector):
         yield family
 
 
-def _lines_in(lines: LinePool, state: CallState) -> float:
+def _lines_in(lines: CountedLines, state: CallState) -> float:
     return lines.states().get(state, 0)
 
 
-def _lines_of(lines: LinePool, holder: str) -> float:
+def _lines_of(lines: CountedLines, holder: str) -> float:
     return lines.holders().get(holder, 0)

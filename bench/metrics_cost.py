@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from prometheus_client import generate_latest
@@ -14,7 +13,6 @@ from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
 from acd.dialer.campaign_watch import CampaignWatch
 from acd.dialer.pacing import PacingSnapshot
-from acd.lines import Line
 from acd.metrics import Access, Metrics, call_exemplar, response_class
 from acd.rules.dispositions import Disposition, TransferOutcome
 from bench import sides
@@ -35,7 +33,7 @@ CAMPAIGNS = tuple(f"campaign-{number}" for number in range(4))
 class _Pool:
     """200 lines, all of them in use."""
 
-    size, free, expired_leases = 200, 0, 0
+    size, expired_leases = 200, 0
     _states = (CallState.RINGBACK, CallState.CONNECTED)
 
     def states(self) -> Mapping[CallState, int]:
@@ -43,11 +41,6 @@ class _Pool:
 
     def holders(self) -> Mapping[str, int]:
         return Counter(CAMPAIGNS[number % len(CAMPAIGNS)] for number in range(self.size))
-
-    def lease(
-        self, *, holder: str, deadline_seconds: float, weight: int = 1
-    ) -> AbstractAsyncContextManager[Line]:
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,7 @@ async def _encrypted(plain: trio.SocketStream, settings: AmiSettings, host: str)
     tls = trio.SSLStream(plain, tls_context(settings), server_hostname=host, https_compatible=True)
     try:
         await tls.do_handshake()
-    except BaseException:
+    except BaseException:  # a cancelled handshake must close the socket too; raised again below
         await trio.aclose_forcefully(plain)
         raise
     return tls

@@ -224,7 +224,7 @@ async def _udp_socket(trunk: TrunkSettings, hop: Hop) -> trio.socket.SocketType:
         if trunk.bind_address:
             await sock.bind((trunk.bind_address, 0))
         await sock.connect(address)
-    except BaseException:
+    except BaseException:  # cancelled or failed, the socket is nobody's yet; raised again below
         sock.close()
         raise
     return sock

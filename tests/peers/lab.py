@@ -70,7 +70,7 @@ class Lab:
         )
         try:
             host, _, port = self._wait_ready()["domain"].partition(":")
-        except BaseException:
+        except BaseException:  # Ctrl-C too: without __enter__ there is no __exit__ to end it
             self._process.kill()
             self._process.communicate()
             raise

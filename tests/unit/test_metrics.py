@@ -30,7 +30,7 @@ class Lines:
 def metrics() -> Metrics:
     made = Metrics()
     made.know_campaign("spring")
-    made.know_trunk("main", Lines(), challenges=lambda: 7)  # type: ignore[arg-type] # no lease
+    made.know_trunk("main", Lines(), challenges=lambda: 7)
     return made
 
 

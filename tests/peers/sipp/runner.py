@@ -109,7 +109,7 @@ class Sipp:
     def start(self) -> Self:
         try:
             return self._start()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody else could end what was started
             self.stop()
             self._stack.close()
             raise

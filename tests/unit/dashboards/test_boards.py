@@ -33,7 +33,7 @@ def known_names() -> set[str]:
     metrics = Metrics()
     metrics.know_campaign("spring")
     metrics.feed_up.labels("ami").set(1)
-    metrics.know_trunk("main", Lines())  # type: ignore[arg-type] # nothing is leased
+    metrics.know_trunk("main", Lines())
     return RECORDS | {
         sample.name for family in metrics.registry.collect() for sample in family.samples
     }

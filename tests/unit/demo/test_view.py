@@ -33,7 +33,7 @@ class Lines:
 @pytest.fixture
 def metrics() -> Metrics:
     made = Metrics()
-    made.know_trunk("lab", Lines())  # type: ignore[arg-type] # nothing is leased here
+    made.know_trunk("lab", Lines())
     made.know_campaign("demo")
     made.agents.labels(AgentState.ON_CALL).set(4)
     made.originates.labels("demo").inc(9)
