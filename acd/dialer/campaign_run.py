@@ -1,15 +1,15 @@
 """One campaign while it runs on this node: how many calls it starts, and when.
 
 Its task looks at its snapshot, starts as many attempts as `pacing` says, and sleeps until an
-agent's state, one of its calls or a while has passed.
+agent's state or one of its calls has changed, or a while has passed. At full size something
+changes a thousand times a second: one look serves all that changed within `LOOKS_APART_SECONDS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
-from math import ceil
+from math import ceil, inf
 
 import structlog
 import trio
@@ -43,6 +43,8 @@ LEDGER_SECONDS = 1.0
 """How old the abandon ledger's counts may be when calls beyond the ready agents are started."""
 LOOK_SECONDS = 0.5
 """How often a campaign looks at its leads unprompted."""
+LOOKS_APART_SECONDS = 0.02
+"""How often it looks at most, whatever changes."""
 
 
 class CampaignRun:
@@ -55,6 +57,8 @@ class CampaignRun:
         self._in_flight = CallsInFlight(line_given=self._wake, is_wanted=self._is_wanted)
         self._attempts = 0
         self._news = trio.Event()
+        self._looking = trio.CancelScope()
+        self._looked_at = -inf
         self._staffed_since: float | None = None
         self._ledger: LedgerCounts | None = None
         self._ledger_read_at = 0.0
@@ -88,6 +92,9 @@ class CampaignRun:
     def stop(self) -> None:
         """Start no more calls."""
         self._stop.set()
+        self._news.set()
+        # A database that hangs must not keep anybody from being told to stop.
+        self._looking.cancel()
 
     def _seat_agents(self) -> None:
         self._roster.seat(self.campaign.campaign_id, needs_of(self.campaign.definition))
@@ -96,6 +103,7 @@ class CampaignRun:
         """Dial until told to stop or nothing can become dialable; then let calls finish."""
         self._seat_agents()
         self._roster.count_calls(self.campaign.campaign_id, self._agents_needed)
+        self._roster.tell_changes(self.campaign.campaign_id, self._wake)
         waiting = self._dialing.metrics.waiting_persons.labels(self.campaign.name)
         waiting.set_function(lambda: len(self._in_flight.waiting))
         try:
@@ -131,11 +139,8 @@ class CampaignRun:
 
     async def _dial_all(self, nursery: trio.Nursery) -> None:
         while not self._stop.is_set():
-            # A database that hangs must not keep anybody from being told to stop.
-            async with trio.open_nursery() as stopping:
-                stopping.start_soon(_first, self._stop.wait, stopping.cancel_scope)
+            with trio.CancelScope() as self._looking:
                 await self._look(nursery)
-                stopping.cancel_scope.cancel()
             if self._stop.is_set() or await self._finished():
                 return
             await self._wait()
@@ -155,7 +160,7 @@ class CampaignRun:
         try:
             await self._hopper.fill(
                 ready_agents=self._roster.ready(campaign_id),
-                ready_names=self._roster.ready_names(campaign_id),
+                ready_names=partial(self._roster.ready_names, campaign_id),
             )
         except StoreUnavailable:
             return
@@ -174,8 +179,6 @@ class CampaignRun:
             self._in_flight.queued.add(lead.lead_id)
             self._attempts += 1
             nursery.start_soon(self._attempt, lead)
-        name = self._dialing.campaign.name
-        self._dialing.metrics.hopper_leads.labels(name).set(len(self._hopper))
 
     def _agents_needed(self) -> int:
         """By the calls under way, as far as this campaign's dial level goes."""
@@ -276,17 +279,12 @@ class CampaignRun:
 
     async def _wait(self) -> None:
         """Until an agent's state or one of our calls changes, or it is time to look again."""
-        waits = (self._stop.wait, self._news.wait, self._roster.wait_change)
         with trio.move_on_after(LOOK_SECONDS):
-            async with trio.open_nursery() as nursery:
-                for wait in waits:
-                    nursery.start_soon(partial(_first, wait, nursery.cancel_scope))
+            await self._news.wait()
+        if not self._stop.is_set():
+            await trio.sleep_until(self._looked_at + LOOKS_APART_SECONDS)
         self._news = trio.Event()
+        self._looked_at = trio.current_time()
 
     def _wake(self) -> None:
         self._news.set()
-
-
-async def _first(wait: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
-    await wait()
-    scope.cancel()

@@ -60,6 +60,7 @@ class Roster:
         self._waiting: list[_Waiting] = []
         self._spoken_for: dict[int, Callable[[], int]] = {}
         self._changed = trio.Event()
+        self._wakes: dict[int, Callable[[], None]] = {}
         self._moved = moved
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
@@ -123,6 +124,7 @@ class Roster:
         """The campaign is over."""
         self._needs.pop(campaign_id, None)
         self._spoken_for.pop(campaign_id, None)
+        self._wakes.pop(campaign_id, None)
         self._reseat()
 
     def ready(self, campaign_id: int) -> int:
@@ -136,6 +138,10 @@ class Roster:
     def count_calls(self, campaign_id: int, agents_needed: Callable[[], int]) -> None:
         """How many agents the campaign's calls under way will need; asked by the others."""
         self._spoken_for[campaign_id] = agents_needed
+
+    def tell_changes(self, campaign_id: int, wake: Callable[[], None]) -> None:
+        """Call this at every change of any agent's state, until `unseat`."""
+        self._wakes[campaign_id] = wake
 
     def left_for(self, campaign_id: int) -> int:
         """How many ready agents other campaigns' calls under way leave to this one.
@@ -299,3 +305,5 @@ class Roster:
     def _notice(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+        for wake in self._wakes.values():
+            wake()

@@ -32,6 +32,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 RENEW_SECONDS = 10.0
 """How often this engine says to the others that it lives; its lease is a minute."""
+SHOW_SECONDS = 0.1
+"""How often agents are shown at most: their states change several times a call."""
 
 
 class Scheduler:
@@ -125,11 +127,13 @@ class Scheduler:
             self._roster.apply(update)
 
     async def _show_agents(self) -> None:
+        shown = {state: self._around.metrics.agents.labels(state) for state in AgentState}
         while True:
             states = self._roster.states()
-            for state in AgentState:
-                self._around.metrics.agents.labels(state).set(states[state])
+            for state, gauge in shown.items():
+                gauge.set(states[state])
             await self._roster.wait_change()
+            await trio.sleep(SHOW_SECONDS)
 
     async def _watch_lists(self) -> None:
         """Raise the alarm for lists that became too old, in every campaign as soon as it runs."""
