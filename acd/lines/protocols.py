@@ -86,6 +86,10 @@ class Line(Protocol):
         """Wait for what happens next; after `Released` there is nothing until `originate`."""
         ...
 
+    def hang_up_soon(self) -> None:
+        """`hang_up` without a checkpoint; nothing happens where there is no call."""
+        ...
+
     async def hang_up(self) -> None:
         """End the call at whatever moment; `Ended` and `Released` follow as events."""
         ...

@@ -22,6 +22,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "call.answered": "200 OK came",
         "call.ended": "our leg is over, for this cause; sip_call_id is the PBX's name of it",
         "call.originate": "the row is committed and the INVITE leaves",
+        "call.withdrawn": "an unanswered call was hung up: no ready agent is left for it",
         "campaign.finished": "no lead of the campaign can be dialed any more",
         "campaign.left": "the engine dials this campaign no longer",
         "campaign.no_trunk": "the campaign is not dialed: acd.toml has no trunk of that name",

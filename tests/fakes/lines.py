@@ -54,6 +54,8 @@ class Script:
     """Result of each REFER in turn; a number: answered after so many seconds; none: at once."""
     refuses_to_dial: bool = False
     unplayable: bool = False
+    answer_crosses: bool = False
+    """The answer is on its way up when we hang up."""
 
 
 class FakeLine:
@@ -145,6 +147,8 @@ class FakeLine:
         self.hang_up_soon()
 
     def hang_up_soon(self) -> None:
+        if self.script.answer_crosses and not self._over.is_set():
+            self._say(Answered(at_seconds=trio.current_time()))
         self._end(DisconnectCause.HUNG_UP)
 
     def close(self) -> None:

@@ -98,6 +98,9 @@ class FakeLine:
         if self.state in {CallState.DIALING, CallState.CONNECTED}:
             self.pbx.present -= 1
 
+    def hang_up_soon(self) -> None:
+        raise AssertionError("the climb leaves its leases instead")
+
     async def hang_up(self) -> None:
         raise AssertionError("the climb leaves its leases instead")
 
