@@ -7,7 +7,7 @@ keeps what it has.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from acd.clock import WallClock
 from acd.dialer.store_watch import StoreWatch
@@ -31,12 +31,12 @@ class Hopper:
     def __len__(self) -> int:
         return len(self._leads)
 
-    async def fill(self, *, ready_agents: int, ready_names: Collection[str]) -> None:
+    async def fill(self, *, ready_agents: int, ready_names: Callable[[], Collection[str]]) -> None:
         """Claim more leads when fewer are at hand than the ready agents can use.
 
         Args:
             ready_agents: how many.
-            ready_names: theirs: a callback that is kept for somebody else stays where it is.
+            ready_names: tells theirs: a callback that is kept for somebody else stays there.
 
         Raises:
             StoreUnavailable: the database is away.
@@ -50,7 +50,7 @@ class Hopper:
             node=self._node,
             limit=wanted - len(self._leads),
             now=self._clock.now(),
-            ready_names=ready_names,
+            ready_names=ready_names(),
         )
         # A lead whose lease ran out while the database was away may come a second time.
         self.drop({lead.lead_id for lead in claimed})
