@@ -26,6 +26,7 @@ from acd.agents import AgentFeed, AgentState
 from acd.clock import WallClock
 from acd.dialer.agents_book import AgentBook
 from acd.dialer.attempts import CallsInFlight, Dialing
+from acd.dialer.beginnings import Beginnings
 from acd.dialer.callbacks import run_claimed
 from acd.dialer.campaign_watch import CampaignWatch, watch_lag
 from acd.dialer.hopper import Hopper
@@ -103,6 +104,7 @@ class Scheduler:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
+        self._beginnings = Beginnings(store=self._store, clock=around.clock, node=around.node)
         self._book = AgentBook(self._store, around.clock, around.feed.state_of)
         self._roster = self._book.roster
         self._stopping = trio.Event()
@@ -144,6 +146,7 @@ class Scheduler:
             self._outcomes = outcomes
             self._book.write_to(outcomes)
             side.start_soon(self._store.watch)
+            side.start_soon(self._beginnings.write)
             side.start_soon(self._hold_node)
             side.start_soon(self._end_with_patience)
             side.start_soon(self._follow_feed)
@@ -256,6 +259,7 @@ class Scheduler:
             roster=self._roster,
             feed=around.feed,
             store=self._store,
+            beginnings=self._beginnings,
             outcomes=self._outcomes,
             metrics=around.metrics,
             clock=around.clock,
