@@ -41,7 +41,8 @@ def what_happened(floor: Floor, name: str) -> list[str]:
 
 
 async def test_an_agent_who_logs_on_is_given_people_and_one_who_stops_is_not(floor: Floor) -> None:
-    campaign_id = floor.campaign(leads=60, agents=NOBODY_ELSE)
+    # Long enough to be in SQL when the agent is asked: commands know what stands there.
+    campaign_id = floor.campaign(leads=60, agents={"handle_seconds": 0.5})
     agent(floor, "anna", "201", campaign_id)
     trunk = floor.trunk()
     async with floor.running(trunk) as scheduler:
@@ -49,7 +50,7 @@ async def test_an_agent_who_logs_on_is_given_people_and_one_who_stops_is_not(flo
         assert trunk.lines.used == [], "nobody is there"
         ask(floor, "anna", AgentState.READY)
         scheduler.look()
-        await until(lambda: len(trunk.lines.used) >= 2)
+        await until(lambda: what_happened(floor, "anna").count("on_call") == 2)
         ask(floor, "anna", AgentState.NOT_READY)
         scheduler.look()
         await until(lambda: scheduler.agent_states() == {AgentState.NOT_READY: 1})
