@@ -84,8 +84,9 @@ async def open_office(
     passwords: dict[str, str] | None = None,
     lines: int = 4,
     up: tuple[str, ...] = (),
+    log_file: str = "",
 ) -> AsyncIterator[Office]:
-    """Start the engine; `up` are trunks to wait for."""
+    """Start the engine; `up` are trunks to wait for, `log_file` is that of `[log]`."""
     installation = Installation.fresh(folder)
     port = free_port()
     text = SETTINGS.format(metrics_port=installation.metrics_port, port=port, lines=lines)
@@ -93,6 +94,8 @@ async def open_office(
     variables = {password_variable(name): value for name, value in (passwords or {}).items()}
     words = " ".join(f"{key}={value}" for key, value in {**variables, "TAPI_TOKEN": TOKEN}.items())
     async with installation.engine(f"env {words} acd run") as engine:
+        if log_file:
+            engine.log_path = installation.folder / log_file
         for trunk in up:
             await engine.wait_metric("acd_trunk_up", 1, trunk=trunk)
         await wait_said(engine, "tapi.serving")
