@@ -9,6 +9,7 @@ import trio
 
 from acd.dialer.agents_book import AgentBook
 from acd.dialer.attempts import Dialing
+from acd.dialer.beginnings import Beginnings
 from acd.dialer.campaign_run import CampaignRun
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.store_watch import StoreWatch
@@ -26,9 +27,17 @@ LOOK_SECONDS = 0.5
 class CampaignControl:
     """Starts, renews and stops campaigns."""
 
-    def __init__(self, around: Surroundings, *, store: StoreWatch, book: AgentBook) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        store: StoreWatch,
+        beginnings: Beginnings,
+        book: AgentBook,
+    ) -> None:
         self._around = around
         self._store = store
+        self._beginnings = beginnings
         self._book = book
         self._outcomes: Outcomes
         self._stopping = trio.Event()
@@ -139,6 +148,7 @@ class CampaignControl:
             roster=self._book.roster,
             feed=around.feed,
             store=self._store,
+            beginnings=self._beginnings,
             outcomes=self._outcomes,
             metrics=around.metrics,
             clock=around.clock,
