@@ -25,13 +25,14 @@ class LegWatch:
 
     line: Line
     on_dialog: Callable[[DialogId], None]
-    """Told what identifies the dialog, as soon as there is one."""
+    """Told what identifies the dialog, as soon as there is one, and when the answer changes it."""
     answered_at: float | None = None
     alerting_at: float | None = None
     progress_at: float | None = None
     """The first 18x: the set-up is over, something is heard."""
     end: Ended | None = None
     ended: trio.Event = field(default_factory=trio.Event)
+    _dialog: DialogId | None = None
     _alarm: Callable[[], None] = lambda: None
     _alarm_at: float = inf
     _reading: trio.CancelScope = field(default_factory=trio.CancelScope)
@@ -100,5 +101,6 @@ class LegWatch:
             self.progress_at = at_seconds
 
     def _note(self, dialog: DialogId | None) -> None:
-        if dialog is not None:
+        if dialog is not None and dialog != self._dialog:
+            self._dialog = dialog
             self.on_dialog(dialog)
