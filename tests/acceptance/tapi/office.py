@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import trio
 from acd.tapi.client import GatewayAddress
 from tests.acceptance.support.installation import Engine, Installation
 from tests.acceptance.tapi.call_centre import TOKEN
+from tests.peers.addresses import free_port
 from tests.peers.watching import wait_on_wire
 from tests.peers.wire import SipMessage, Wire, select
 
@@ -111,10 +111,3 @@ async def wait_said(engine: Engine, words: str) -> None:
             assert engine.process.poll() is None, engine.log()
             # The log is a file that another program writes: it can only be read again.
             await trio.sleep(0.05)
-
-
-def free_port() -> int:
-    """A TCP port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
