@@ -35,7 +35,7 @@ from acd.dialer.comfort import write_comfort_noise
 from acd.dialer.scheduler import Scheduler, Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import FeedsSettings, Settings, trunks_to_open
+from acd.settings import FeedsSettings, Settings, called_trunks, trunks_to_open
 from acd.sip import Sip, open_sip
 from acd.store import open_store
 
@@ -68,6 +68,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 trunks_to_open(settings),
                 destinations=settings.destinations,
                 trace=switch.take if switch.on else None,
+                called=called_trunks(settings) if settings.tapi.enabled else (),
             )
         )
         stack.enter_context(switch.serving(sip))

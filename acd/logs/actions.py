@@ -21,6 +21,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "call.abandoned": "a live answer was not joined to an agent within the limit",
         "call.answered": "200 OK came",
         "call.ended": "our leg is over, for this cause; sip_call_id is the PBX's name of it",
+        "call.offer_ended": "a call that was offered is over for us, in this way",
+        "call.offered": "somebody calls a TAPI line's account, and its application is told",
         "call.originate": "the row is committed and the INVITE leaves",
         "campaign.finished": "no lead of the campaign can be dialed any more",
         "campaign.left": "the engine dials this campaign no longer",

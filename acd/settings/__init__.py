@@ -10,6 +10,7 @@ from acd.settings.load import load_settings
 from acd.settings.profile_words import AutoAnswer, LineMode
 from acd.settings.profiles import (
     base_trunk,
+    called_trunks,
     lines_allowed,
     lines_by_trunk,
     profile_lines,
@@ -78,6 +79,7 @@ __all__ = [
     "Transport",
     "TrunkSettings",
     "base_trunk",
+    "called_trunks",
     "lines_allowed",
     "lines_by_trunk",
     "load_settings",

@@ -39,6 +39,13 @@ def switched_off_lines(settings: Settings) -> tuple[int, ...]:
     return tuple(sorted(off | set(settings.tapi.disabled_lines)))
 
 
+def called_trunks(settings: Settings) -> tuple[str, ...]:
+    """Trunks whose callers applications are shown."""
+    base = base_trunk(settings)
+    shown = (each for each in settings.profile if each.enabled and each.incoming)
+    return tuple(dict.fromkeys(each.trunk or base for each in shown))
+
+
 def with_lines(settings: Settings, lines: int) -> Settings:
     """The same settings with another number of lines in `[tapi]`."""
     return settings.model_copy(update={"tapi": settings.tapi.model_copy(update={"lines": lines})})

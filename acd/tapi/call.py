@@ -73,6 +73,11 @@ class TapiCall:
             features &= ~LineCallFeature.BLINDTRANSFER
         return features
 
+    @property
+    def rings_own_phone(self) -> bool:
+        """Whether the account's own user is called now, whose phones we are one of."""
+        return self._live is not None and self._live.rings_phone and self._desk.phone_is_own
+
     async def run(self, reply: Reply) -> None:
         """Dial and see the call through; answers the `lineMakeCall` exactly once."""
         try:

@@ -24,6 +24,7 @@ from acd.errors import AddressInUse, BadSettings
 from acd.lines import Trunk
 from acd.settings import TapiClientSettings, TapiSettings
 from acd.tapi.books import Desk
+from acd.tapi.reception import Reception
 from acd.tapi.session import Session
 from acd.tapi.wire import (
     PROTOCOL,
@@ -77,6 +78,7 @@ class TapiGateway:
         self._connections: dict[str, trio.CancelScope] = {}
         self._room = trio.CapacityLimiter(MOST_CONNECTIONS)
         self._line_count = settings.lines
+        self._reception = Reception(self._owner_of)
         self.stopping = False
 
     # What sessions ask
@@ -95,6 +97,10 @@ class TapiGateway:
         """Give the line up."""
         if self._owners.get(line) is session:
             del self._owners[line]
+
+    def _owner_of(self, line: int) -> Session | None:
+        """Who has this line open, as long as there is such a line."""
+        return self._owners.get(line) if self.enabled(line) else None
 
     def owned(self, line: int) -> bool:
         """Whether some session has the line open."""
@@ -343,10 +349,15 @@ class TapiGateway:
         """Start no more calls."""
         self.stopping = True
 
+    def take_calls(self) -> None:
+        """Show applications who calls their lines' accounts."""
+        self._reception.attend(next(iter(self._desks.values())).by_line)
+
     def end_all(self) -> None:
         """End every session: phones stop ringing, people are let go."""
         for session in list(self._sessions.values()):
             self._end(session)
+        self._reception.attend({})
 
 
 def _listen(settings: TapiSettings) -> trio.SocketListener:
@@ -406,6 +417,7 @@ async def open_gateway(
     host, port = listener.socket.getsockname()[:2]
     async with trio.open_nursery() as calls, trio.open_nursery() as links:
         gateway = TapiGateway(settings, desks, links, calls, secret=secret)
+        gateway.take_calls()
         links.start_soon(gateway.watch_trunks)
         links.start_soon(trio.serve_listeners, partial(_serve_stream, gateway, tls), [listener])
         try:
