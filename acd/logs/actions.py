@@ -71,7 +71,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "tapi.denied": "a TAPI client's login was refused",
         "tapi.gone": "a TAPI client's connection is gone; its calls live for the grace time",
         "tapi.grace_over": "a TAPI client did not come back; its ringing calls end",
-        "tapi.lines": "the number of TAPI lines was changed while the engine runs",
+        "tapi.lines": "lines or profiles of the gateway were changed while the engine runs",
         "tapi.serving": "the TAPI gateway listens at this address",
         "transfer.end": "the REFER has its result",
         "transfer.refused": "the one door let an agent's extension not through",

@@ -18,6 +18,7 @@ from acd.settings.profiles import (
     trunks_to_open,
     with_lines,
 )
+from acd.settings.runtime import tapi_part, with_tapi_part
 from acd.settings.tables import (
     MAX_LINES,
     MOST_REDIRECTS,
@@ -85,6 +86,8 @@ __all__ = [
     "load_settings",
     "profile_lines",
     "switched_off_lines",
+    "tapi_part",
     "trunks_to_open",
     "with_lines",
+    "with_tapi_part",
 ]

@@ -74,6 +74,11 @@ class TapiCall:
         return features
 
     @property
+    def desk(self) -> Desk:
+        """Who served the line when the call was asked for."""
+        return self._desk
+
+    @property
     def rings_own_phone(self) -> bool:
         """Whether the account's own user is called now, whose phones we are one of."""
         return self._live is not None and self._live.rings_phone and self._desk.phone_is_own

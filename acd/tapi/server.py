@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -67,7 +67,9 @@ class TapiGateway:
         calls: trio.Nursery,
         *,
         secret: Secret = secrets.token_hex,
+        trunks: Iterable[Trunk] = (),
     ) -> None:
+        self._trunks = tuple({trunk.name: trunk for trunk in trunks}.values())
         self._settings = settings
         self._desks = desks
         self._links = links
@@ -115,15 +117,27 @@ class TapiGateway:
 
     def resize(self, lines: int) -> None:
         """Have so many line devices from now on; calls on those that go end by themselves."""
-        before, self._line_count = self._line_count, lines
-        log.info("lines changed", action="tapi.lines", before=before, now=lines)
+        before = self.shown_lines()
+        self.become(self._settings.model_copy(update={"lines": lines}), before)
+
+    def shown_lines(self) -> dict[int, dict[str, Any]]:
+        """Every line device as clients see it."""
+        return {number: self._line(number) for number in range(1, self._line_count + 1)}
+
+    def become(
+        self, settings: TapiSettings, before: Mapping[int, Mapping[str, Any]]
+    ) -> Mapping[str, int]:
+        """Tell every client which lines are new, other than `before`, or gone."""
+        log.info("lines changed", action="tapi.lines", before=len(before), now=settings.lines)
+        self._settings, self._line_count = settings, settings.lines
+        now = self.shown_lines()
+        added = [line for number, line in now.items() if line != before.get(number)]
+        removed = sorted(before.keys() - now.keys())
         for session in self._sessions.values():
-            client = session.desk.settings
-            mine = range(client.first_line, client.last_line + 1)
-            added = [self._line(n) for n in range(before + 1, lines + 1) if n in mine]
-            removed = [n for n in range(lines + 1, before + 1) if n in mine]
-            if added or removed:
-                session.tell("lines.changed", add=added, remove=removed)
+            session.tell_changed(added, removed)
+        self.take_calls()
+        new = len(now.keys() - before.keys())
+        return {"new": new, "changed": len(added) - new, "gone": len(removed)}
 
     def status(self) -> dict[str, Any]:
         """Lines and clients at this moment, for `acd tapi status`."""
@@ -143,10 +157,8 @@ class TapiGateway:
 
     async def watch_trunks(self) -> None:
         """Tell who has lines open when their trunk comes and goes (LINE_LINEDEVSTATE)."""
-        desk = next(iter(self._desks.values()))
-        trunks = {each.trunk.name: each.trunk for each in (desk, *desk.by_line.values())}
         async with trio.open_nursery() as nursery:
-            for trunk in trunks.values():
+            for trunk in self._trunks:
                 nursery.start_soon(self._watch_trunk, trunk)
 
     async def _watch_trunk(self, trunk: Trunk) -> None:
@@ -401,9 +413,19 @@ async def _serve_stream(
 
 @asynccontextmanager
 async def open_gateway(
-    settings: TapiSettings, desks: Mapping[str, Desk], *, secret: Secret = secrets.token_hex
+    settings: TapiSettings,
+    desks: Mapping[str, Desk],
+    *,
+    trunks: Iterable[Trunk],
+    secret: Secret = secrets.token_hex,
 ) -> AsyncIterator[tuple[TapiGateway, str]]:
     """Serve TAPI clients while the block lasts; then their calls are ended, not cut.
+
+    Args:
+        settings: of the gateway, `disabled_lines` with those of profiles.
+        desks: each client's, by its name.
+        trunks: all that lines are on, or may come to be on.
+        secret: makes names of sessions.
 
     Yields:
         The gateway, and where it listens as `host:port`.
@@ -416,7 +438,7 @@ async def open_gateway(
     listener = _listen(settings)
     host, port = listener.socket.getsockname()[:2]
     async with trio.open_nursery() as calls, trio.open_nursery() as links:
-        gateway = TapiGateway(settings, desks, links, calls, secret=secret)
+        gateway = TapiGateway(settings, desks, links, calls, secret=secret, trunks=trunks)
         gateway.take_calls()
         links.start_soon(gateway.watch_trunks)
         links.start_soon(trio.serve_listeners, partial(_serve_stream, gateway, tls), [listener])

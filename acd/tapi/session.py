@@ -106,6 +106,14 @@ class Session:
             told = {key: fields[key] for key in ("n", "enabled", "reg", "insvc")}
             self.tell("line.state", **told)
 
+    def tell_changed(self, added: list[dict[str, Any]], removed: list[int]) -> None:
+        """Tell which of the client's lines are new or others, and which are gone."""
+        mine = range(self.desk.settings.first_line, self.desk.settings.last_line + 1)
+        add = [line for line in added if line["n"] in mine]
+        remove = [number for number in removed if number in mine]
+        if add or remove:
+            self.tell("lines.changed", add=add, remove=remove)
+
     def lost(self) -> None:
         """The connection broke."""
         self._lost_at = trio.current_time()
@@ -333,7 +341,7 @@ class Session:
             return LineErr.INVALCALLHANDLE
         if LineCallFeature.BLINDTRANSFER not in call.features:
             return LineErr.INVALCALLSTATE
-        target = self.desk.of_line(call.line_number).read_target(address)
+        target = call.desk.read_target(address)
         if isinstance(target, LineErr):
             return target
         reply = self._later(request, call.name)
