@@ -28,6 +28,7 @@ from acd.settings import (
     lines_allowed,
     lines_by_trunk,
     profile_lines,
+    resting_trunks,
     switched_off_lines,
     with_lines,
     with_tapi_part,
@@ -54,9 +55,22 @@ class TapiJoint:
 
 
 def join_tapi(
-    settings: Settings, trunks: dict[str, Trunk], metrics: Metrics, *, node: str
+    settings: Settings,
+    trunks: dict[str, Trunk],
+    metrics: Metrics,
+    *,
+    node: str,
+    rest: Callable[[str, bool], None],
 ) -> TapiJoint:
-    """Divide the gateway's trunk, and make the companion that serves clients on its share."""
+    """Divide the gateway's trunks, and make the companion that serves clients on its shares.
+
+    Args:
+        settings: the installation's.
+        trunks: all, by their names.
+        metrics: of the engine.
+        node: the engine's name in SQL.
+        rest: takes a trunk's registration back, or lets it register again.
+    """
     if not settings.tapi.enabled:
         return TapiJoint(campaign_trunks=trunks, companions=(), controls={})
     used = lines_by_trunk(settings)
@@ -65,7 +79,7 @@ def join_tapi(
         name: TrunkShare(trunk, lines=trunk.lines.size - len(used.get(name, ())))
         for name, trunk in trunks.items()
     }
-    companion = _Companion(settings, trunks, rests, metrics, node)
+    companion = _Companion(settings, trunks, rests, metrics, node, rest)
     return TapiJoint(
         campaign_trunks=dict(rests),
         companions=(companion.open,),
@@ -121,8 +135,10 @@ class _Companion:
         rests: Mapping[str, TrunkShare],
         metrics: Metrics,
         node: str,
+        rest: Callable[[str, bool], None],
     ) -> None:
         self._settings = settings
+        self._rest = rest
         self._trunks = trunks
         used = lines_by_trunk(settings)
         self._shares = {
@@ -208,7 +224,9 @@ class _Companion:
         if self._gateway is None:
             return {}
         before = self._gateway.shown_lines()
-        self._settings = settings
+        rested, self._settings = resting_trunks(self._settings), settings
+        for name in rested ^ resting_trunks(settings):
+            self._rest(name, name not in rested)
         used = lines_by_trunk(settings)
         for name, share in self._shares.items():
             lines = len(used.get(name, ()))

@@ -14,8 +14,8 @@ from acd.settings.profiles import (
     lines_allowed,
     lines_by_trunk,
     profile_lines,
+    resting_trunks,
     switched_off_lines,
-    trunks_to_open,
     with_lines,
 )
 from acd.settings.runtime import tapi_part, with_tapi_part
@@ -85,9 +85,9 @@ __all__ = [
     "lines_by_trunk",
     "load_settings",
     "profile_lines",
+    "resting_trunks",
     "switched_off_lines",
     "tapi_part",
-    "trunks_to_open",
     "with_lines",
     "with_tapi_part",
 ]

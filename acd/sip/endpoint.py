@@ -43,6 +43,7 @@ from acd.sip.messages import (
     LegReport,
     MessageSeen,
     Report,
+    RestTrunk,
     Started,
     Stop,
     Stopped,
@@ -131,6 +132,10 @@ class Sip:
             yield number
         finally:
             del self._watches[number]
+
+    def rest(self, trunk: str, on: bool) -> None:  # it is the state asked for
+        """Take a trunk's registration back, or let it register again."""
+        self.post(RestTrunk(trunk, on))
 
     def trace(self, receive: Callable[[TraceReport], None] | None) -> None:
         """Hand every SIP message to `receive` from now on; None: no longer."""
@@ -254,6 +259,7 @@ async def open_sip(
     stop_grace_seconds: float = 4.0,
     trace: Callable[[TraceReport], None] | None = None,
     called: Collection[str] = (),
+    resting: Collection[str] = (),
 ) -> AsyncIterator[Sip]:
     """Run the SIP side for these trunks.
 
@@ -264,6 +270,7 @@ async def open_sip(
             REGISTER or a call tells.
         stop_grace_seconds: how long leaving waits for BYEs and un-REGISTERs to be answered.
         trace: gets every SIP message from the first on; see `Sip.trace`.
+        resting: names of trunks that do not register before `Sip.rest` says so.
         called: names of trunks that somebody will `take_calls` of; their Contacts differ.
 
     Raises:
@@ -280,7 +287,14 @@ async def open_sip(
     check_binding(limits, lines=lines, accounts=len(trunks))
     raise_file_limit(lines=lines)
     plans = await trio.to_thread.run_sync(
-        partial(plan_trunks, trunks, probe=probe, destinations=destinations, called=called)
+        partial(
+            plan_trunks,
+            trunks,
+            probe=probe,
+            destinations=destinations,
+            called=called,
+            resting=resting,
+        )
     )
     with _alone(), _switching_often():
         sip = Sip()

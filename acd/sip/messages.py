@@ -122,6 +122,14 @@ class UnwatchExtension:
 
 
 @dataclass(frozen=True, slots=True)
+class RestTrunk:
+    """Take the account's registration back, or register again."""
+
+    trunk: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TakeCalls:
     """Report who calls this trunk's account from now on, or turn them away."""
 
@@ -156,7 +164,7 @@ class RedirectCaller:
 LegOrder = HangUpCall | TransferCall | PlayWav | StopPlaying | HoldCall | ResumeCall
 WatchOrder = WatchExtension | UnwatchExtension
 CallerOrder = TakeCalls | RingCaller | TurnCallerAway | RedirectCaller
-Command = StartCall | LegOrder | WatchOrder | CallerOrder | TraceMessages | Stop
+Command = StartCall | LegOrder | WatchOrder | CallerOrder | RestTrunk | TraceMessages | Stop
 
 
 @dataclass(frozen=True, slots=True)

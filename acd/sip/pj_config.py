@@ -132,7 +132,7 @@ def add_headers(to: pj.SipHeaderVector, headers: Sequence[tuple[str, str]]) -> N
 
 
 def _set_registration(config: pj.AccountRegConfig, plan: TrunkPlan) -> None:
-    config.registerOnAdd = plan.register
+    config.registerOnAdd = plan.register and not plan.rests
     if not plan.register:
         return
     add_headers(config.headers, plan.own_headers)

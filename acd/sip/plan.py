@@ -67,6 +67,8 @@ class TrunkPlan:
     redirect_door: Door | None
     """What a 3xx's Contact must pass; None: no 3xx is followed."""
 
+    rests: bool = False
+    """Not registered before somebody asks for it."""
     is_called: bool = False
     """Somebody wants to see who calls the account."""
 
@@ -82,11 +84,12 @@ def plan_trunks(
     probe: ProbeTiming | None,
     destinations: DestinationSettings | None = None,
     called: Collection[str] = (),
+    resting: Collection[str] = (),
 ) -> tuple[TrunkPlan, ...]:
     """Plan every trunk; reads the routing table and may look up names, so call it in a thread.
 
     Without `destinations` there is no door to pass, and no trunk follows a redirect. `called`
-    names trunks whose callers somebody wants to see.
+    names trunks whose callers somebody wants to see, `resting` those that do not register yet.
 
     Raises:
         BadSettings: a domain is no host, names repeat, or RTP ports are too few for the lines.
@@ -97,6 +100,7 @@ def plan_trunks(
         replace(
             _plan(trunk, slices[trunk.name], probe, own_words=own_words),
             is_called=trunk.name in called,
+            rests=trunk.name in resting,
         )
         for trunk in trunks
     ]

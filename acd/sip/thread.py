@@ -48,6 +48,7 @@ from acd.sip.messages import (
     LegOrder,
     RedirectCaller,
     Report,
+    RestTrunk,
     RingCaller,
     StartCall,
     Started,
@@ -238,6 +239,8 @@ class SipThread:
                 self._trunks[command.trunk].watches.remove(command.watch)
             case TakeCalls() | RingCaller() | TurnCallerAway() | RedirectCaller():
                 self._callers.obey(command)
+            case RestTrunk():
+                self._trunks[command.trunk].rest(on=command.on)
             case TraceMessages():
                 self._tracer.switch(self._legs.values(), on=command.on)
             case Stop():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from acd.tapi.client import LineError, line_initialize_ex
 from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineErr
 from tests.acceptance.tapi.call_centre import TOKEN
-from tests.acceptance.tapi.office import Office, password_variable
+from tests.acceptance.tapi.office import Office, open_office, password_variable, trunk_toml
 from tests.acceptance.tapi.test_profiles import asterisk_office, line_profile
+from tests.acceptance.tapi.test_registering import registrar
 from tests.peers import phones
 from tests.peers.addresses import Addresses
+from tests.peers.wire import SipMessage, Wire, select
 
 pytestmark = pytest.mark.real
 
@@ -89,3 +92,39 @@ async def test_row_21_what_does_not_fit_is_refused_and_nothing_changes(tmp_path:
         assert await app.wait_connected(call)
         await app.line_drop(call)
         await call.wait_states(S.IDLE)
+
+
+async def test_row_21_an_account_that_is_switched_on_registers_and_off_again_no_longer(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    places = {"base": addresses.pbx, "own": addresses.carrier}
+    trunks = trunk_toml("base", addresses.pbx, user="1", register="false")
+    trunks += trunk_toml("own", addresses.carrier, user="31")
+    line = 'trunk = "own"\nenabled = {}'
+    answers = (("200 OK", "Expires: 400"), ("200 OK", "Expires: 0"))
+    with registrar(tmp_path, addresses.carrier, answers), Wire(*places.values()) as wire:
+        async with (
+            open_office(
+                tmp_path,
+                trunks=trunks,
+                profiles=line_profile(1, line.format("false")),
+                wire=wire,
+                up=("own",),
+            ) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            assert not select(wire.sip(), "REGISTER")
+            command = f"TAPI_TOKEN={TOKEN} acd tapi reload"
+            for enabled, expires in (("true", "300"), ("false", "0")):
+                rewrite(office, lines=4, profiles=line_profile(1, line.format(enabled)))
+                await office.installation.succeed(command)
+                await office.seen(partial(registers, wire, expires))
+                while app.line_get_dev_caps()[0].enabled is not (enabled == "true"):
+                    await app.wait_devices_changed()
+            await office.seen(lambda: len(select(wire.sip(), 200, cseq="REGISTER")) == 2)
+
+
+def registers(wire: Wire, expires: str) -> list[SipMessage]:
+    """REGISTERs for so long."""
+    return [each for each in select(wire.sip(), "REGISTER") if each.get("expires") == expires]

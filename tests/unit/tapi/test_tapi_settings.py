@@ -14,8 +14,8 @@ from acd.settings import (
     lines_by_trunk,
     load_settings,
     profile_lines,
+    resting_trunks,
     switched_off_lines,
-    trunks_to_open,
     with_lines,
 )
 
@@ -103,7 +103,7 @@ def test_lines_have_the_profile_that_names_them(tmp_path: Path) -> None:
     assert switched_off_lines(settings) == (1, 2)
     assert lines_by_trunk(settings) == {"main": (3, 4, 5, 6, 7, 8, 9, 10)}
     # An account that only deactivated lines have leaves the PBX alone.
-    assert [trunk.register_account for trunk in trunks_to_open(settings)] == [True, False]
+    assert resting_trunks(settings) == {settings.trunk[1].name}
 
 
 def test_how_many_lines_there_may_be_follows_the_profiles(tmp_path: Path) -> None:
