@@ -49,6 +49,11 @@ class OfferedCall:
         return last is not None and last.state is LineCallState.IDLE
 
     @property
+    def person_waits(self) -> bool:
+        """It is no person whom we have called."""
+        return False
+
+    @property
     def features(self) -> LineCallFeature:
         """LINECALLFEATUREs in the present state."""
         return self.told.features

@@ -9,8 +9,8 @@ A connection that breaks leaves its session waiting for `grace_seconds`; then th
 from __future__ import annotations
 
 import secrets
-import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ from typing import Any
 import structlog
 import trio
 
-from acd.errors import AddressInUse, BadSettings
 from acd.lines import Trunk
+from acd.metrics import TapiCounts
 from acd.settings import TapiClientSettings, TapiSettings
 from acd.tapi.books import Desk
+from acd.tapi.listener import listen, tls_of
 from acd.tapi.reception import Reception
 from acd.tapi.session import Session
 from acd.tapi.wire import (
@@ -154,6 +155,13 @@ class TapiGateway:
                 for session in self._sessions.values()
             ],
         }
+
+    def counts(self) -> dict[str, TapiCounts]:
+        """Each client with a session, for `/metrics`."""
+        found: dict[str, list[Session]] = {}
+        for session in self._sessions.values():
+            found.setdefault(session.desk.name, []).append(session)
+        return {client: _counted(sessions) for client, sessions in found.items()}
 
     async def watch_trunks(self) -> None:
         """Tell who has lines open when their trunk comes and goes (LINE_LINEDEVSTATE)."""
@@ -372,34 +380,15 @@ class TapiGateway:
         self._reception.attend({})
 
 
-def _listen(settings: TapiSettings) -> trio.SocketListener:
-    family = socket.AF_INET6 if ":" in settings.bind_address else socket.AF_INET
-    try:
-        sock = socket.create_server(
-            (settings.bind_address, settings.port), family=family, backlog=128
-        )
-    except OSError as error:
-        raise AddressInUse(
-            f"[tapi] cannot listen on {settings.bind_address} port {settings.port}: "
-            f"{error.strerror or error}; set another port in [tapi] or end the program that "
-            f"holds this one"
-        ) from error
-    return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-
-
-def _tls(settings: TapiSettings) -> ssl.SSLContext | None:
-    if settings.tls_certificate_file is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise BadSettings(
-            f"[tapi] tls_certificate_file {settings.tls_certificate_file} and its key "
-            f"cannot be used: {error}"
-        ) from None
-    return context
+def _counted(sessions: list[Session]) -> TapiCounts:
+    connected = sum(session.lost_at is None for session in sessions)
+    return TapiCounts(
+        connected=connected,
+        lost=len(sessions) - connected,
+        open_lines=sum(session.open_lines for session in sessions),
+        calls=sum((session.call_states() for session in sessions), Counter()),
+        waiting_persons=sum(session.waiting_persons for session in sessions),
+    )
 
 
 async def _serve_stream(
@@ -434,8 +423,8 @@ async def open_gateway(
         AddressInUse: another program holds the port.
         BadSettings: the certificate cannot be used.
     """
-    tls = _tls(settings)
-    listener = _listen(settings)
+    tls = tls_of(settings)
+    listener = listen(settings)
     host, port = listener.socket.getsockname()[:2]
     async with trio.open_nursery() as calls, trio.open_nursery() as links:
         gateway = TapiGateway(settings, desks, links, calls, secret=secret, trunks=trunks)

@@ -15,8 +15,9 @@ import trio
 
 from acd.tapi.client import line_initialize_ex
 from acd.tapi.constants import LineCallState as S
-from tests.acceptance.tapi.office import free_port, open_engine_at, trunk_toml
+from tests.acceptance.tapi.office import open_engine_at, trunk_toml
 from tests.peers import phones
+from tests.peers.addresses import free_port
 from tests.peers.kamailio import DIALER, DIALER_PASSWORD
 
 _WHOLE_SECONDS = 60

@@ -128,7 +128,7 @@ async def open_site(folder: Path) -> AsyncIterator[Site]:
             for peer in (
                 phones.carrier(addresses.carrier),
                 phones.agent_silent(addresses.agent_101),
-                phones.agent_answers(addresses.agent_102, talk_ms=500),
+                phones.agent_answers(addresses.agent_102, talk_ms=4000),
                 phones.agent_answers(f"{addresses.network}.21", talk_ms=500),
             ):
                 stack.enter_context(peer)
