@@ -79,9 +79,6 @@ class Callers:
         """Ended from afar: not to be destroyed from inside their own callback."""
         self._last = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._calls)
-
     def know(self, plan: TrunkPlan) -> None:
         """Callers of this account may come."""
         self._plans.append(plan)

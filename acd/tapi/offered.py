@@ -22,7 +22,7 @@ from acd.tapi.progress import CallProgressTold, Told
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 DECLINED = 603
-"""The user wants no phone of theirs to ring on; a forking proxy ends them all (RFC 3261 16.7)."""
+"""The user takes no call: at a 6xx a forking proxy ends every branch (RFC 3261 16.7)."""
 TEMPORARILY_UNAVAILABLE = 480
 """Nobody looks at this line any more: other phones ring on."""
 
