@@ -24,7 +24,6 @@ from tests.peers.sipp.steps import (
     answer,
     bye,
     cancel,
-    reject,
     ring,
     terminate_cancelled,
     trying,
@@ -77,33 +76,6 @@ async def test_row_19_and_20_999_lines_of_one_account_carry_calls_at_once(tmp_pa
             )
             assert refused.exit_code == 2
             assert "allowed: 1 to 999 lines" in refused.stderr
-
-
-async def test_row_20_one_line_or_two_and_a_pbx_that_takes_no_more_calls(tmp_path: Path) -> None:
-    full = (reject("503 No More Calls On This Account"),)
-    async with (
-        open_scripted_centre(
-            tmp_path, {"answered": ANSWERED, "full": full}, more="wait_limit_seconds = 60"
-        ) as centre,
-        line_initialize_ex(centre.gateway) as app,
-    ):
-        for number in (1, 2):
-            command = f"TAPI_TOKEN={TOKEN} acd tapi lines {number}"
-            (done,) = await centre.installation.succeed(command)
-            assert f"TAPI has {number} lines now" in done.stdout
-            while len(app.line_get_dev_caps()) != number:
-                await app.wait_devices_changed()
-        first = await app.line_make_call(await app.line_open(1), "answered")
-        assert await app.wait_connected(first)
-        second = await app.line_open(2)
-        # The account's limit ends the one call; the trunk, the line and the other call go on.
-        refused = await app.line_make_call(second, "full")
-        await refused.wait_states(S.IDLE)
-        assert refused.disconnect_mode is Mode.CONGESTION
-        again = await app.line_make_call(second, "answered")
-        assert await app.wait_connected(again)
-        assert first.state is S.CONNECTED
-        assert len({m.get("from").partition(";")[0] for m in centre.sent("INVITE")}) == 1
 
 
 async def test_row_33_calls_go_over_tcp_too(tmp_path: Path) -> None:

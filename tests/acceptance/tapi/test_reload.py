@@ -45,6 +45,8 @@ async def test_row_21_profiles_and_lines_change_and_calls_on_other_lines_survive
         waiting = await app.line_make_call(await app.line_open(1), phones.ANSWERS)
         assert await app.wait_connected(waiting)
         second = await app.line_open(2)
+        await refuse_what_does_not_fit(office)
+        assert len(app.line_get_dev_caps()) == 4
         rewrite(office, lines=5, profiles=after)
         (done,) = await office.installation.succeed(RELOAD)
         assert done.stdout == "TAPI has 5 lines now: 1 new, 1 changed, 0 gone\n"
@@ -69,29 +71,19 @@ async def test_row_21_profiles_and_lines_change_and_calls_on_other_lines_survive
         assert waiting.disconnect_mode is None
 
 
-async def test_row_21_what_does_not_fit_is_refused_and_nothing_changes(tmp_path: Path) -> None:
-    addresses = Addresses.free()
-    async with (
-        asterisk_office(tmp_path, addresses, line_profile(1, 'mode = "acd"')) as office,
-        line_initialize_ex(office.gateway) as app,
-    ):
-        settings = office.installation.folder / "acd.toml"
-        new = '[[trunk]]\nname = "new"\ndomain = "127.0.0.1"\nuser = "1"\n'
-        rewrite(office, lines=4, profiles=line_profile(1, 'mode = "standard"\ntrunk = "new"'))
-        settings.write_text(settings.read_text() + new)
-        refused = await office.installation.command(RELOAD)
-        assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
-        assert '"new" is no trunk' in refused.stderr
-        assert "the engine knows the trunks of its start" in refused.stderr
-        rewrite(office, lines=4, profiles=line_profile(1, 'mode = "sideways"'))
-        wrong = await office.installation.command(RELOAD)
-        assert wrong.exit_code == 2
-        assert "profile[0].mode" in wrong.stderr
-        assert len(app.line_get_dev_caps()) == 4
-        call = await app.line_make_call(await app.line_open(1), phones.ANSWERS)
-        assert await app.wait_connected(call)
-        await app.line_drop(call)
-        await call.wait_states(S.IDLE)
+async def refuse_what_does_not_fit(office: Office) -> None:
+    """A trunk that the engine does not have, and a value that nobody could take."""
+    own = line_profile(1, 'mode = "standard"\ntrunk = "new"')
+    new = '[[trunk]]\nname = "new"\ndomain = "127.0.0.1"\nuser = "1"\n'
+    rewrite(office, lines=4, profiles=own + new)
+    refused = await office.installation.command(RELOAD)
+    assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert '"new" is no trunk' in refused.stderr
+    assert "the engine knows the trunks of its start" in refused.stderr
+    rewrite(office, lines=4, profiles=line_profile(1, 'mode = "sideways"'))
+    wrong = await office.installation.command(RELOAD)
+    assert wrong.exit_code == 2
+    assert "profile[0].mode" in wrong.stderr
 
 
 async def test_row_21_an_account_that_is_switched_on_registers_and_off_again_no_longer(
