@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import NewType, Protocol
 from acd.calls import CallState
 from acd.lines.events import DialogId, LineEvent, TransferResult
 from acd.lines.extensions import ExtensionUpdates
+from acd.lines.incoming import CallerLine, IncomingEnd
 
 CallId = NewType("CallId", str)
 """Our name for one leg, in every log line and in SQL; never the SIP Call-ID."""
@@ -141,6 +142,31 @@ class Line(Protocol):
         ...
 
 
+class IncomingCall(Protocol):
+    """One INVITE to us that waits; after its end every order to it is without effect."""
+
+    @property
+    def who(self) -> CallerLine:
+        """Who calls whom."""
+        ...
+
+    def ring(self) -> None:
+        """Send 180."""
+        ...
+
+    def turn_away(self, sip_status: int) -> None:
+        """Send this final response, 400 to 699."""
+        ...
+
+    def redirect(self, target: Destination) -> None:
+        """Send 302 with the target as Contact: the PBX, or the caller's phone, calls that."""
+        ...
+
+    async def wait_end(self) -> IncomingEnd:
+        """Wait until it is over for us, and how."""
+        ...
+
+
 class LinePool(Protocol):
     """The lines of one trunk, shared by campaigns and TAPI clients."""
 
@@ -251,5 +277,13 @@ class Trunk(Protocol):
 
         Raises:
             BindingTooSmall: so many extensions cannot be watched at once.
+        """
+        ...
+
+    def take_calls(self, take: Callable[[IncomingCall], None]) -> AbstractContextManager[None]:
+        """Hand each call that comes in on the account to `take`, for as long as the block lasts.
+
+        `take` is called at once and returns at once. Outside such a block every caller is turned
+        away.
         """
         ...
