@@ -24,6 +24,7 @@ from acd.errors import AddressInUse, BadSettings
 from acd.lines import Trunk
 from acd.settings import TapiClientSettings, TapiSettings
 from acd.tapi.books import Desk
+from acd.tapi.caps import caps_fields
 from acd.tapi.session import Session
 from acd.tapi.wire import (
     PROTOCOL,
@@ -282,6 +283,7 @@ class TapiGateway:
             "resumed": last_seq is not None,
             "hb": self._settings.heartbeat_seconds,
             "grace": self._settings.grace_seconds,
+            "caps": caps_fields(),
             "lines": self._lines_of(session.desk.settings),
         }
         if last_seq is not None:
@@ -303,6 +305,7 @@ class TapiGateway:
             "enabled": enabled,
             "reg": desk.trunk_settings.register_account,
             "insvc": enabled and desk.trunk.health.may_dial,
+            "caps": str(desk.profile.mode),
         }
 
     async def _read(self, reader: MessageReader, session: Session) -> bool:

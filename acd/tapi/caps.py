@@ -1,0 +1,72 @@
+"""LINEADDRESSCAPS of a line, by its mode: what applications may expect and ask for. Tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from types import MappingProxyType
+
+from acd.settings import LineMode
+from acd.tapi.constants import (
+    NO_STATES,
+    LineAddrCapFlags,
+    LineBusyMode,
+    LineCallFeature,
+    LineCallState,
+    LineConnectedMode,
+    LineDisconnectMode,
+)
+from acd.tapi.mapping import DISCONNECT_MODES
+from acd.tapi.progress import ORDER
+
+_DIALED = LineAddrCapFlags.DIALED | LineAddrCapFlags.SETCALLINGID
+_MOVED = LineCallFeature.BLINDTRANSFER | LineCallFeature.DROP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressCaps:
+    """One mode's; the other values are the same for all."""
+
+    flags: LineAddrCapFlags = _DIALED
+    call_features: LineCallFeature = LineCallFeature.DROP
+    auto_states: LineCallState = NO_STATES
+    """dwPredictiveAutoTransferStates: only who has answered can be sent on by REFER."""
+
+    def fields(self) -> dict[str, int]:
+        """As it stands in `ready`."""
+        return {
+            "flags": int(self.flags),
+            "features": int(self.call_features),
+            "states": int(_STATES),
+            "auto": int(self.auto_states),
+            "connected": int(LineConnectedMode.ACTIVE),
+            "busy": int(LineBusyMode.STATION),
+            "disconnect": int(_DISCONNECT_MODES),
+        }
+
+
+_STATES = reduce(or_, ORDER) & ~LineCallState.OFFERING
+_DISCONNECT_MODES = reduce(
+    or_, (mode for mode in DISCONNECT_MODES.values() if mode), LineDisconnectMode(0)
+)
+
+ADDRESS_CAPS: Mapping[LineMode, AddressCaps] = MappingProxyType(
+    {
+        LineMode.ACD: AddressCaps(
+            flags=_DIALED | LineAddrCapFlags.PREDICTIVEDIALER,
+            call_features=_MOVED,
+            auto_states=LineCallState.CONNECTED,
+        ),
+        LineMode.STANDARD: AddressCaps(),
+        # Once the user's phone has not taken the person, the application may send them elsewhere.
+        LineMode.REVERSE: AddressCaps(call_features=_MOVED),
+        LineMode.ALTERNATIVE: AddressCaps(),
+    }
+)
+
+
+def caps_fields() -> dict[str, dict[str, int]]:
+    """Every mode's, as `ready` has them."""
+    return {str(mode): caps.fields() for mode, caps in ADDRESS_CAPS.items()}
