@@ -1,9 +1,9 @@
 """The SIP thread: one thread that owns every pj object, from libCreate to libDestroy.
 
 One turn of its loop: let pjsua handle packets and timers (callbacks fill the inbox), act on the
-inbox, look at hung-up calls, carry out commands, run our own timers. It sleeps only inside
-pjsua's poll and is woken there by a datagram to a socket of its own, so that a command waits for
-nobody on any transport.
+inbox, look at hung-up calls, carry out commands (one new call at most), run our own timers. It
+sleeps only inside pjsua's poll and is woken there by a datagram to a socket of its own, so that a
+command waits for nobody on any transport.
 
 pjsua2 asserts in threads that it does not know, and the garbage collector may drop an object in
 any thread: therefore nothing of pjsua2 is ever handed out, and what held a pj object is emptied
@@ -34,6 +34,7 @@ from acd.sip.callbacks import (
     TrunkAccount,
     Watched,
 )
+from acd.sip.callers import Callers
 from acd.sip.late_orders import no_such_call
 from acd.sip.leg import Closing, Leg, LegWorld
 from acd.sip.limits import BindingLimits
@@ -45,12 +46,17 @@ from acd.sip.messages import (
     Complaint,
     Counted,
     LegOrder,
+    RedirectCaller,
     Report,
+    RestTrunk,
+    RingCaller,
     StartCall,
     Started,
     Stop,
     Stopped,
+    TakeCalls,
     TraceMessages,
+    TurnCallerAway,
     UnwatchExtension,
     WatchExtension,
 )
@@ -71,7 +77,7 @@ from acd.sip.tracing import Tracer, set_library_level
 from acd.sip.trunk_side import TrunkSide
 
 _LONGEST_SLEEP_SECONDS = 1.0
-_SWEEP_SECONDS = 0.002
+_SWEEP_SECONDS = 0.005
 """Hung-up calls are looked at no more often than this."""
 _OS_ERROR = 120000
 """PJ_STATUS_FROM_OS: pjlib's numbers for errno begin here."""
@@ -100,6 +106,7 @@ class SipThread:
         self._timers = Timers()
         self._players = Players(self._timers, limits.players)
         self._tracer = Tracer(reports)
+        self._callers = Callers(self._inbox, self._timers, reports)
         self._endpoint: pj.Endpoint | None = None
         self._trunks: dict[str, TrunkSide] = {}
         self._legs: dict[int, Leg] = {}
@@ -161,8 +168,12 @@ class SipThread:
         return endpoint
 
     def _open_trunk(self, plan: TrunkPlan, transport_id: int) -> TrunkSide:
+        self._callers.know(plan)
         account = TrunkAccount(
-            plan.name, self._inbox, codecs=plan.codecs if plan.own_words else None
+            plan.name,
+            self._inbox,
+            called=self._callers.arrived,
+            codecs=plan.codecs if plan.own_words else None,
         )
         account.create(
             account_config(plan, transport_id, shared_auth=self._limits.shared_auth),
@@ -185,11 +196,11 @@ class SipThread:
             self._sweep_due = True
         while self._inbox:
             self._see(self._inbox.popleft())
+        self._callers.sweep()
         now = perf_counter()
         if self._sweep_due and now - self._swept_at >= _SWEEP_SECONDS:
             self._sweep(now)
-        while (command := self._commands.take()) is not None:
-            self._obey(command)
+        self._obey_some()
         self._timers.run_due(perf_counter())
         self._tracer.flush()
 
@@ -204,6 +215,18 @@ class SipThread:
         # Rounded up: waking a little early would mean turning around until the moment comes.
         return max(0, int((until - now) * 1000 + 0.999))
 
+    def _obey_some(self) -> None:
+        """Whatever was ordered, up to and with the first call to be placed.
+
+        Placing one takes milliseconds: calls ordered as fast as that, carried out in one go,
+        would leave packets and timers waiting, and INVITEs would be sent again though their 100
+        lies in the socket.
+        """
+        while (command := self._commands.take()) is not None:
+            self._obey(command)
+            if isinstance(command, StartCall):
+                return
+
     def _obey(self, command: Command) -> None:
         match command:
             case StartCall():
@@ -214,6 +237,10 @@ class SipThread:
                 self._trunks[command.trunk].watches.add(command.watch, command.extension_uri)
             case UnwatchExtension():
                 self._trunks[command.trunk].watches.remove(command.watch)
+            case TakeCalls() | RingCaller() | TurnCallerAway() | RedirectCaller():
+                self._callers.obey(command)
+            case RestTrunk():
+                self._trunks[command.trunk].rest(on=command.on)
             case TraceMessages():
                 self._tracer.switch(self._legs.values(), on=command.on)
             case Stop():
@@ -278,6 +305,7 @@ class SipThread:
         self._stop_by = perf_counter() + command.grace_seconds
         for leg in list(self._legs.values()):
             leg.hang_up()
+        self._callers.end_all()
         for trunk in self._trunks.values():
             trunk.watches.close()
             trunk.unregister()
@@ -300,6 +328,7 @@ class SipThread:
         self._legs.clear()
         self._closing.clear()
         self._displaced.clear()
+        self._callers.close()
         # An action may hold a player: one that outlived this run would destroy, when the garbage
         # collector finds it, whatever player has its number in the next.
         self._timers.clear()

@@ -68,12 +68,27 @@ class TapiCall:
         return self.over.is_set() or (last is not None and last.state is LineCallState.IDLE)
 
     @property
+    def person_waits(self) -> bool:
+        """Whether somebody has answered whom nobody has yet."""
+        return self._live is not None and self._live.person_waits
+
+    @property
     def features(self) -> LineCallFeature:
         """LINECALLFEATUREs in the present state."""
         features = self.told.features
         if self._live is not None and not self._live.may_transfer:
             features &= ~LineCallFeature.BLINDTRANSFER
         return features
+
+    @property
+    def desk(self) -> Desk:
+        """Who served the line when the call was asked for."""
+        return self._desk
+
+    @property
+    def rings_own_phone(self) -> bool:
+        """Whether the account's own user is called now, whose phones we are one of."""
+        return self._live is not None and self._live.rings_phone and self._desk.phone_is_own
 
     async def run(self, reply: Reply) -> None:
         """Dial and see the call through; answers the `lineMakeCall` exactly once."""

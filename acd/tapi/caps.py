@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from acd.tapi.mapping import DISCONNECT_MODES
 from acd.tapi.progress import ORDER
 
 _DIALED = LineAddrCapFlags.DIALED | LineAddrCapFlags.SETCALLINGID
+_OFFERED = LineCallFeature.REDIRECT
 _MOVED = LineCallFeature.BLINDTRANSFER | LineCallFeature.DROP
 
 
@@ -33,15 +34,19 @@ class AddressCaps:
     call_features: LineCallFeature = LineCallFeature.DROP
     auto_states: LineCallState = NO_STATES
     """dwPredictiveAutoTransferStates: only who has answered can be sent on by REFER."""
+    incoming: bool = False
+    """Callers are shown."""
 
     def fields(self) -> dict[str, int]:
         """As it stands in `ready`."""
         return {
             "flags": int(self.flags),
-            "features": int(self.call_features),
-            "states": int(_STATES),
+            "features": int(self.call_features | (_OFFERED if self.incoming else 0)),
+            "states": int(_STATES | (LineCallState.OFFERING if self.incoming else 0)),
             "auto": int(self.auto_states),
-            "connected": int(LineConnectedMode.ACTIVE),
+            "connected": int(
+                LineConnectedMode.ACTIVE | (LineConnectedMode.INACTIVE if self.incoming else 0)
+            ),
             "busy": int(LineBusyMode.STATION),
             "disconnect": int(_DISCONNECT_MODES),
         }
@@ -67,6 +72,21 @@ ADDRESS_CAPS: Mapping[LineMode, AddressCaps] = MappingProxyType(
 )
 
 
+INCOMING_MODES = (LineMode.ACD, LineMode.STANDARD, LineMode.REVERSE)
+"""In which a profile may show callers."""
+_INCOMING = "_incoming"
+
+
+def caps_name(mode: LineMode, *, incoming: bool) -> str:
+    """Which of `caps_fields` a line has."""
+    return f"{mode}{_INCOMING if incoming else ''}"
+
+
 def caps_fields() -> dict[str, dict[str, int]]:
     """Every mode's, as `ready` has them."""
-    return {str(mode): caps.fields() for mode, caps in ADDRESS_CAPS.items()}
+    plain = {caps_name(mode, incoming=False): caps.fields() for mode, caps in ADDRESS_CAPS.items()}
+    shown = {
+        caps_name(mode, incoming=True): replace(ADDRESS_CAPS[mode], incoming=True).fields()
+        for mode in INCOMING_MODES
+    }
+    return plain | shown

@@ -29,6 +29,11 @@ class LineCallState(IntFlag):
     DISCONNECTED = 0x4000
     UNKNOWN = 0x8000
 
+    @property
+    def shown(self) -> str:
+        """In metrics and logs: `ringback`."""
+        return str(self.name).lower()
+
 
 class LineDisconnectMode(IntFlag):
     """LINEDISCONNECTMODE_*: why a call ended."""
@@ -62,6 +67,13 @@ class LineBusyMode(IntFlag):
     TRUNK = 0x2
     UNKNOWN = 0x4
     UNAVAIL = 0x8
+
+
+class LineOfferingMode(IntFlag):
+    """LINEOFFERINGMODE_*."""
+
+    ACTIVE = 0x1
+    INACTIVE = 0x2
 
 
 class LineConnectedMode(IntFlag):

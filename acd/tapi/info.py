@@ -50,11 +50,14 @@ class AutoTransfer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallInfo:
-    """One call of ours."""
+    """One call, ours or one that came in."""
 
     line: int
+    origin: LineCallOrigin = LineCallOrigin.OUTBOUND
     caller: str
     called: str
+    caller_name: str = ""
+    called_name: str = ""
     connected: str = ""
     """Empty until somebody answers."""
     params: LineCallParamFlags = NO_PARAMS
@@ -65,12 +68,12 @@ class CallInfo:
         """As it stands in `call.info`, in the event and in the reply."""
         return {
             "line": self.line,
-            "origin": int(LineCallOrigin.OUTBOUND),
+            "origin": int(self.origin),
             "reason": int(LineCallReason.DIRECT),
             "media": int(LineMediaMode.INTERACTIVEVOICE),
             "params": int(self.params),
-            "caller": _party(self.caller),
-            "called": _party(self.called),
+            "caller": _party(self.caller, self.caller_name, absent=LineCallPartyId.BLOCKED),
+            "called": _party(self.called, self.called_name),
             "connected": _party(self.connected),
             "auto": self._auto(),
         }
@@ -85,6 +88,10 @@ class CallInfo:
         }
 
 
-def _party(address: str) -> dict[str, Any]:
-    flags = LineCallPartyId.ADDRESS if address else LineCallPartyId.UNAVAIL
-    return {"flags": int(flags), "addr": address}
+def _party(
+    address: str, name: str = "", *, absent: LineCallPartyId = LineCallPartyId.UNAVAIL
+) -> dict[str, Any]:
+    flags = LineCallPartyId.ADDRESS if address else absent
+    if not name:
+        return {"flags": int(flags), "addr": address}
+    return {"flags": int(flags | LineCallPartyId.NAME), "addr": address, "name": name}

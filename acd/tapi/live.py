@@ -32,6 +32,7 @@ from acd.lines import (
     PersonWith,
 )
 from acd.lines.records import TransferRecord, record_of
+from acd.metrics import response_class
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TransferReply
 from acd.store.attempts import AttemptClosed
@@ -103,12 +104,25 @@ class LiveCall:
         return not math.isnan(self._answered_at)
 
     @property
+    def person_waits(self) -> bool:
+        """Whether somebody has answered whom nobody has yet."""
+        joined = self._joined_at is not None
+        return self._course.person_first and self.answered and self._end is None and not joined
+
+    @property
     def may_transfer(self) -> bool:
         """Whether `lineBlindTransfer` fits the present moment."""
         if not self._course.person_first:
             return False
         busy = self._leaving or self._dropped or self._handing_on or self._transfer_over is not None
         return self.answered and self._end is None and not busy
+
+    @property
+    def rings_phone(self) -> bool:
+        """Whether the user's own phone is being called."""
+        if self._course.person_first:
+            return self._course.then is not None and self._transfer_over is not None
+        return not self.answered and self._end is None
 
     async def run(self) -> None:
         """From the INVITE to the closed row."""
@@ -347,7 +361,10 @@ class LiveCall:
                 sip_status=self._end.sip_status,
                 sip_call_id=self._sip_call_id,
             )
-            self._desk.metrics.ended.labels(self._desk.label, self._end.cause).inc()
+            metrics, label = self._desk.metrics, self._desk.label
+            metrics.ended.labels(label, self._end.cause).inc()
+            status = 200 if self.answered else self._end.sip_status
+            metrics.responses.labels(label, response_class(status)).inc()
         self._close_row(dialed=True)
 
     def close_undialed(self) -> None:

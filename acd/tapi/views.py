@@ -56,6 +56,7 @@ class PartyId:
     flags: LineCallPartyId
     address: str
     """Empty unless the flags have ADDRESS."""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,4 +116,8 @@ def call_info(message: Message) -> CallInfo:
 
 
 def _party(fields: Message) -> PartyId:
-    return PartyId(flags=LineCallPartyId(fields["flags"]), address=fields["addr"])
+    return PartyId(
+        flags=LineCallPartyId(fields["flags"]),
+        address=fields["addr"],
+        name=fields.get("name", ""),
+    )

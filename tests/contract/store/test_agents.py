@@ -16,9 +16,9 @@ from acd.store.agents import (
     agent_named,
     agents_version,
     ask_agent,
-    note_agent_moved,
 )
 from acd.store.events import Subject, events_of
+from acd.store.outcomes import write_outcomes
 from tests.contract.store.world import NOON, World, later
 
 SETTINGS = Settings.model_validate(
@@ -53,7 +53,7 @@ def ask(store: Store, name: str, wanted: AgentState, reason: str = "") -> AgentR
 
 def moved(store: Store, state: AgentState) -> None:
     seen = AgentMoved(extension="201", state=state, at=later(minutes=2), told_by=Teller.ENGINE)
-    store.run_sync(note_agent_moved, seen)
+    store.run_sync(write_outcomes, [seen], node="a", now=NOON)
 
 
 def what_happened(store: Store, name: str) -> list[str]:

@@ -11,7 +11,7 @@ import trio
 from acd.calls import DisconnectCause
 from acd.lines import PersonWith, TransferFailed
 from acd.settings import LineMode, ProfileSettings, TransferReply
-from acd.tapi.caps import ADDRESS_CAPS
+from acd.tapi.caps import ADDRESS_CAPS, INCOMING_MODES, caps_fields, caps_name
 from acd.tapi.client import HCall, LineApp, LineError
 from acd.tapi.constants import (
     LineAddrCapFlags,
@@ -129,6 +129,16 @@ def test_every_mode_has_its_address_caps_and_acd_mode_alone_dials_predictively()
     }
     assert predictive_modes == {mode for mode, caps in ADDRESS_CAPS.items() if caps.auto_states}
     assert predictive_modes == {LineMode.ACD}
+
+
+def test_every_mode_that_can_show_callers_has_caps_that_say_so() -> None:
+    # In alternative mode the account's calls come to the phone itself.
+    assert set(INCOMING_MODES) == set(LineMode) - {LineMode.ALTERNATIVE}
+    told = caps_fields()
+    for mode in INCOMING_MODES:
+        plain, shown = (told[caps_name(mode, incoming=each)] for each in (False, True))
+        assert shown["states"] - plain["states"] == S.OFFERING
+        assert shown["features"] - plain["features"] == LineCallFeature.REDIRECT
 
 
 async def test_a_lines_caps_are_those_of_its_mode() -> None:
