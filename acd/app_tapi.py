@@ -12,8 +12,8 @@ import structlog
 from acd.clock import SystemClock
 from acd.control import Handler
 from acd.dialer.outcomes import Outcomes
-from acd.dialer.scheduler import Companion
 from acd.dialer.store_watch import StoreWatch
+from acd.dialer.surroundings import Companion
 from acd.lines import Trunk
 from acd.lines.shares import LineShare, TrunkShare
 from acd.metrics import Metrics

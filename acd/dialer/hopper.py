@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import trio
 
@@ -37,12 +37,12 @@ class Hopper:
     def __len__(self) -> int:
         return len(self._leads)
 
-    async def fill(self, *, ready_agents: int, ready_names: Collection[str]) -> None:
+    async def fill(self, *, ready_agents: int, ready_names: Callable[[], Collection[str]]) -> None:
         """Claim more leads when fewer are at hand than the ready agents can use.
 
         Args:
             ready_agents: how many.
-            ready_names: theirs: a callback that is kept for somebody else stays where it is.
+            ready_names: tells theirs: a callback that is kept for somebody else stays there.
 
         Raises:
             StoreUnavailable: the database is away.
@@ -59,7 +59,7 @@ class Hopper:
             node=self._node,
             limit=missing,
             now=self._clock.now(),
-            ready_names=ready_names,
+            ready_names=ready_names(),
         )
         if len(claimed) < missing / 2:
             self._rest_until = trio.current_time() + REST_SECONDS

@@ -83,7 +83,7 @@ class Outcomes:
         while True:
             await self._wait_work()
             next_at = trio.current_time() + GATHER_SECONDS
-            if await self._write_batch():
+            if await self._write_batch() and self._store.up:
                 retry_seconds = FIRST_RETRY_SECONDS
                 await trio.sleep_until(next_at)
             else:
@@ -106,7 +106,7 @@ class Outcomes:
                 [queued.outcome for queued in batch],
                 node=self._node,
                 now=self._clock.now(),
-                down_seconds=self._store.down_seconds,
+                down_seconds=self._store.down_seconds if self._store.could_be_up else None,
             )
         except StoreUnavailable:
             return False
