@@ -27,12 +27,18 @@ LOOK_SECONDS = 0.5
 class CampaignControl:
     """Starts, renews and stops campaigns."""
 
-    def __init__(self, around: Surroundings, *, store: StoreWatch, book: AgentBook) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        *,
+        store: StoreWatch,
+        beginnings: Beginnings,
+        book: AgentBook,
+    ) -> None:
         self._around = around
         self._store = store
+        self._beginnings = beginnings
         self._book = book
-        self.beginnings = Beginnings(store=store, clock=around.clock, node=around.node)
-        """Whose `write` must run while campaigns do."""
         self._outcomes: Outcomes
         self._stopping = trio.Event()
         self._look = trio.Event()
@@ -142,7 +148,7 @@ class CampaignControl:
             roster=self._book.roster,
             feed=around.feed,
             store=self._store,
-            beginnings=self.beginnings,
+            beginnings=self._beginnings,
             outcomes=self._outcomes,
             metrics=around.metrics,
             clock=around.clock,

@@ -16,6 +16,7 @@ import trio
 
 from acd.agents import AgentState
 from acd.dialer.agents_book import AgentBook
+from acd.dialer.beginnings import Beginnings
 from acd.dialer.campaign_control import CampaignControl
 from acd.dialer.campaign_watch import watch_lag
 from acd.dialer.leftovers import hang_up_leftovers
@@ -42,9 +43,12 @@ class Scheduler:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
+        self._beginnings = Beginnings(store=self._store, clock=around.clock, node=around.node)
         self._book = AgentBook(self._store, around.clock, around.feed.state_of)
         self._roster = self._book.roster
-        self._campaigns = CampaignControl(around, store=self._store, book=self._book)
+        self._campaigns = CampaignControl(
+            around, store=self._store, beginnings=self._beginnings, book=self._book
+        )
         self._companion_stops: list[Callable[[], None]] = []
 
     def look(self) -> None:
@@ -87,7 +91,7 @@ class Scheduler:
     def _start_sides(self, nursery: trio.Nursery) -> None:
         """What goes on beside the calls, until the nursery is cancelled."""
         nursery.start_soon(self._store.watch)
-        nursery.start_soon(self._campaigns.beginnings.write)
+        nursery.start_soon(self._beginnings.write)
         nursery.start_soon(self._hold_node)
         nursery.start_soon(self._end_with_patience)
         nursery.start_soon(self._follow_feed)

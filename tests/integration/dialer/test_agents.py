@@ -146,7 +146,7 @@ async def test_campaigns_that_share_an_agent_dial_one_person_for_them_between_th
     floor: Floor,
 ) -> None:
     agents = {**NOBODY_ELSE, "handle_seconds": 0.2}
-    campaigns = [floor.campaign(leads=3, agents=agents, wait_limit_seconds=0.1) for _ in range(2)]
+    campaigns = [floor.campaign(leads=3, agents=agents, wait_limit_seconds=5.0) for _ in range(2)]
     agent(floor, "anna", "201", *campaigns)
     ask(floor, "anna", AgentState.READY)
     trunk = floor.trunk(Script(rings_after=0.05, answers_after=0.05))
