@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from acd.store.agents import AgentMoved, NewAgent, Teller, save_agents
 from acd.store.attempts import AgentTimes
 from acd.store.beginning import Blocked, NewAttempt, begin_attempts
 from acd.store.dnc import add_numbers, open_list
-from acd.store.leads import ClaimedLead
+from acd.store.leads import LEASE, ClaimedLead, release_expired_claims
 from acd.store.outcomes import AttemptAnswered, DialogSeen, GivenBack, NotDialed, Outcome
 from tests.contract.store.world import NOON, World, closed, later
 
@@ -277,3 +279,26 @@ def test_a_lead_that_was_not_dialed_is_freed_after_what_came_before(
     assert dispositions == [Disposition.UNWANTED, None, None]
     assert world.lead(lost.lead_id).reason == "stopped"
     assert world.lead(busy.lead_id).state == "closed"
+
+
+def test_a_lead_whose_row_is_written_meanwhile_does_not_expire(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, 2)
+    dialed_now, forgotten = world.claim(campaign)
+    late = NOON + LEASE + timedelta(seconds=1)
+    freed: list[int] = []
+
+    def expire() -> None:
+        freed.append(store.run_sync(release_expired_claims, campaign_id=campaign, now=late))
+
+    other = Thread(target=expire)
+    with store.transaction() as conn:
+        wanted = [NewAttempt(lead=dialed_now, trunk="main", line=1)]
+        assert rules(begin_attempts(conn, wanted, node="a", now=NOON)) == [None]
+        other.start()
+        # Long enough for it to stand before the row, nearly always; there is no event for that.
+        other.join(0.3)
+    other.join(30)
+    assert freed == [1]
+    states = [world.lead(lead.lead_id).state for lead in (dialed_now, forgotten)]
+    assert states == ["claimed", "waiting"]
