@@ -155,12 +155,19 @@ class AttemptBooks:
         log.info(
             "attempt closed",
             action="attempt.closed",
-            campaign=self._campaign,
-            lead=self._lead_id,
-            attempt=self._attempt_id,
-            call=f"a{self._attempt_id}",
             disposition=disposition,
+            **self.names,
         )
+
+    @property
+    def names(self) -> dict[str, object]:
+        """What its log lines carry, for those that other tasks write."""
+        return {
+            "campaign": self._campaign,
+            "lead": self._lead_id,
+            "attempt": self._attempt_id,
+            "call": f"a{self._attempt_id}",
+        }
 
     def _wall(self, at_seconds: float) -> datetime:
         """A moment on trio's clock as time of day."""

@@ -183,6 +183,7 @@ class Attempt:
         self._tried: set[AgentId] = set()
         self._offered_to: AgentId | None = None
         self._abandoned = False
+        self._withdrawn = False
         self._hears_comfort = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -194,6 +195,8 @@ class Attempt:
         self._dialed = True
         self._dialing.metrics.originates.labels(self._campaign).inc()
         log.info("dialing", action="call.originate", line=self._line.number)
+        if self._lead_id in self._in_flight.unanswered:
+            self._in_flight.ringing[self._lead_id] = self._withdraw
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch.read)
             await self._watch.answered.wait()
@@ -202,10 +205,27 @@ class Attempt:
             if not self._watch.ended.is_set():
                 await self._line.hang_up()
 
+    def _withdraw(self) -> bool:
+        """Hang up for want of an agent; False: it is answered, or must ring on."""
+        rang_at = self._watch.progress_at
+        rung_seconds = inf if rang_at is None else trio.current_time() - rang_at
+        shortest_seconds = self._dialing.campaign.definition.shortest_ring_seconds
+        if self._watch.answered.is_set() or rung_seconds < shortest_seconds:
+            return False
+        self._withdrawn = True
+        self._in_flight.settled(self._lead_id)
+        self._line.hang_up_soon()
+        log.info("no agent is left for it", action="call.withdrawn", **self._books.names)
+        return True
+
     async def _serve(self, answered_at: float) -> None:
         """Find the answered person an agent inside the limit, or tell them who called."""
         self._books.answered(answered_at)
         until = answered_at + self._dialing.wait_limit_seconds
+        if self._withdrawn:
+            # The answer was on its way to us when we hung up.
+            self._abandon()
+            return
         while await self._offer(answered_at, until):
             pass
         self._judge(until)
@@ -238,7 +258,7 @@ class Attempt:
         self._reserved = self._hold.take()
         if self._reserved is not None:
             return
-        self._in_flight.unanswered.discard(self._lead_id)
+        self._in_flight.settled(self._lead_id)
         self._in_flight.waiting.add(self._lead_id)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
@@ -246,10 +266,11 @@ class Attempt:
             nursery.start_soon(self._comfort)
             # Kept on self: a cancellation that comes now must not lose a reserved agent.
             self._reserved = await self._dialing.roster.reserve(
-                self._dialing.campaign.campaign_id, until_seconds=until, but_not=self._tried
+                self._dialing.campaign.campaign_id,
+                until_seconds=until,
+                but_not=self._tried,
+                on_given=partial(self._in_flight.settled, self._lead_id),
             )
-            # In the same moment: the agent and the person are no longer counted, either of them.
-            self._in_flight.settled(self._lead_id)
             nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)
 

@@ -64,6 +64,10 @@ class CallsInFlight:
     """Told whenever one of the queued has got its line."""
     is_wanted: Callable[[], bool] = lambda: True
     """Whether the agents who are left still need one more of the queued."""
+    ringing: dict[int, Callable[[], bool]] = field(default_factory=dict)
+    """Of the unanswered: those whose INVITE has left, oldest first; each hangs up if it may."""
+    owned: set[int] = field(default_factory=set)
+    """Claimed for an agent of their own, who is counted with nobody's calls."""
     waiting: set[int] = field(default_factory=set)
     """Answered, and no agent reserved."""
     abandoned: set[int] = field(default_factory=set)
@@ -82,7 +86,19 @@ class CallsInFlight:
         """Nobody needs an agent for this lead any more."""
         self.queued.discard(lead_id)
         self.unanswered.discard(lead_id)
+        self.ringing.pop(lead_id, None)
         self.waiting.discard(lead_id)
+
+    @property
+    def claimed(self) -> set[int]:
+        """Leads whose claims are to be renewed: nobody else may have them."""
+        return self.unanswered | self.owned
+
+    def withdraw(self, count: int) -> None:
+        """Hang up so many unanswered calls, those that were dialed last."""
+        for hang_up in reversed(tuple(self.ringing.values())):
+            if count > 0 and hang_up():
+                count -= 1
 
     def written(self, lead_id: int) -> None:
         """The attempt's end stands in SQL."""

@@ -83,9 +83,11 @@ class Asker:
 
     def __init__(self, beginnings: Beginnings) -> None:
         self._beginnings = beginnings
+        self.asked: list[int] = []
         self.told: dict[int, int | Blocked | str] = {}
 
     async def ask(self, lead: ClaimedLead) -> None:
+        self.asked.append(lead.lead_id)
         try:
             wanted = NewAttempt(lead=lead, trunk="main", line=1)
             self.told[lead.lead_id] = await self._beginnings.begin(wanted)
@@ -132,6 +134,7 @@ async def test_who_comes_meanwhile_is_begun_in_one_transaction(
         store.go_on.set()
     assert store.begun == 2
     assert asker.told == rows(store)
+    assert list(asker.told) == asker.asked, "who came first goes first"
     assert len(asker.told) == len(leads)
 
 
