@@ -14,9 +14,9 @@ from math import ceil, inf
 import structlog
 import trio
 
-from acd.dialer.attempts import CallsInFlight, Dialing
 from acd.dialer.callbacks import run_claimed
 from acd.dialer.campaign_watch import CampaignWatch
+from acd.dialer.dialing import CallsInFlight, Dialing
 from acd.dialer.hopper import Hopper
 from acd.dialer.ledger_watch import LedgerWatch
 from acd.dialer.pacing import (
