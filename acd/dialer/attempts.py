@@ -120,6 +120,10 @@ class CallsInFlight:
     """Told whenever one of the queued has got its line."""
     is_wanted: Callable[[], bool] = lambda: True
     """Whether the agents who are left still need one more of the queued."""
+    ringing: dict[int, Callable[[], bool]] = field(default_factory=dict)
+    """Of the unanswered: those whose INVITE has left, oldest first; each hangs up if it may."""
+    owned: set[int] = field(default_factory=set)
+    """Claimed for an agent of their own, who is counted with nobody's calls."""
     waiting: set[int] = field(default_factory=set)
     """Answered, and no agent reserved."""
     abandoned: set[int] = field(default_factory=set)
@@ -138,7 +142,19 @@ class CallsInFlight:
         """Nobody needs an agent for this lead any more."""
         self.queued.discard(lead_id)
         self.unanswered.discard(lead_id)
+        self.ringing.pop(lead_id, None)
         self.waiting.discard(lead_id)
+
+    @property
+    def claimed(self) -> set[int]:
+        """Leads whose claims are to be renewed: nobody else may have them."""
+        return self.unanswered | self.owned
+
+    def withdraw(self, count: int) -> None:
+        """Hang up so many unanswered calls, those that were dialed last."""
+        for hang_up in reversed(tuple(self.ringing.values())):
+            if count > 0 and hang_up():
+                count -= 1
 
     def written(self, lead_id: int) -> None:
         """The attempt's end stands in SQL."""
@@ -285,6 +301,7 @@ class Attempt:
         self._tried: set[AgentId] = set()
         self._offered_to: AgentId | None = None
         self._abandoned = False
+        self._withdrawn = False
         self._hears_comfort = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -296,6 +313,8 @@ class Attempt:
         self._dialed = True
         self._dialing.metrics.originates.labels(self._campaign).inc()
         log.info("dialing", action="call.originate", line=self._line.number)
+        if self._lead_id in self._in_flight.unanswered:
+            self._in_flight.ringing[self._lead_id] = self._withdraw
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch.read)
             await self._watch.answered.wait()
@@ -303,6 +322,19 @@ class Attempt:
                 await self._serve(self._watch.answered_at)
             if not self._watch.ended.is_set():
                 await self._line.hang_up()
+
+    def _withdraw(self) -> bool:
+        """Hang up for want of an agent; False: it is answered, or must ring on."""
+        rang_at = self._watch.progress_at
+        rung_seconds = inf if rang_at is None else trio.current_time() - rang_at
+        shortest_seconds = self._dialing.campaign.definition.shortest_ring_seconds
+        if self._watch.answered.is_set() or rung_seconds < shortest_seconds:
+            return False
+        self._withdrawn = True
+        self._in_flight.settled(self._lead_id)
+        self._line.hang_up_soon()
+        log.info("no agent is left for it", action="call.withdrawn", **self._named())
+        return True
 
     async def _serve(self, answered_at: float) -> None:
         """Find the answered person an agent inside the limit, or tell them who called."""
@@ -316,6 +348,10 @@ class Attempt:
         self._dialing.outcomes.put(
             AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(answered_at))
         )
+        if self._withdrawn:
+            # The answer was on its way to us when we hung up.
+            self._abandon()
+            return
         while await self._offer(answered_at, until):
             pass
         self._judge(until)
@@ -358,7 +394,7 @@ class Attempt:
         self._reserved = self._hold.take()
         if self._reserved is not None:
             return
-        self._in_flight.unanswered.discard(self._lead_id)
+        self._in_flight.settled(self._lead_id)
         self._in_flight.waiting.add(self._lead_id)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
@@ -366,10 +402,11 @@ class Attempt:
             nursery.start_soon(self._comfort)
             # Kept on self: a cancellation that comes now must not lose a reserved agent.
             self._reserved = await self._dialing.roster.reserve(
-                self._dialing.campaign.campaign_id, until_seconds=until, but_not=self._tried
+                self._dialing.campaign.campaign_id,
+                until_seconds=until,
+                but_not=self._tried,
+                on_given=partial(self._in_flight.settled, self._lead_id),
             )
-            # In the same moment: the agent and the person are no longer counted, either of them.
-            self._in_flight.settled(self._lead_id)
             nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)
 
@@ -560,12 +597,18 @@ class Attempt:
         log.info(
             "attempt closed",
             action="attempt.closed",
-            campaign=self._campaign,
-            lead=self._lead_id,
-            attempt=self._attempt_id,
-            call=f"a{self._attempt_id}",
             disposition=disposition,
+            **self._named(),
         )
+
+    def _named(self) -> dict[str, object]:
+        """What its lines carry, for those that other tasks write."""
+        return {
+            "campaign": self._campaign,
+            "lead": self._lead_id,
+            "attempt": self._attempt_id,
+            "call": f"a{self._attempt_id}",
+        }
 
     def _closed(self) -> AttemptClosed:
         end, answered_at, transfer = self._watch.end, self._watch.answered_at, self._transfer

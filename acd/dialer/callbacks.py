@@ -33,8 +33,11 @@ async def run_claimed(
         dialing.outcomes.put(GivenBack(lead_ids=(lead.lead_id,)))
         return
     hold = OwnerHold(place)
+    # It may wait for a line for longer than its claim lasts.
+    in_flight.owned.add(lead.lead_id)
     try:
         await run_attempt(dialing, lead, in_flight, stop, owner=hold)
     finally:
+        in_flight.owned.discard(lead.lead_id)
         if (left := hold.take()) is not None:
             dialing.roster.give_back(left)

@@ -24,6 +24,7 @@ from acd.dialer.pacing import (
     PacingSnapshot,
     calls_beyond,
     calls_to_start,
+    calls_to_withdraw,
     lines_to_ask_for,
     ramped,
 )
@@ -111,6 +112,7 @@ class CampaignRun:
                 self._start_upkeep(upkeep)
                 async with trio.open_nursery() as nursery:
                     await self._dial_all(nursery)
+                    await self._let_finish()
                 upkeep.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
@@ -135,7 +137,7 @@ class CampaignRun:
 
     def _held(self) -> set[int]:
         """Leads that are claimed and not yet dialed."""
-        return self._hopper.lead_ids | self._in_flight.unanswered
+        return self._hopper.lead_ids | self._in_flight.claimed
 
     async def _dial_all(self, nursery: trio.Nursery) -> None:
         while not self._stop.is_set():
@@ -145,12 +147,24 @@ class CampaignRun:
                 return
             await self._wait()
 
+    async def _let_finish(self) -> None:
+        """Calls under way go on; agents may leave meanwhile."""
+        while self._attempts:
+            self._withdraw_unneeded()
+            await self._wait()
+
+    def _withdraw_unneeded(self) -> None:
+        """Hang up what rings for agents who have left: nobody would be there at the answer."""
+        if self.campaign.definition.dial_mode is DialMode.PROGRESSIVE and self._in_flight.ringing:
+            self._in_flight.withdraw(calls_to_withdraw(self._snapshot()))
+
     async def _count(self) -> None:
         """Show what SQL knows of the campaign, whichever version of it is dialed."""
         await self._watch.count(lambda: self.campaign)
 
     async def _look(self, nursery: trio.Nursery) -> None:
         campaign_id = self._dialing.campaign.campaign_id
+        self._withdraw_unneeded()
         if not self._dialing.store.up:
             self._watch.held(Hold.STORE)
             return
@@ -281,8 +295,7 @@ class CampaignRun:
         """Until an agent's state or one of our calls changes, or it is time to look again."""
         with trio.move_on_after(LOOK_SECONDS):
             await self._news.wait()
-        if not self._stop.is_set():
-            await trio.sleep_until(self._looked_at + LOOKS_APART_SECONDS)
+        await trio.sleep_until(self._looked_at + LOOKS_APART_SECONDS)
         self._news = trio.Event()
         self._looked_at = trio.current_time()
 

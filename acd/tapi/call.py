@@ -79,6 +79,16 @@ class TapiCall:
             features &= ~LineCallFeature.BLINDTRANSFER
         return features
 
+    @property
+    def desk(self) -> Desk:
+        """Who served the line when the call was asked for."""
+        return self._desk
+
+    @property
+    def rings_own_phone(self) -> bool:
+        """Whether the account's own user is called now, whose phones we are one of."""
+        return self._live is not None and self._live.rings_phone and self._desk.phone_is_own
+
     async def run(self, reply: Reply) -> None:
         """Dial and see the call through; answers the `lineMakeCall` exactly once."""
         try:

@@ -73,7 +73,7 @@ class CallStateEvent:
 
     state: LineCallState
     mode: int
-    """LINEDISCONNECTMODE, LINEBUSYMODE or LINECONNECTEDMODE, by the state."""
+    """LINEDISCONNECTMODE, LINEBUSYMODE, LINECONNECTEDMODE or LINEOFFERINGMODE, by the state."""
     sip_status: int | None = None
     reason: str = ""
 
@@ -93,6 +93,12 @@ class HCall:
     line: HLine
     events: list[CallStateEvent] = field(default_factory=list)
     """Every LINE_CALLSTATE so far."""
+    caller: str = ""
+    """LINECALLINFO's caller ID of a call that came in; empty where it is withheld."""
+    caller_name: str = ""
+    called: str = ""
+    """… and its called ID."""
+    called_name: str = ""
     _changed: trio.Event = field(default_factory=trio.Event)
 
     @property
@@ -148,6 +154,7 @@ class LineApp:
         self._lines: dict[int, HLine] = {}
         self._last_request = 0
         self._devices_changed = trio.Event()
+        self._new_calls, self._newest_calls = trio.open_memory_channel[HCall](float("inf"))
 
     @property
     def connected(self) -> bool:
@@ -232,8 +239,20 @@ class LineApp:
         """
         await self._ask("call.transfer", call=call.name, dest=address)
 
+    async def wait_new_call(self) -> HCall:
+        """Wait for the next call that comes in on an open line (LINE_APPNEWCALL): OFFERING."""
+        return await self._newest_calls.receive()
+
+    async def line_redirect(self, call: HCall, address: str) -> None:
+        """Send an offered call elsewhere; IDLE follows.
+
+        Raises:
+            LineError: INVALCALLSTATE, it is not OFFERING; INVALADDRESS, ADDRESSBLOCKED.
+        """
+        await self._ask("call.redirect", call=call.name, dest=address)
+
     async def line_drop(self, call: HCall) -> None:
-        """End the call, at whatever moment; IDLE follows.
+        """End the call, at whatever moment; IDLE follows. One that is offered is declined.
 
         Raises:
             LineError: INVALCALLSTATE, it is over already.
@@ -284,6 +303,11 @@ class LineApp:
         match message["t"]:
             case "reply":
                 self._answer(message["id"], message)
+            case "call.new":
+                line = self._lines.get(message["line"])
+                if line is not None:
+                    self._calls[message["call"]] = _call_of(message, line)
+                    self._new_calls.send_nowait(self._calls[message["call"]])
             case "call.state":
                 call = self._calls.get(message["call"])
                 if call is not None:
@@ -332,6 +356,17 @@ def _device_of(line: Message) -> LineDevice:
         address=line["addr"],
         enabled=line["enabled"],
         in_service=line["insvc"],
+    )
+
+
+def _call_of(message: Message, line: HLine) -> HCall:
+    return HCall(
+        message["call"],
+        line,
+        caller=message["from"],
+        caller_name=message["from_name"],
+        called=message["to"],
+        called_name=message["to_name"],
     )
 
 

@@ -69,6 +69,13 @@ class LineBusyMode(IntFlag):
     UNAVAIL = 0x8
 
 
+class LineOfferingMode(IntFlag):
+    """LINEOFFERINGMODE_*."""
+
+    ACTIVE = 0x1
+    INACTIVE = 0x2
+
+
 class LineConnectedMode(IntFlag):
     """LINECONNECTEDMODE_*."""
 

@@ -134,6 +134,13 @@ class LiveCall:
         busy = self._leaving or self._dropped or self._transfer_over is not None
         return self.answered and self._end is None and not busy
 
+    @property
+    def rings_phone(self) -> bool:
+        """Whether the user's own phone is being called."""
+        if self._course.person_first:
+            return self._course.then is not None and self._transfer_over is not None
+        return not self.answered and self._end is None
+
     async def run(self) -> None:
         """From the INVITE to the closed row."""
         self._tell(self._told.placed())

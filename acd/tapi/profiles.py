@@ -77,6 +77,10 @@ class LineProfile:
     """None in ACD mode, which has no phone of its own."""
     headers: Headers = ()
     """For the call to the user's own phone."""
+    incoming: bool = False
+    """Calls to the account are shown to the application."""
+    sends_180: bool = False
+    """… and their callers hear that it rings here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +114,13 @@ def read_profile(profile: ProfileSettings, trunk: TrunkSettings, door: Door) -> 
         (name, value.format(domain=trunk.domain))
         for name, value in AUTO_ANSWER[profile.auto_answer]
     )
-    return LineProfile(flow=flow, phone=phone, headers=headers)
+    return LineProfile(
+        flow=flow,
+        phone=phone,
+        headers=headers,
+        incoming=profile.incoming,
+        sends_180=profile.send_180,
+    )
 
 
 def _phone(profile: ProfileSettings, trunk: TrunkSettings, door: Door) -> Destination:

@@ -212,7 +212,7 @@ async def test_row_21_lines_come_and_go_while_calls_on_others_survive(
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app)
-        for number in (LINES - 5, LINES):
+        for number in (1, 2, LINES):
             (done,) = await centre.installation.succeed(f"{ACD}tapi lines {number}")
             assert done.stdout.startswith(f"TAPI has {number} lines now and campaigns")
             while len(app.line_get_dev_caps()) != number:

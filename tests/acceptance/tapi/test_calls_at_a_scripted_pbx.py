@@ -346,6 +346,25 @@ async def test_row_23_a_line_carries_one_call_and_is_free_right_after_idle(
         await drop(app, again)
 
 
+async def test_row_20_an_account_that_takes_no_more_calls_ends_one_and_nothing_else(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        first = await connected(app, "answered")
+        second = await app.line_open(2)
+        refused = await app.line_make_call(second, "status503")
+        await refused.wait_states(S.IDLE)
+        assert refused.disconnect_mode is Mode.CONGESTION
+        # 503 may make the trunk wait a little before its next call.
+        await centre.engine.wait_metric("acd_trunk_up", 1, trunk="main")
+        again = await app.line_make_call(second, "answered")
+        assert await app.wait_connected(again)
+        assert first.state is S.CONNECTED
+        assert len({m.get("from").partition(";")[0] for m in centre.sent("INVITE")}) == 1
+        for call in (first, again):
+            await drop(app, call)
+
+
 async def test_row_35_several_applications_use_different_lines_at_once(
     centre: TapiCentre,
 ) -> None:

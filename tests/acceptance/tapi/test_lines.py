@@ -19,7 +19,15 @@ from tests.acceptance.tapi.call_centre import (
 )
 from tests.peers import phones
 from tests.peers.certificates import make_certificate
-from tests.peers.sipp.steps import ack, answer, bye, cancel, ring, terminate_cancelled, trying
+from tests.peers.sipp.steps import (
+    ack,
+    answer,
+    bye,
+    cancel,
+    ring,
+    terminate_cancelled,
+    trying,
+)
 
 pytestmark = pytest.mark.real
 
