@@ -183,3 +183,16 @@ def test_grafana_finds_the_data_source_and_the_boards_where_its_files_say() -> N
     assert re.findall(r"uid: (\S+)", source) == [SOURCE.uid]
     (folder,) = re.findall(r"path: (\S+)", (provisioning / "dashboards" / "acd.yml").read_text())
     assert f"./grafana/boards:{folder}:ro" in (FOLDER / "compose.yml").read_text()
+
+
+def test_the_runbook_names_panels_that_there_are() -> None:
+    runbook = (FOLDER / "runbook.md").read_text()
+    titles: dict[str, set[str]] = {}
+    for name, panel in panels():
+        titles.setdefault(name.removeprefix("acd-").removesuffix(".json"), set()).add(
+            panel["title"]
+        )
+    named = re.findall(r'Board \*(\w+)\*,\s+"([^"]+)"', re.sub(r"(?i)board", "Board", runbook))
+    assert len(named) > 5
+    for board, title in named:
+        assert " ".join(title.split()) in titles[board.lower()], title
