@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from acd.dialer.attempts import CallsInFlight
+from acd.dialer.dialing import CallsInFlight
 
 
 def test_of_calls_that_ring_the_last_dialed_are_hung_up_but_for_those_that_must_ring_on() -> None:
