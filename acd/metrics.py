@@ -136,6 +136,9 @@ class Metrics:
         self.transfer_retries = self._counter(
             "acd_transfer_retries", "People referred to another agent after one failed.", "campaign"
         )
+        self.agents_benched = self._counter(
+            "acd_agents_benched", "Agents set not ready: they took nobody.", "campaign"
+        )
         self.agents = self._gauge("acd_agents", "Agents by state.", "state")
         self.feed_up = self._gauge(
             "acd_feed_up", "1 while the feed tells what its agents do.", "feed"
@@ -294,6 +297,7 @@ class Metrics:
             self.live_answers,
             self.abandoned,
             self.transfer_retries,
+            self.agents_benched,
             self.pacing_decisions,
             self.pacing_calls,
             self.hopper_leads,

@@ -14,13 +14,14 @@ import trio
 
 from acd.agents import AgentId, AgentState
 from acd.clock import WallClock
+from acd.dialer.no_answers import REASON
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import EnrolledAgent
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.store.agent_dispositions import any_undisposed, close_undisposed
-from acd.store.agents import AgentMoved, AgentRow, Teller, agents_version, all_agents
+from acd.store.agents import AgentBenched, AgentMoved, AgentRow, Teller, agents_version, all_agents
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class AgentBook:
     def __init__(
         self, store: StoreWatch, clock: WallClock, state_of: Callable[[AgentId], AgentState]
     ) -> None:
-        self.roster = Roster(self._write, state_of)
+        self.roster = Roster(self._write, state_of, self._bench)
         self._store = store
         self._clock = clock
         self._outcomes: Outcomes | None = None
@@ -72,6 +73,11 @@ class AgentBook:
                 extension=agent.agent, state=state, at=self._clock.now(), told_by=told_by
             )
             self._outcomes.put(moved)
+
+    def _bench(self, agent: EnrolledAgent) -> None:
+        if self._outcomes is not None:
+            benched = AgentBenched(extension=agent.agent, reason=REASON)
+            self._outcomes.put(benched)
 
 
 def _enrolled(row: AgentRow) -> EnrolledAgent:

@@ -27,6 +27,7 @@ from acd.calls import DisconnectCause
 from acd.clock import WallClock
 from acd.dialer.handover import Handover
 from acd.dialer.leftovers import dialog_as_json
+from acd.dialer.no_answers import PickUp, judge_pick_up
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.person import LegWatch
 from acd.dialer.places import AgentPlace
@@ -414,6 +415,7 @@ class Attempt:
             exemplar=self._exemplar
         )
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
+        self._judge_agent(place, judge_pick_up(result, handover, late=late))
         if not self._transfer.agent_has_person:
             return False
         self._joined_at = joined_at if joined_at < NEVER else None
@@ -424,6 +426,13 @@ class Attempt:
                 max(0.0, joined_at - answered_at), self._exemplar
             )
         return True
+
+    def _judge_agent(self, place: AgentPlace, seen: PickUp) -> None:
+        """Have an agent not ready whose phone is not picked up again and again."""
+        limit = self._dialing.campaign.definition.agents.no_answer_limit
+        if self._dialing.roster.picked_up(place, seen, limit=limit):
+            self._dialing.metrics.agents_benched.labels(self._campaign).inc()
+            log.warning("agent not ready", action="agent.benched", agent=place.agent, limit=limit)
 
     async def _joined(self, result: TransferResult, handover: Handover, until: float) -> float:
         """When the agent answered, by whoever tells the truth; `NEVER`: not inside the limit."""

@@ -18,6 +18,7 @@ import trio
 
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen, steps
 from acd.dialer.handover import Handover
+from acd.dialer.no_answers import NoAnswers, PickUp
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
 from acd.dialer.queue_gate import QueueGate
 from acd.rules.agent_states import RESTING, resting_steps
@@ -25,6 +26,8 @@ from acd.store.agents import Teller
 
 Moved = Callable[[EnrolledAgent, AgentState, Teller], None]
 """Told each state that an agent of SQL comes into."""
+Benched = Callable[[EnrolledAgent], None]
+"""Told an agent of SQL whose phone was not picked up too often."""
 
 AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP})
 _WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
@@ -48,6 +51,14 @@ class _Seat:
     """Of which it is a place."""
     confirmed: bool = False
     """While on a call, the queue was seen to have as many people as it has such places."""
+    benched: bool = False
+    """Their phone was not picked up too often: not ready until somebody is seen to be there."""
+
+    @property
+    def wanted(self) -> AgentState:
+        """What the agent shall be while nobody is with them."""
+        wanted = AgentState.READY if self.enrolled is None else self.enrolled.wanted
+        return AgentState.NOT_READY if self.benched and wanted is AgentState.READY else wanted
 
 
 @dataclass(slots=True)
@@ -68,12 +79,14 @@ class Roster:
     Args:
         moved: told every change of an agent whom SQL knows.
         state_of: the feed's word about an agent who takes a seat.
+        benched: told an agent whom SQL is to have not ready.
     """
 
     def __init__(
         self,
         moved: Moved | None = None,
         state_of: Callable[[AgentId], AgentState] = lambda _: AgentState.READY,
+        benched: Benched = lambda _: None,
     ) -> None:
         self._state_of = state_of
         self._seats: dict[AgentId, _Seat] = {}
@@ -83,6 +96,8 @@ class Roster:
         self._spoken_for: dict[int, Callable[[], int]] = {}
         self._changed = trio.Event()
         self._moved = moved
+        self._benched = benched
+        self._no_answers = NoAnswers()
         self._gates: dict[str, QueueGate] = {}
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
@@ -124,6 +139,7 @@ class Roster:
         seat.enrolled = now
         if now is None or (before is not None and before.version == now.version):
             return
+        seat.benched = False
         if (before is None and seat.state not in _WITH_A_PERSON) or seat.state in RESTING:
             if seat.state is not now.wanted:
                 seat.state, seat.since_seconds = now.wanted, trio.current_time()
@@ -200,6 +216,11 @@ class Roster:
             return
         if seat.handover is not None and update.phone is not None:
             seat.handover.take(update.phone, trio.current_time())
+        if update.phone is Phone.IN_USE:
+            self._no_answers.taken(seat.agent)
+        if seat.enrolled is None and update.phone in (Phone.IN_USE, Phone.UNAVAILABLE):
+            # Somebody phones, or has plugged the phone in anew: no command could say so.
+            seat.benched = False
         if seat.state is AgentState.RESERVED:
             ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
             seat.call_over = seat.call_over or ended
@@ -241,7 +262,7 @@ class Roster:
                 yield seat
 
     def _move(self, seat: _Seat, state: AgentState, told_by: Teller) -> None:
-        wanted = AgentState.READY if seat.enrolled is None else seat.enrolled.wanted
+        wanted = seat.wanted
         if state is AgentState.READY and seat.state in RESTING:
             state = wanted
         if seat.state is state:
@@ -250,7 +271,7 @@ class Roster:
             self._go(seat, step, told_by)
         if state is AgentState.READY:
             for step in resting_steps(seat.state, wanted):
-                self._go(seat, step, Teller.COMMAND)
+                self._go(seat, step, Teller.ENGINE if seat.benched else Teller.COMMAND)
         seat.told, seat.call_over = None, False
         self._forget_unneeded(seat)
         if seat.state is AgentState.READY and seat.places:
@@ -308,6 +329,24 @@ class Roster:
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover
+
+    def picked_up(self, place: AgentPlace, seen: PickUp, *, limit: int) -> bool:
+        """Note whether an agent took a person; True when they are not ready from now on.
+
+        Call it before `give_back` or `joined`. `limit` is the campaign's; places of a queue are
+        nobody's phone.
+        """
+        if seen is PickUp.TAKEN:
+            self._no_answers.taken(place.agent)
+        if seen is not PickUp.MISSED or place.queue:
+            return False
+        if not self._no_answers.missed(place.agent, limit=limit):
+            return False
+        seat = self._seats[place.agent]
+        seat.benched = True
+        if seat.enrolled is not None:
+            self._benched(seat.enrolled)
+        return True
 
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""

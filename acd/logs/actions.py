@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 ACTIONS: Mapping[str, str] = MappingProxyType(
     {
+        "agent.benched": "an agent took nobody so often in a row that they are not ready now",
         "ami.lost": "the connection to Asterisk's manager interface broke; it is tried again",
         "api.asked": "a client of the HTTP API asked for a change",
         "api.denied": "an HTTP request had no token that is known",

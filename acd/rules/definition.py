@@ -139,6 +139,8 @@ class AgentsTable(_Table):
     """Only agents who have all of them are taken; see `acd agents import`."""
     disposition_seconds: Annotated[float, Field(ge=0, le=86400)] = 0.0
     """Longest that a lead handed over waits for its agent's word; 0: it closes at once."""
+    no_answer_limit: Annotated[int, Field(ge=0, le=100)] = 3
+    """People in a row whom an agent's phone may not take before they are not ready; 0: any."""
     codes: Mapping[AgentCode, Disposition] = Field(default_factory=dict)
     """The agents' own codes besides the dispositions; what follows is `[retry.<disposition>]`."""
 

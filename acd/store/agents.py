@@ -80,6 +80,14 @@ class AgentMoved:
     told_by: Teller
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBenched:
+    """An engine lets an agent not be ready any more, though nobody has asked for that."""
+
+    extension: str
+    reason: str
+
+
 def all_agents(conn: sa.Connection) -> list[AgentRow]:
     """Every agent, by name."""
     skills, campaigns = defaultdict(set), defaultdict(set)
@@ -239,6 +247,24 @@ def note_agent_moved(conn: sa.Connection, moved: AgentMoved) -> None:
     as_wanted = row.wanted == moved.state.value
     reason = row.reason if as_wanted else ""
     _move(conn, row.name, moved.state, moved.at, told_by=moved.told_by, reason=reason)
+
+
+def note_agent_benched(conn: sa.Connection, benched: AgentBenched) -> None:
+    """Want an agent not ready, as a command would; one who shall not be ready anyway stays.
+
+    The state follows by `note_agent_moved`.
+    """
+    conn.execute(
+        sa.update(t.agents)
+        .where(
+            t.agents.c.extension == benched.extension, t.agents.c.wanted == AgentState.READY.value
+        )
+        .values(
+            wanted=AgentState.NOT_READY.value,
+            reason=benched.reason,
+            version=t.agents.c.version + 1,
+        )
+    )
 
 
 def _move(

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from acd.rules.dispositions import Disposition
-from acd.store.agents import AgentMoved, note_agent_moved
+from acd.store.agents import AgentBenched, AgentMoved, note_agent_benched, note_agent_moved
 from acd.store.attempts import (
     AttemptClosed,
     close_attempt,
@@ -69,7 +69,14 @@ class GivenBack:
 
 
 Outcome = (
-    DialogSeen | AttemptAnswered | AgentTimes | AttemptClosed | NotDialed | GivenBack | AgentMoved
+    DialogSeen
+    | AttemptAnswered
+    | AgentTimes
+    | AttemptClosed
+    | NotDialed
+    | GivenBack
+    | AgentMoved
+    | AgentBenched
 )
 
 
@@ -133,4 +140,6 @@ def _write(conn: sa.Connection, outcome: Outcome, node: str, now: datetime) -> D
             unclaim_leads(conn, node=node, lead_ids=lead_ids, now=now)
         case AgentMoved():
             note_agent_moved(conn, outcome)
+        case AgentBenched():
+            note_agent_benched(conn, outcome)
     return None
