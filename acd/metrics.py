@@ -136,6 +136,9 @@ class Metrics:
         self.transfer_retries = self._counter(
             "acd_transfer_retries", "People referred to another agent after one failed.", "campaign"
         )
+        self.overflows = self._counter(
+            "acd_overflows", "People referred to the overflow, by result.", "campaign", "result"
+        )
         self.agents_benched = self._counter(
             "acd_agents_benched", "Agents set not ready: they took nobody.", "campaign"
         )
@@ -324,6 +327,7 @@ class Metrics:
             (self.ended, DisconnectCause),
             (self.dispositions, Disposition),
             (self.transfers, TransferOutcome),
+            (self.overflows, TransferOutcome),
             (self.responses, ResponseClass),
             (self.campaign_hold, Hold),
             (self.leads, LeadState),

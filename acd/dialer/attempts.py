@@ -29,6 +29,7 @@ from acd.dialer.handover import Handover
 from acd.dialer.leftovers import dialog_as_json
 from acd.dialer.no_answers import PickUp, judge_pick_up
 from acd.dialer.outcomes import Outcomes
+from acd.dialer.overflow import Overflow
 from acd.dialer.person import LegWatch
 from acd.dialer.places import AgentPlace
 from acd.dialer.routing import Roster
@@ -52,7 +53,7 @@ from acd.lines import (
 )
 from acd.lines.records import TransferRecord, record_of
 from acd.metrics import Metrics, call_exemplar, response_class
-from acd.rules.dispositions import Disposition
+from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TrunkSettings
 from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
 from acd.store.campaigns import CampaignRow
@@ -316,8 +317,12 @@ class Attempt:
         self._dialing.outcomes.put(
             AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(answered_at))
         )
-        while await self._offer(answered_at, until):
+        overflow = Overflow.of(self._dialing.campaign.definition)
+        while await self._offer(answered_at, until, own_until=overflow.own_until(until)):
             pass
+        if overflow.target and await self._overflow(overflow.target, answered_at, until):
+            while await self._offer(answered_at, until, own_until=until):
+                pass
         self._judge(until)
         if self._abandoned and self._person_is_ours:
             await self._say_who_called()
@@ -332,13 +337,19 @@ class Attempt:
             )
         )
 
-    async def _offer(self, answered_at: float, until: float) -> bool:
-        """Offer the person to one agent; True when another one may be tried."""
-        if self._watch.ended.is_set() or trio.current_time() >= until:
+    async def _offer(self, answered_at: float, until: float, *, own_until: float) -> bool:
+        """Offer the person to one agent; True when another one may be tried.
+
+        Args:
+            answered_at: when the person answered.
+            until: when they are abandoned.
+            own_until: how long an agent is waited for.
+        """
+        if not self._may_refer(until):
             return False
         handed_over = False
         try:
-            await self._reserve(until)
+            await self._reserve(own_until)
             if self._reserved is None:
                 return False
             self._offered_to = self._reserved.agent
@@ -392,40 +403,74 @@ class Attempt:
 
     async def _hand_over(self, place: AgentPlace, answered_at: float, until: float) -> bool:
         """REFER the person to one agent; True when the agent has them."""
-        target = self._dialing.door.admit(place.target, DestinationKind.TRANSFER)
+        if len(self._tried) > 1:
+            metrics = self._dialing.metrics
+            metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
+        handover = Handover(on_change=partial(self._note_agent, answered_at))
+        self._dialing.roster.follow(place, handover)
+        result = await self._transfer_to(place.target, handover, answered_at, until)
+        if result is None or self._transfer is None:
+            return False
+        late = self._abandoned or self._transfer.outcome is TransferOutcome.WITH_PBX
+        self._judge_agent(place, judge_pick_up(result, handover, late=late))
+        if not self._transfer.agent_has_person:
+            return False
+        self._dialing.roster.joined(place)
+        self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
+        return True
+
+    async def _overflow(self, target: str, answered_at: float, until: float) -> bool:
+        """REFER the person to the overflow, where it has room; True: they still are ours."""
+        with self._dialing.roster.entering(target) as has_room:
+            if not self._may_refer(until):
+                return False
+            if not has_room:
+                log.info("the overflow is full", action="overflow.full", target=target)
+                return True
+            log.info("nobody in time", action="overflow.start", target=target)
+            self._offered_to = AgentId(target)
+            handover = Handover(on_change=lambda _: None)
+            await self._transfer_to(target, handover, answered_at, until)
+        if self._transfer is not None and self._transfer.target == target:
+            result = self._transfer.outcome
+            self._dialing.metrics.overflows.labels(self._campaign, result).inc(
+                exemplar=self._exemplar
+            )
+        return self._may_refer(until)
+
+    def _may_refer(self, until: float) -> bool:
+        """Whether the person is ours, and there is time."""
+        return self._person_is_ours and trio.current_time() < until
+
+    async def _transfer_to(
+        self, name: str, handover: Handover, answered_at: float, until: float
+    ) -> TransferResult | None:
+        """REFER the person to an extension or a queue; None where nothing came of it."""
+        target = self._dialing.door.admit(name, DestinationKind.TRANSFER)
         if isinstance(target, Refused):
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
-            return False
+            return None
         metrics = self._dialing.metrics
-        if len(self._tried) > 1:
-            metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
         metrics.answer_to_refer_seconds.labels(self._campaign).observe(
             max(0.0, trio.current_time() - answered_at), self._exemplar
         )
-        log.info("transferring", action="transfer.start", agent=place.agent)
-        handover = Handover(on_change=partial(self._note_agent, answered_at))
-        self._dialing.roster.follow(place, handover)
+        log.info("transferring", action="transfer.start", agent=self._offered_to)
         result = await self._refer(target, until)
         if result is None:
-            return False
+            return None
         joined_at = await self._joined(result, handover, until)
         late = self._abandoned or joined_at > until
-        self._transfer = record_of(result, target=place.target, late=late)
+        self._transfer = record_of(result, target=name, late=late)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
             exemplar=self._exemplar
         )
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
-        self._judge_agent(place, judge_pick_up(result, handover, late=late))
-        if not self._transfer.agent_has_person:
-            return False
-        self._joined_at = joined_at if joined_at < NEVER else None
-        self._dialing.roster.joined(place)
-        self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
-        if self._joined_at is not None:
+        if self._transfer.agent_has_person and joined_at < NEVER:
+            self._joined_at = joined_at
             metrics.answer_to_agent_seconds.labels(self._campaign).observe(
                 max(0.0, joined_at - answered_at), self._exemplar
             )
-        return True
+        return result
 
     def _judge_agent(self, place: AgentPlace, seen: PickUp) -> None:
         """Have an agent not ready whose phone is not picked up again and again."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -98,6 +99,7 @@ class Roster:
         self._moved = moved
         self._benched = benched
         self._no_answers = NoAnswers()
+        self._entering: Counter[str] = Counter()
         self._gates: dict[str, QueueGate] = {}
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
@@ -246,7 +248,28 @@ class Roster:
     def _room(self, queue: str) -> int | None:
         """How many more people a queue could take; None: no feed sees it."""
         gate = self._gates.get(queue)
-        return None if gate is None else gate.room(len(self._in_queue(queue, _WITH_A_PERSON)))
+        ours = len(self._in_queue(queue, _WITH_A_PERSON)) + self._entering[queue]
+        return None if gate is None else gate.room(ours)
+
+    @contextmanager
+    def entering(self, queue: str) -> Iterator[bool]:
+        """Count a person on the way into a queue of which they have no place.
+
+        Yields False where a feed sees that it has no member for them; True also where none sees it.
+        """
+        gate = self._gates.get(queue)
+        unseen = gate is None or gate.seen.persons is None
+        if not unseen and self._room(queue) == 0:
+            yield False
+            return
+        self._entering[queue] += 1
+        try:
+            yield True
+        finally:
+            self._entering[queue] -= 1
+            for seat in self._in_queue(queue, {AgentState.READY}):
+                self._hand_out(seat)
+            self._notice()
 
     def _with_room(self, seats: Iterable[_Seat]) -> Iterator[_Seat]:
         """Those of the seats for whom their queues have members."""

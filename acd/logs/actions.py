@@ -58,6 +58,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "metrics.serving": "/metrics is served at this address",
         "node.died": "another engine's lease ran out",
         "outcome.unwritten": "the engine ended with an outcome that SQL did not take",
+        "overflow.full": "no agent in time, and no member of the overflow queue is free",
+        "overflow.start": "no agent in time: the person is referred to the overflow",
         "sip.callback_failed": "a callback of ours failed; a bug",
         "sip.thread_stuck": "the SIP thread did not end in time",
         "sip_trace.broken": "the SIP trace's file cannot be written; the trace is off",

@@ -141,6 +141,10 @@ class AgentsTable(_Table):
     """Longest that a lead handed over waits for its agent's word; 0: it closes at once."""
     no_answer_limit: Annotated[int, Field(ge=0, le=100)] = 3
     """People in a row whom an agent's phone may not take before they are not ready; 0: any."""
+    overflow: TransferTarget | Literal[""] = ""
+    """Queue or extension of the PBX for whoever no agent takes in time; empty: none."""
+    overflow_before_limit_seconds: Annotated[float, Field(gt=0, le=30)] = 1.0
+    """How long before `wait_limit_seconds` a person for whom nobody is ready is sent there."""
     codes: Mapping[AgentCode, Disposition] = Field(default_factory=dict)
     """The agents' own codes besides the dispositions; what follows is `[retry.<disposition>]`."""
 
@@ -169,6 +173,8 @@ class AgentsTable(_Table):
             raise ValueError("skills are not for a queue: there the PBX chooses the agent")
         if self.queue and not self.slots:
             raise ValueError("a queue needs slots: how many people its agents take at a time")
+        if self.overflow and self.overflow in (*self.extensions, self.queue):
+            raise ValueError("overflow must be another target than the campaign's own agents")
         if len(set(self.extensions)) != len(self.extensions):
             raise ValueError("an extension is listed twice in extensions")
         return self
@@ -287,6 +293,16 @@ class CampaignDefinition(_Table):
     def _a_ratio_says_how_many(self) -> CampaignDefinition:
         if self.dial_mode is DialMode.PROGRESSIVE and self.calls_per_agent != 1:
             raise ValueError('calls_per_agent is for dial_mode = "ratio"; progressive has one')
+        return self
+
+    @model_validator(mode="after")
+    def _the_overflow_has_time(self) -> CampaignDefinition:
+        before = self.agents.overflow_before_limit_seconds
+        if self.agents.overflow and before >= self.wait_limit_seconds:
+            raise ValueError(
+                f"agents.overflow_before_limit_seconds ({before:g}) must be less than "
+                f"wait_limit_seconds ({self.wait_limit_seconds:g})"
+            )
         return self
 
     @field_validator("retry")
