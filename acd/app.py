@@ -115,7 +115,9 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             )
         )
         if settings.api.enabled:
-            await stack.enter_async_context(open_api(settings, store, feed, scheduler.look))
+            await stack.enter_async_context(
+                open_api(settings, store, feed, scheduler.previews, scheduler.look)
+            )
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
 
 

@@ -23,6 +23,7 @@ from acd.lines import TrunkStatus
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState, Rule
 from acd.rules.hold import Hold
+from acd.rules.preview import PreviewEnd
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 RING_SECONDS_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
@@ -135,6 +136,9 @@ class Metrics:
         )
         self.transfer_retries = self._counter(
             "acd_transfer_retries", "People referred to another agent after one failed.", "campaign"
+        )
+        self.previews = self._counter(
+            "acd_previews", "Leads shown to agents, by how that ended.", "campaign", "result"
         )
         self.overflows = self._counter(
             "acd_overflows", "People referred to the overflow, by result.", "campaign", "result"
@@ -328,6 +332,7 @@ class Metrics:
             (self.dispositions, Disposition),
             (self.transfers, TransferOutcome),
             (self.overflows, TransferOutcome),
+            (self.previews, PreviewEnd),
             (self.responses, ResponseClass),
             (self.campaign_hold, Hold),
             (self.leads, LeadState),

@@ -349,6 +349,16 @@ class Roster:
                 return self._reserve(seat, campaign_id)
         return None
 
+    def serves(self, campaign_id: int, agent: AgentId) -> bool:
+        """Whether an agent has a place in a campaign, whatever they do."""
+        return agent in self._seats and campaign_id in self._seats[agent].places
+
+    def may_be_called(self, place: AgentPlace) -> bool:
+        """Whether a reserved agent still wants to be ready, as far as they and a feed tell."""
+        seat = self._seats[place.agent]
+        there = seat.told in (None, AgentState.READY)
+        return there and seat.wanted is AgentState.READY
+
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover

@@ -42,6 +42,7 @@ from acd.dialer.pacing import (
     ramped,
 )
 from acd.dialer.places import needs_of
+from acd.dialer.preview import CampaignPreviews, PreviewDesk
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.dialer.upkeep import keep_claims, show_blocked
@@ -111,6 +112,8 @@ class Scheduler:
         self._runs: dict[int, CampaignRun] = {}
         self._trunkless: set[tuple[int, int]] = set()
         """Campaigns, each with its version, whose trunk's absence was logged."""
+        self.previews = PreviewDesk(lambda: [run.previews for run in self._runs.values()])
+        """What agents' desktops ask about leads before they are dialed."""
         self._companion_stops: list[Callable[[], None]] = []
         self._outcomes: Outcomes
 
@@ -319,6 +322,7 @@ class CampaignRun:
         self._roster = roster
         self._stop = trio.Event()
         self._in_flight = CallsInFlight(line_given=self._wake, is_wanted=self._is_wanted)
+        self.previews = CampaignPreviews(lambda: self._dialing, self._in_flight, self._stop)
         self._attempts = 0
         self._news = trio.Event()
         self._staffed_since: float | None = None
@@ -372,9 +376,12 @@ class CampaignRun:
                 upkeep.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
-            if left := self._hopper.empty():
-                lead_ids = tuple(lead.lead_id for lead in left)
-                self._dialing.outcomes.put(GivenBack(lead_ids=lead_ids))
+            self._empty_hopper()
+
+    def _empty_hopper(self) -> None:
+        if left := self._hopper.empty():
+            lead_ids = tuple(lead.lead_id for lead in left)
+            self._dialing.outcomes.put(GivenBack(lead_ids=lead_ids))
 
     def _start_upkeep(self, nursery: trio.Nursery) -> None:
         store, clock = self._dialing.store, self._dialing.clock
@@ -393,9 +400,10 @@ class CampaignRun:
 
     def _held(self) -> set[int]:
         """Leads that are claimed and not yet dialed."""
-        return self._hopper.lead_ids | self._in_flight.unanswered
+        return self._hopper.lead_ids | self._in_flight.unanswered | self.previews.lead_ids
 
     async def _dial_all(self, nursery: trio.Nursery) -> None:
+        self.previews.open(nursery)
         while not self._stop.is_set():
             # A database that hangs must not keep anybody from being told to stop.
             async with trio.open_nursery() as stopping:
@@ -417,6 +425,10 @@ class CampaignRun:
             return
         if not self._dialing.trunk.health.may_dial:
             self._watch.held(Hold.TRUNK)
+            return
+        if self.previews.on:
+            self._empty_hopper()
+            self._watch.held(Hold.PREVIEW)
             return
         try:
             await self._hopper.fill(

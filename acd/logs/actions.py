@@ -60,6 +60,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "outcome.unwritten": "the engine ended with an outcome that SQL did not take",
         "overflow.full": "no agent in time, and no member of the overflow queue is free",
         "overflow.start": "no agent in time: the person is referred to the overflow",
+        "preview.end": "an agent has said, or time has, what becomes of the lead before them",
+        "preview.shown": "an agent is shown a lead, and is reserved for it",
         "sip.callback_failed": "a callback of ours failed; a bug",
         "sip.thread_stuck": "the SIP thread did not end in time",
         "sip_trace.broken": "the SIP trace's file cannot be written; the trace is off",

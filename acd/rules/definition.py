@@ -32,11 +32,14 @@ from acd.rules.dispositions import (
 )
 from acd.rules.hours import CallingHours, Window
 from acd.rules.ledger import AbandonWindow
+from acd.rules.preview import PreviewTimeout
 
 
 class DialMode(StrEnum):
     """How many calls are started for the agents at hand."""
 
+    PREVIEW = "preview"
+    """None by itself: agents take leads, and have them dialed."""
     PROGRESSIVE = "progressive"
     """One call for one ready agent."""
     RATIO = "ratio"
@@ -239,6 +242,12 @@ class CampaignDefinition(_Table):
     """For `ratio`: calls aimed for per ready agent."""
     ramp_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
     """For `ratio`: from the first agent at work until `calls_per_agent` is reached."""
+    preview_seconds: Annotated[float, Field(ge=1, le=600)] = 60.0
+    """For `preview`: how long an agent may look at a lead."""
+    preview_timeout: PreviewTimeout = PreviewTimeout.DIAL
+    """For `preview`: what follows when that time is over without a word."""
+    preview_skip_seconds: Annotated[int, Field(ge=0, le=366 * 86400)] = 3600
+    """For `preview`: how long a skipped lead waits before it is shown again."""
     abandon_limit_percent: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(3)
     """Of the live answers in `abandon_window` (16 CFR 310.4(b)(4)(i) has 3 % in 30 days)."""
     abandon_window: AbandonWindowText = AbandonWindow()
@@ -286,13 +295,19 @@ class CampaignDefinition(_Table):
     @classmethod
     def _modes_so_far(cls, value: object) -> object:
         if value not in [str(mode) for mode in DialMode]:
-            raise ValueError('only "progressive" and "ratio" can be dialed so far')
+            raise ValueError('only "preview", "progressive" and "ratio" can be dialed so far')
         return value
 
     @model_validator(mode="after")
     def _a_ratio_says_how_many(self) -> CampaignDefinition:
-        if self.dial_mode is DialMode.PROGRESSIVE and self.calls_per_agent != 1:
-            raise ValueError('calls_per_agent is for dial_mode = "ratio"; progressive has one')
+        if self.dial_mode is not DialMode.RATIO and self.calls_per_agent != 1:
+            raise ValueError('calls_per_agent is for dial_mode = "ratio"; the others have one')
+        return self
+
+    @model_validator(mode="after")
+    def _a_preview_is_before_somebody(self) -> CampaignDefinition:
+        if self.dial_mode is DialMode.PREVIEW and self.agents.queue:
+            raise ValueError('dial_mode = "preview" is for agents, not for a queue of the PBX')
         return self
 
     @model_validator(mode="after")

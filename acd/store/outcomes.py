@@ -24,7 +24,7 @@ from acd.store.attempts import (
     withdraw_attempt,
 )
 from acd.store.events import Subject, record
-from acd.store.leads import ClaimedLead, unclaim_leads
+from acd.store.leads import ClaimedLead, skip_lead, unclaim_leads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,15 @@ class GivenBack:
     lead_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadSkipped:
+    """An agent has looked at a claimed lead and does not want it called now."""
+
+    lead_id: int
+    agent: str
+    until: datetime
+
+
 Outcome = (
     DialogSeen
     | AttemptAnswered
@@ -75,6 +84,7 @@ Outcome = (
     | AttemptClosed
     | NotDialed
     | GivenBack
+    | LeadSkipped
     | AgentMoved
     | AgentBenched
 )
@@ -138,6 +148,15 @@ def _write(conn: sa.Connection, outcome: Outcome, node: str, now: datetime) -> D
             withdraw_attempt(conn, lead=lead, node=node, now=now)
         case GivenBack(lead_ids=lead_ids):
             unclaim_leads(conn, node=node, lead_ids=lead_ids, now=now)
+        case LeadSkipped():
+            skip_lead(
+                conn,
+                node=node,
+                lead_id=outcome.lead_id,
+                agent=outcome.agent,
+                until=outcome.until,
+                now=now,
+            )
         case AgentMoved():
             note_agent_moved(conn, outcome)
         case AgentBenched():
