@@ -50,6 +50,11 @@ class Bulletin:
         self._told = 0
         self._listeners: dict[trio.MemorySendChannel[Event], trio.CancelScope] = {}
 
+    @property
+    def listeners(self) -> int:
+        """How many are told at this moment."""
+        return len(self._listeners)
+
     def id_of(self, number: int) -> str:
         """An event's id on the wire."""
         return f"{self._name}-{number}"
