@@ -32,7 +32,8 @@ from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
 from acd.control import open_control
 from acd.dialer.comfort import write_comfort_noise
-from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.dialer.scheduler import Scheduler
+from acd.dialer.surroundings import Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
 from acd.settings import FeedsSettings, Settings, trunks_to_open

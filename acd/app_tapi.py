@@ -12,11 +12,11 @@ import structlog
 from acd.clock import SystemClock
 from acd.control import Handler
 from acd.dialer.outcomes import Outcomes
-from acd.dialer.scheduler import Companion
 from acd.dialer.store_watch import StoreWatch
+from acd.dialer.surroundings import Companion
 from acd.lines import Trunk
 from acd.lines.shares import LineShare, TrunkShare
-from acd.metrics import Metrics
+from acd.metrics import Metrics, TapiCounts
 from acd.rules.dispositions import Disposition
 from acd.settings import (
     Settings,
@@ -32,7 +32,10 @@ from acd.settings import (
 from acd.store.outcomes import Outcome
 from acd.store.tapi import TapiRefusal, begin_tapi_attempt
 from acd.tapi.books import Desk, open_desk
+from acd.tapi.constants import LineErr
+from acd.tapi.progress import ORDER
 from acd.tapi.server import TapiGateway, open_gateway
+from acd.tapi.session import PLACING, REQUESTS
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -137,8 +140,13 @@ class _Companion:
             for name, lines in self._shares.items()
         }
         desks = {each.name: self._desk(each, counters) for each in self._settings.tapi_client}
-        for desk in desks.values():
-            self._metrics.know_campaign(desk.label)
+        self._metrics.know_tapi(
+            {desk.name: desk.label for desk in desks.values()},
+            self._counts,
+            requests=REQUESTS,
+            errors=(error.shown for error in LineErr),
+            states=(PLACING, *(state.shown for state in ORDER)),
+        )
         shown = self._settings.tapi.model_copy(
             update={"disabled_lines": switched_off_lines(self._settings)}
         )
@@ -151,6 +159,9 @@ class _Companion:
     def status(self) -> Mapping[str, Any]:
         """Lines and clients at this moment."""
         return _NOT_OPEN if self._gateway is None else self._gateway.status()
+
+    def _counts(self) -> Mapping[str, TapiCounts]:
+        return {} if self._gateway is None else self._gateway.counts()
 
     def resize(self, lines: object) -> Mapping[str, Any]:
         """Have so many TAPI lines, and give campaigns the rest; until the engine ends.

@@ -25,6 +25,7 @@ import trio
 from acd.agents import AgentFeed, AgentId
 from acd.calls import DisconnectCause
 from acd.clock import WallClock
+from acd.dialer.beginnings import Beginnings
 from acd.dialer.handover import Handover
 from acd.dialer.leftovers import dialog_as_json
 from acd.dialer.no_answers import PickUp, judge_pick_up
@@ -55,10 +56,11 @@ from acd.lines.records import TransferRecord, record_of
 from acd.metrics import Metrics, call_exemplar, response_class
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TrunkSettings
-from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
+from acd.store.attempts import AgentTimes, AttemptClosed
+from acd.store.beginning import Blocked, NewAttempt
 from acd.store.campaigns import CampaignRow
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import AgentTimes, AttemptAnswered, DialogSeen, GivenBack, NotDialed
+from acd.store.outcomes import AttemptAnswered, DialogSeen, GivenBack, NotDialed
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -86,6 +88,7 @@ class Dialing:
     roster: Roster
     feed: AgentFeed
     store: StoreWatch
+    beginnings: Beginnings
     outcomes: Outcomes
     metrics: Metrics
     clock: WallClock
@@ -218,13 +221,8 @@ async def _dial(
         return
     asked_at = trio.current_time()
     try:
-        attempt_id = await dialing.store.run(
-            begin_attempt,
-            lead=lead,
-            node=dialing.node,
-            trunk=dialing.trunk.name,
-            line=line.number,
-            now=dialing.clock.now(),
+        attempt_id = await dialing.beginnings.begin(
+            NewAttempt(lead=lead, trunk=dialing.trunk.name, line=line.number)
         )
     except StoreUnavailable:
         dialing.outcomes.put(NotDialed(lead=lead))

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 import trio
 
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen, steps
+from acd.dialer.crews import WITH_A_PERSON, Crews, Seat
 from acd.dialer.handover import Handover
 from acd.dialer.no_answers import NoAnswers, PickUp
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
-from acd.dialer.queue_gate import QueueGate
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
@@ -30,46 +30,15 @@ Moved = Callable[[EnrolledAgent, AgentState, Teller], None]
 Benched = Callable[[EnrolledAgent], None]
 """Told an agent of SQL whose phone was not picked up too often."""
 
-AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP})
-_WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
 
-
-@dataclass(slots=True)
-class _Seat:
-    agent: AgentId
-    state: AgentState
-    since_seconds: float
-    places: dict[int, AgentPlace] = field(default_factory=dict)
-    """The place by campaign: each states its own handle time."""
-    enrolled: EnrolledAgent | None = None
-    told: AgentState | None = None
-    """The feed's last word since the agent was reserved."""
-    call_over: bool = False
-    """While reserved, the feed has seen a call, and its end."""
-    handover: Handover | None = None
-    """Told what the phone does with the present person."""
-    queue: str = ""
-    """Of which it is a place."""
-    confirmed: bool = False
-    """While on a call, the queue was seen to have as many people as it has such places."""
-    benched: bool = False
-    """Their phone was not picked up too often: not ready until somebody is seen to be there."""
-
-    @property
-    def wanted(self) -> AgentState:
-        """What the agent shall be while nobody is with them."""
-        wanted = AgentState.READY if self.enrolled is None else self.enrolled.wanted
-        return AgentState.NOT_READY if self.benched and wanted is AgentState.READY else wanted
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     campaign_id: int
     but_not: Collection[AgentId]
     place: AgentPlace | None = None
     given: trio.Event = field(default_factory=trio.Event)
 
-    def may_have(self, seat: _Seat) -> bool:
+    def may_have(self, seat: Seat) -> bool:
         """Whether this person could be given to that agent."""
         return self.campaign_id in seat.places and seat.agent not in self.but_not
 
@@ -90,17 +59,17 @@ class Roster:
         benched: Benched = lambda _: None,
     ) -> None:
         self._state_of = state_of
-        self._seats: dict[AgentId, _Seat] = {}
+        self._seats: dict[AgentId, Seat] = {}
+        self._crews = Crews()
         self._needs: dict[int, Needs] = {}
         self._enrolled: dict[AgentId, EnrolledAgent] = {}
         self._waiting: list[_Waiting] = []
         self._spoken_for: dict[int, Callable[[], int]] = {}
         self._changed = trio.Event()
+        self._wakes: dict[int, Callable[[], None]] = {}
         self._moved = moved
         self._benched = benched
         self._no_answers = NoAnswers()
-        self._entering: Counter[str] = Counter()
-        self._gates: dict[str, QueueGate] = {}
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
         """The agents whom SQL knows, all of them; what was asked of them takes effect now."""
@@ -125,55 +94,63 @@ class Roster:
             seat.places = {}
         for campaign_id, needs in self._needs.items():
             for agent, place in serving(campaign_id, needs, self._enrolled.values()).items():
-                if agent not in self._seats:
-                    state = self._state_of(agent)
-                    self._seats[agent] = _Seat(agent, state, trio.current_time())
-                self._seats[agent].places[campaign_id] = place
-                self._seats[agent].queue = place.queue
+                seat = self._seats.get(agent) or self._sit_down(agent)
+                seat.places[campaign_id], seat.queue = place, place.queue
+        self._crews.regroup(self._seats.values())
         for seat in list(self._seats.values()):
             self._follow_wishes(seat)
             self._forget_unneeded(seat)
         self._notice()
 
-    def _follow_wishes(self, seat: _Seat) -> None:
+    def _sit_down(self, agent: AgentId) -> Seat:
+        seat = Seat(agent, self._state_of(agent), trio.current_time())
+        self._seats[agent] = seat
+        self._crews.sit_down(seat)
+        return seat
+
+    def _follow_wishes(self, seat: Seat) -> None:
         """Do what a person has newly asked of an agent, unless there is somebody with them."""
         before, now = seat.enrolled, self._enrolled.get(seat.agent)
         seat.enrolled = now
         if now is None or (before is not None and before.version == now.version):
             return
         seat.benched = False
-        if (before is None and seat.state not in _WITH_A_PERSON) or seat.state in RESTING:
+        if (before is None and seat.state not in WITH_A_PERSON) or seat.state in RESTING:
             if seat.state is not now.wanted:
-                seat.state, seat.since_seconds = now.wanted, trio.current_time()
+                self._crews.move(seat, now.wanted, now_seconds=trio.current_time())
             # The command itself has written the steps on the way.
             self._tell(seat, Teller.COMMAND)
             self._move(seat, self._state_of(seat.agent), Teller.FEED)
         if seat.state is AgentState.READY:
             self._hand_out(seat)
 
-    def _forget_unneeded(self, seat: _Seat) -> None:
-        if not seat.places and seat.state not in _WITH_A_PERSON:
-            self._seats.pop(seat.agent, None)
+    def _forget_unneeded(self, seat: Seat) -> None:
+        if not seat.places and seat.state not in WITH_A_PERSON and seat.agent in self._seats:
+            del self._seats[seat.agent]
+            self._crews.leave(seat)
 
     def unseat(self, campaign_id: int) -> None:
         """The campaign is over."""
         self._needs.pop(campaign_id, None)
         self._spoken_for.pop(campaign_id, None)
+        self._wakes.pop(campaign_id, None)
         self._reseat()
 
     def ready(self, campaign_id: int) -> int:
         """How many agents could take a person of this campaign now."""
-        return sum(1 for _ in self._ready_seats(campaign_id))
+        return self._crews.ready(campaign_id)
 
     def staffed(self, campaign_id: int) -> bool:
         """Whether the campaign has any agent at work, ready or busy."""
-        return any(
-            seat.state in AT_WORK and campaign_id in seat.places for seat in self._seats.values()
-        )
+        return self._crews.staffed(campaign_id)
 
     def count_calls(self, campaign_id: int, agents_needed: Callable[[], int]) -> None:
         """How many agents the campaign's calls under way will need; asked by the others."""
         self._spoken_for[campaign_id] = agents_needed
+
+    def tell_changes(self, campaign_id: int, wake: Callable[[], None]) -> None:
+        """Call this at every change of any agent's state, until `unseat`."""
+        self._wakes[campaign_id] = wake
 
     def left_for(self, campaign_id: int) -> int:
         """How many ready agents other campaigns' calls under way leave to this one.
@@ -183,25 +160,19 @@ class Roster:
         left = self.ready(campaign_id)
         for other, agents_needed in self._spoken_for.items():
             if other != campaign_id:
-                others = self._ready_seats(other)
-                elsewhere = sum(1 for seat in others if campaign_id not in seat.places)
-                shared = self.ready(other) - elsewhere
+                shared, elsewhere = self._crews.ready_shared(other, campaign_id)
                 left -= min(shared, max(0, agents_needed() - elsewhere))
         return max(0, left)
 
     def ready_names(self, campaign_id: int) -> frozenset[str]:
         """What the agents are called who could take one: extensions, and names that SQL knows."""
-        ready = list(self._ready_seats(campaign_id))
+        ready = list(self._crews.ready_seats(campaign_id))
         names = {seat.enrolled.name for seat in ready if seat.enrolled is not None}
         return frozenset(names | {seat.agent for seat in ready})
 
     def states(self) -> Counter[AgentState]:
         """Agents by state; places of a queue that has no member for them are not ready."""
-        states = Counter(seat.state for seat in self._seats.values())
-        ready = [seat for seat in self._seats.values() if seat.state is AgentState.READY]
-        shut = len(ready) - len(list(self._with_room(ready)))
-        states.subtract({AgentState.READY: shut, AgentState.NOT_READY: -shut})
-        return +states
+        return self._crews.states()
 
     def apply(self, update: AgentUpdate) -> None:
         """Take a feed's word for one agent.
@@ -233,23 +204,13 @@ class Roster:
 
     def _apply_queue(self, queue: str, seen: QueueSeen) -> None:
         """Take a feed's word for one queue: its places whose people are gone are ready again."""
-        gate = self._gates.setdefault(queue, QueueGate(seen))
-        gate.seen = seen
-        on_call = self._in_queue(queue, {AgentState.ON_CALL})
-        for seat in gate.over(on_call, now_seconds=trio.current_time()):
+        gate = self._crews.see(queue, seen)
+        for seat in gate.over(self._crews.on_call(queue), now_seconds=trio.current_time()):
             self._move(seat, AgentState.READY, Teller.FEED)
-        for seat in self._in_queue(queue, {AgentState.READY}):
-            self._hand_out(seat)
+        if self._waiting:
+            for seat in self._crews.ready_places(queue):
+                self._hand_out(seat)
         self._notice()
-
-    def _in_queue(self, queue: str, states: Collection[AgentState]) -> list[_Seat]:
-        return [s for s in self._seats.values() if s.queue == queue and s.state in states]
-
-    def _room(self, queue: str) -> int | None:
-        """How many more people a queue could take; None: no feed sees it."""
-        gate = self._gates.get(queue)
-        ours = len(self._in_queue(queue, _WITH_A_PERSON)) + self._entering[queue]
-        return None if gate is None else gate.room(ours)
 
     @contextmanager
     def entering(self, queue: str) -> Iterator[bool]:
@@ -257,34 +218,18 @@ class Roster:
 
         Yields False where a feed sees that it has no member for them; True also where none sees it.
         """
-        gate = self._gates.get(queue)
-        unseen = gate is None or gate.seen.persons is None
-        if not unseen and self._room(queue) == 0:
+        if not self._crews.enter(queue):
             yield False
             return
-        self._entering[queue] += 1
         try:
             yield True
         finally:
-            self._entering[queue] -= 1
-            for seat in self._in_queue(queue, {AgentState.READY}):
+            self._crews.entered(queue)
+            for seat in self._crews.ready_places(queue):
                 self._hand_out(seat)
             self._notice()
 
-    def _with_room(self, seats: Iterable[_Seat]) -> Iterator[_Seat]:
-        """Those of the seats for whom their queues have members."""
-        rooms: dict[str, int | None] = {}
-        for seat in seats:
-            if seat.queue not in rooms:
-                rooms[seat.queue] = self._room(seat.queue)
-            room = rooms[seat.queue]
-            if room is None:
-                yield seat
-            elif room > 0:
-                rooms[seat.queue] = room - 1
-                yield seat
-
-    def _move(self, seat: _Seat, state: AgentState, told_by: Teller) -> None:
+    def _move(self, seat: Seat, state: AgentState, told_by: Teller) -> None:
         wanted = seat.wanted
         if state is AgentState.READY and seat.state in RESTING:
             state = wanted
@@ -301,12 +246,12 @@ class Roster:
             self._hand_out(seat)
         self._notice()
 
-    def _go(self, seat: _Seat, state: AgentState, told_by: Teller) -> None:
+    def _go(self, seat: Seat, state: AgentState, told_by: Teller) -> None:
         seat.confirmed = False
-        seat.state, seat.since_seconds = state, trio.current_time()
+        self._crews.move(seat, state, now_seconds=trio.current_time())
         self._tell(seat, told_by)
 
-    def _tell(self, seat: _Seat, told_by: Teller) -> None:
+    def _tell(self, seat: Seat, told_by: Teller) -> None:
         if seat.enrolled is not None and self._moved is not None:
             self._moved(seat.enrolled, seat.state, told_by)
 
@@ -324,11 +269,10 @@ class Roster:
             until_seconds: moment on trio's clock at which the person is given up.
             but_not: agents whom this person could not be given to.
         """
-        waiting = _Waiting(campaign_id, but_not)
-        ready = (seat for seat in self._ready_seats(campaign_id) if waiting.may_have(seat))
-        seat = min(ready, key=lambda seat: seat.since_seconds, default=None)
+        seat = self._crews.longest_ready(campaign_id, but_not)
         if seat is not None:
             return self._reserve(seat, campaign_id)
+        waiting = _Waiting(campaign_id, but_not)
         self._waiting.append(waiting)
         try:
             with trio.move_on_at(until_seconds):
@@ -344,7 +288,7 @@ class Roster:
 
     def reserve_agent(self, campaign_id: int, name: str) -> AgentPlace | None:
         """One agent by name or extension, reserved; None when they are not ready just now."""
-        for seat in self._ready_seats(campaign_id):
+        for seat in self._crews.ready_seats(campaign_id):
             if name == seat.agent or (seat.enrolled is not None and name == seat.enrolled.name):
                 return self._reserve(seat, campaign_id)
         return None
@@ -392,8 +336,8 @@ class Roster:
         seat = self._seats[place.agent]
         after = seat.told if seat.call_over else None
         self._move(seat, AgentState.ON_CALL, Teller.ENGINE)
-        if seat.queue in self._gates:
-            self._gates[seat.queue].confirm(self._in_queue(seat.queue, {AgentState.ON_CALL}))
+        if (gate := self._crews.gate(seat.queue)) is not None:
+            gate.confirm(self._crews.on_call(seat.queue))
         if after is not None:
             self._move(seat, after, Teller.FEED)
 
@@ -401,21 +345,14 @@ class Roster:
         """Wait until some agent's state changes."""
         await self._changed.wait()
 
-    def _ready_seats(self, campaign_id: int) -> Iterable[_Seat]:
-        return self._with_room(
-            seat
-            for seat in self._seats.values()
-            if seat.state is AgentState.READY and campaign_id in seat.places
-        )
-
-    def _reserve(self, seat: _Seat, campaign_id: int) -> AgentPlace:
+    def _reserve(self, seat: Seat, campaign_id: int) -> AgentPlace:
         self._go(seat, AgentState.RESERVED, Teller.ENGINE)
         seat.handover = None
         self._notice()
         return seat.places[campaign_id]
 
-    def _hand_out(self, seat: _Seat) -> None:
-        if not any(self._with_room([seat])):
+    def _hand_out(self, seat: Seat) -> None:
+        if not self._waiting or not self._crews.has_room(seat):
             return
         for waiting in self._waiting:
             if waiting.may_have(seat):
@@ -427,3 +364,5 @@ class Roster:
     def _notice(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+        for wake in self._wakes.values():
+            wake()

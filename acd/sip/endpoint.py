@@ -7,6 +7,7 @@ ends the thread.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections import Counter
@@ -53,6 +54,7 @@ from acd.sip.trunk import SipTrunk
 
 _log = structlog.get_logger(__name__)
 
+_COLLECT_AFTER_OBJECTS = 10_000
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a busy trio side may keep the SIP thread from the interpreter (default 5 ms)."""
 _THREAD_END_SECONDS = 10.0
@@ -263,7 +265,7 @@ async def open_sip(
     plans = await trio.to_thread.run_sync(
         partial(plan_trunks, trunks, probe=probe, destinations=destinations)
     )
-    with _alone(), _switching_often():
+    with _alone(), _switching_often(), _collecting_little():
         sip = Sip()
         sip._tracing = trace
         thread = await sip._start(plans)
@@ -295,6 +297,20 @@ def _switching_often() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@contextmanager
+def _collecting_little() -> Iterator[None]:
+    """A full collection holds the interpreter: it passes over what is older than the first call."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 async def _join(thread: threading.Thread) -> None:

@@ -71,7 +71,7 @@ from acd.sip.tracing import Tracer, set_library_level
 from acd.sip.trunk_side import TrunkSide
 
 _LONGEST_SLEEP_SECONDS = 1.0
-_SWEEP_SECONDS = 0.002
+_SWEEP_SECONDS = 0.005
 """Hung-up calls are looked at no more often than this."""
 _OS_ERROR = 120000
 """PJ_STATUS_FROM_OS: pjlib's numbers for errno begin here."""

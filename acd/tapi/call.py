@@ -66,6 +66,11 @@ class TapiCall:
         return self.over.is_set() or (last is not None and last.state is LineCallState.IDLE)
 
     @property
+    def person_waits(self) -> bool:
+        """Whether somebody has answered whom nobody has yet."""
+        return self._live is not None and self._live.person_waits
+
+    @property
     def features(self) -> LineCallFeature:
         """LINECALLFEATUREs in the present state."""
         features = self.told.features

@@ -29,6 +29,11 @@ class LineCallState(IntFlag):
     DISCONNECTED = 0x4000
     UNKNOWN = 0x8000
 
+    @property
+    def shown(self) -> str:
+        """In metrics and logs: `ringback`."""
+        return str(self.name).lower()
+
 
 class LineDisconnectMode(IntFlag):
     """LINEDISCONNECTMODE_*: why a call ended."""

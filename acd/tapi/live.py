@@ -32,6 +32,7 @@ from acd.lines import (
     PersonWith,
 )
 from acd.lines.records import TransferRecord, record_of
+from acd.metrics import response_class
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TransferReply
 from acd.store.attempts import AttemptClosed
@@ -117,6 +118,12 @@ class LiveCall:
     def answered(self) -> bool:
         """Whether there was a 2xx."""
         return not math.isnan(self._answered_at)
+
+    @property
+    def person_waits(self) -> bool:
+        """Whether somebody has answered whom nobody has yet."""
+        joined = self._joined_at is not None
+        return self._course.person_first and self.answered and self._end is None and not joined
 
     @property
     def may_transfer(self) -> bool:
@@ -373,7 +380,10 @@ class LiveCall:
                 sip_status=self._end.sip_status,
                 sip_call_id=self._sip_call_id,
             )
-            self._desk.metrics.ended.labels(self._desk.label, self._end.cause).inc()
+            metrics, label = self._desk.metrics, self._desk.label
+            metrics.ended.labels(label, self._end.cause).inc()
+            status = 200 if self.answered else self._end.sip_status
+            metrics.responses.labels(label, response_class(status)).inc()
         self._close_row(dialed=True)
 
     def close_undialed(self) -> None:

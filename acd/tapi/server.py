@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import trio
 
 from acd.errors import AddressInUse, BadSettings
 from acd.lines import Trunk
+from acd.metrics import TapiCounts
 from acd.settings import TapiClientSettings, TapiSettings
 from acd.tapi.books import Desk
 from acd.tapi.session import Session
@@ -134,6 +136,13 @@ class TapiGateway:
                 for session in self._sessions.values()
             ],
         }
+
+    def counts(self) -> dict[str, TapiCounts]:
+        """Each client with a session, for `/metrics`."""
+        found: dict[str, list[Session]] = {}
+        for session in self._sessions.values():
+            found.setdefault(session.desk.name, []).append(session)
+        return {client: _counted(sessions) for client, sessions in found.items()}
 
     async def watch_trunks(self) -> None:
         """Tell who has lines open when their trunk comes and goes (LINE_LINEDEVSTATE)."""
@@ -347,6 +356,17 @@ class TapiGateway:
         """End every session: phones stop ringing, people are let go."""
         for session in list(self._sessions.values()):
             self._end(session)
+
+
+def _counted(sessions: list[Session]) -> TapiCounts:
+    connected = sum(session.lost_at is None for session in sessions)
+    return TapiCounts(
+        connected=connected,
+        lost=len(sessions) - connected,
+        open_lines=sum(session.open_lines for session in sessions),
+        calls=sum((session.call_states() for session in sessions), Counter()),
+        waiting_persons=sum(session.waiting_persons for session in sessions),
+    )
 
 
 def _listen(settings: TapiSettings) -> trio.SocketListener:

@@ -6,7 +6,8 @@ was, a client that does not has its calls ended. Nothing here waits for the netw
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -27,6 +28,10 @@ MOST_CALLS = 10_000
 """Calls that a client has not let go of; a client that never does is not fed for ever."""
 SEEN = 10_000
 """Request ids remembered, so that none is done twice."""
+PLACING = "placing"
+"""In metrics: a call of which nothing was told yet, for it waits for its turn or a line."""
+UNKNOWN = "unknown"
+"""In metrics: a request that there is not."""
 
 
 class Gateway(Protocol):
@@ -69,6 +74,8 @@ class Session:
         self._open_requests: dict[int, str] = {}
         """Request id → call."""
         self._seen: OrderedDict[int, None] = OrderedDict()
+        self._asked: dict[int, tuple[str, float]] = {}
+        """Requests without an answer so far: what was asked, and when."""
 
     # What calls ask of us
 
@@ -92,6 +99,18 @@ class Session:
     def live_calls(self) -> int:
         """How many of its calls are not over."""
         return sum(not call.over.is_set() for call in self._calls.values())
+
+    def call_states(self) -> Counter[str]:
+        """Calls that the client has not let go of, by what it was told last."""
+        return Counter(
+            call.told.last.state.shown if call.told.last else PLACING
+            for call in self._calls.values()
+        )
+
+    @property
+    def waiting_persons(self) -> int:
+        """Answered people whom nobody has yet."""
+        return sum(call.person_waits for call in self._calls.values())
 
     def tell_lines(self, line: Callable[[int], Mapping[str, Any]], *, of: str) -> None:
         """Tell how each open line of a trunk is now."""
@@ -156,6 +175,7 @@ class Session:
         if request is not None and not self._is_new(request):
             return
         handler = HANDLERS.get(kind)
+        self._count(kind if handler else UNKNOWN, request)
         if handler is None:
             if request is not None:
                 self._fail(request, LineErr.OPERATIONUNAVAIL, f"{kind} is no request")
@@ -180,9 +200,21 @@ class Session:
             self._seen.popitem(last=False)
         return True
 
+    def _count(self, kind: str, request: int | None) -> None:
+        self.desk.metrics.tapi_requests.labels(self.desk.name, kind).inc()
+        if request is not None:
+            self._asked[request] = (kind, trio.current_time())
+
+    def _answer(self, request: int, **fields: Any) -> None:
+        kind, asked_at = self._asked.pop(request, (UNKNOWN, math.nan))
+        if not math.isnan(asked_at):
+            taken = self.desk.metrics.tapi_reply_seconds.labels(self.desk.name, kind)
+            taken.observe(trio.current_time() - asked_at)
+        self.outbox.put("reply", id=request, **fields)
+
     def _reply(self, request: int, error: LineErr | Refusal | None, why: str = "") -> None:
         if error is None:
-            self.outbox.put("reply", id=request, ok=True)
+            self._answer(request, ok=True)
         elif isinstance(error, Refusal):
             self._fail(request, error.error, error.why, error.rule)
         else:
@@ -191,7 +223,8 @@ class Session:
     def _fail(self, request: int, error: LineErr, why: str = "", rule: str = "") -> None:
         said = {"why": why, "rule": rule}
         fields = {key: value for key, value in said.items() if value}
-        self.outbox.put("reply", id=request, err=int(error), name=error.shown, **fields)
+        self.desk.metrics.tapi_errors.labels(self.desk.name, error.shown).inc()
+        self._answer(request, err=int(error), name=error.shown, **fields)
 
     def _later(self, request: int, call: str) -> Reply:
         """Completes a request; the second time nothing happens."""
@@ -339,7 +372,7 @@ class Session:
         call = self._call(message)
         if call is None:
             return LineErr.INVALCALLHANDLE
-        self.outbox.put("reply", id=whole_of(message, "id"), ok=True, **self._status(call))
+        self._answer(whole_of(message, "id"), ok=True, **self._status(call))
         return LATER
 
 
@@ -363,3 +396,5 @@ HANDLERS: Mapping[str, Callable[[Session, Message], Answer]] = MappingProxyType(
         "call.status": Session.call_status,
     }
 )
+REQUESTS = (*HANDLERS, UNKNOWN)
+"""What is counted."""

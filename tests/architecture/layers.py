@@ -38,6 +38,7 @@ RANKS: Mapping[str, int] = {
     "acd.simulation": 30,
     "acd.lab": 30,
     "acd.metrics": 22,
+    "acd.read_metrics": 21,
     "acd.lines": 21,
     "acd.logs": 21,
     "acd.control": 20,

@@ -19,6 +19,7 @@ from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
 from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.beginnings import Beginnings
 from acd.dialer.lead_why import explain_lead
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import agent_places
@@ -119,7 +120,9 @@ class StageMaker:
         metrics.know_campaign(campaign.name)
         watch, clock = StoreWatch(store, metrics), SystemClock()
         outcomes = Outcomes(store=watch, metrics=metrics, clock=clock, node="node")
+        beginnings = Beginnings(store=watch, clock=clock, node="node")
         self._nursery.start_soon(outcomes.write)
+        self._nursery.start_soon(beginnings.write)
         dialing = Dialing(
             campaign=campaign,
             trunk=trunk,
@@ -128,6 +131,7 @@ class StageMaker:
             roster=roster,
             feed=FixedFeed(self._nursery),
             store=watch,
+            beginnings=beginnings,
             outcomes=outcomes,
             metrics=metrics,
             clock=clock,
