@@ -36,7 +36,7 @@ from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import FeedsSettings, Settings, trunks_to_open
+from acd.settings import FeedsSettings, Settings, called_trunks, resting_trunks
 from acd.sip import Sip, open_sip
 from acd.store import open_store
 
@@ -66,9 +66,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         switch = stack.enter_context(closing(TraceSwitch(settings)))
         sip = await stack.enter_async_context(
             open_sip(
-                trunks_to_open(settings),
+                settings.trunk,
                 destinations=settings.destinations,
                 trace=switch.take if switch.on else None,
+                called=called_trunks(settings) if settings.tapi.enabled else (),
+                resting=resting_trunks(settings),
             )
         )
         stack.enter_context(switch.serving(sip))
@@ -91,7 +93,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         for name in (trunk.name for trunk in settings.trunk):
             trunks[name] = trunk = sip.trunk(name)
             metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
-        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings))
+        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings), rest=sip.rest)
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,

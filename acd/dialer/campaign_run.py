@@ -14,9 +14,9 @@ from math import ceil, inf
 import structlog
 import trio
 
-from acd.dialer.attempts import CallsInFlight, Dialing
 from acd.dialer.callbacks import run_claimed
 from acd.dialer.campaign_watch import CampaignWatch
+from acd.dialer.dialing import CallsInFlight, Dialing
 from acd.dialer.hopper import Hopper
 from acd.dialer.ledger_watch import LedgerWatch
 from acd.dialer.pacing import (
@@ -24,6 +24,7 @@ from acd.dialer.pacing import (
     PacingSnapshot,
     calls_beyond,
     calls_to_start,
+    calls_to_withdraw,
     lines_to_ask_for,
     ramped,
 )
@@ -63,6 +64,7 @@ class CampaignRun:
         self._looked_at = -inf
         self._staffed_since: float | None = None
         self._ledger: LedgerCounts | None = None
+        self._room = 0
         self._ledger_read_at = 0.0
         self._ledger_watch = LedgerWatch(
             dialing.campaign.campaign_id, store=dialing.store, clock=dialing.clock
@@ -89,6 +91,8 @@ class CampaignRun:
     def renew(self, dialing: Dialing) -> None:
         """Dial by another version of the campaign; calls under way keep to theirs."""
         self._dialing = dialing
+        # Counted for the old version's limit and window.
+        self._ledger, self._room = None, 0
         self._seat_agents()
 
     def stop(self) -> None:
@@ -113,6 +117,7 @@ class CampaignRun:
                 self._start_upkeep(upkeep)
                 async with trio.open_nursery() as nursery:
                     await self._dial_all(nursery)
+                    await self._let_finish()
                 upkeep.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
@@ -140,7 +145,7 @@ class CampaignRun:
 
     def _held(self) -> set[int]:
         """Leads that are claimed and not yet dialed."""
-        return self._hopper.lead_ids | self._in_flight.unanswered | self.previews.lead_ids
+        return self._hopper.lead_ids | self._in_flight.claimed | self.previews.lead_ids
 
     async def _dial_all(self, nursery: trio.Nursery) -> None:
         self.previews.open(nursery)
@@ -151,12 +156,24 @@ class CampaignRun:
                 return
             await self._wait()
 
+    async def _let_finish(self) -> None:
+        """Calls under way go on; agents may leave meanwhile."""
+        while self._attempts:
+            self._withdraw_unneeded()
+            await self._wait()
+
+    def _withdraw_unneeded(self) -> None:
+        """Hang up what rings for agents who have left: nobody would be there at the answer."""
+        if self.campaign.definition.dial_mode is DialMode.PROGRESSIVE and self._in_flight.ringing:
+            self._in_flight.withdraw(calls_to_withdraw(self._snapshot()))
+
     async def _count(self) -> None:
         """Show what SQL knows of the campaign, whichever version of it is dialed."""
         await self._watch.count(lambda: self.campaign)
 
     async def _look(self, nursery: trio.Nursery) -> None:
         campaign_id = self._dialing.campaign.campaign_id
+        self._withdraw_unneeded()
         if not self._dialing.store.up:
             self._watch.held(Hold.STORE)
             return
@@ -253,15 +270,14 @@ class CampaignRun:
         if self._ledger is None or old:
             self._in_flight.sql_knows_more = False
             self._ledger = await self._ledger_watch.read(definition.abandon_window)
+            self._room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
             self._ledger_read_at = now
 
     def _headroom(self) -> int:
         """What the abandon ledger still bears."""
-        definition = self.campaign.definition
-        if self._ledger is None or definition.dial_mode is DialMode.PROGRESSIVE:
+        if self.campaign.definition.dial_mode is DialMode.PROGRESSIVE:
             return 0
-        room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
-        return max(0, room - len(self._in_flight.abandoned))
+        return max(0, self._room - len(self._in_flight.abandoned))
 
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:
@@ -291,8 +307,7 @@ class CampaignRun:
         """Until an agent's state or one of our calls changes, or it is time to look again."""
         with trio.move_on_after(LOOK_SECONDS):
             await self._news.wait()
-        if not self._stop.is_set():
-            await trio.sleep_until(self._looked_at + LOOKS_APART_SECONDS)
+        await trio.sleep_until(self._looked_at + LOOKS_APART_SECONDS)
         self._news = trio.Event()
         self._looked_at = trio.current_time()
 

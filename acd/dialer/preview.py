@@ -20,7 +20,8 @@ import structlog
 import trio
 
 from acd.agents import AgentId
-from acd.dialer.attempts import CallsInFlight, Dialing, OwnerHold, run_attempt
+from acd.dialer.attempts import run_attempt
+from acd.dialer.dialing import CallsInFlight, Dialing, OwnerHold
 from acd.dialer.places import AgentPlace
 from acd.errors import BadInput, Problem
 from acd.rules.definition import DialMode

@@ -35,6 +35,7 @@ Benched = Callable[[EnrolledAgent], None]
 class _Waiting:
     campaign_id: int
     but_not: Collection[AgentId]
+    on_given: Callable[[], None]
     place: AgentPlace | None = None
     given: trio.Event = field(default_factory=trio.Event)
 
@@ -255,12 +256,20 @@ class Roster:
         if seat.enrolled is not None and self._moved is not None:
             self._moved(seat.enrolled, seat.state, told_by)
 
+    def reserve_now(
+        self, campaign_id: int, *, but_not: Collection[AgentId] = frozenset()
+    ) -> AgentPlace | None:
+        """The agent who has been ready longest, reserved; None when nobody is ready."""
+        seat = self._crews.longest_ready(campaign_id, but_not)
+        return None if seat is None else self._reserve(seat, campaign_id)
+
     async def reserve(
         self,
         campaign_id: int,
         *,
         until_seconds: float,
         but_not: Collection[AgentId] = frozenset(),
+        on_given: Callable[[], None] = lambda: None,
     ) -> AgentPlace | None:
         """The agent who has been ready longest, reserved; None when nobody came in time.
 
@@ -268,11 +277,14 @@ class Roster:
             campaign_id: whose person it is.
             until_seconds: moment on trio's clock at which the person is given up.
             but_not: agents whom this person could not be given to.
+            on_given: called in the moment in which an agent is reserved, before anybody else
+                could count the two.
         """
-        seat = self._crews.longest_ready(campaign_id, but_not)
-        if seat is not None:
-            return self._reserve(seat, campaign_id)
-        waiting = _Waiting(campaign_id, but_not)
+        place = self.reserve_now(campaign_id, but_not=but_not)
+        if place is not None:
+            on_given()
+            return place
+        waiting = _Waiting(campaign_id, but_not, on_given)
         self._waiting.append(waiting)
         try:
             with trio.move_on_at(until_seconds):
@@ -357,6 +369,7 @@ class Roster:
         for waiting in self._waiting:
             if waiting.may_have(seat):
                 self._waiting.remove(waiting)
+                waiting.on_given()
                 waiting.place = self._reserve(seat, waiting.campaign_id)
                 waiting.given.set()
                 return

@@ -264,6 +264,8 @@ class CampaignDefinition(_Table):
     """WAV of the same kind, repeated for a person who waits for an agent; None: quiet noise."""
     ring_timeout_seconds: Annotated[float, Field(ge=15, le=180)] | None = None
     """None: the trunk's. At least 15 s: 16 CFR 310.4(b)(4)(ii)."""
+    shortest_ring_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """For `progressive`: before this a ringing phone whose agent has left is not hung up."""
     calling_hours: HoursTable = HoursTable()
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 4
     """In all; France allows 4 in 30 days."""

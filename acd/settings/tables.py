@@ -456,6 +456,10 @@ class ProfileSettings(Table):
     )
     """Empty: the trunk's `user`."""
     auto_answer: AutoAnswer = AutoAnswer.OFF
+    incoming: Flag = False
+    """Whether applications are shown who calls the account; it is never acd that answers."""
+    send_180: Flag = False
+    """Whether such a caller is told that it rings here, too."""
 
 
 class DestinationSettings(Table):

@@ -87,8 +87,34 @@ async def open_office(
     log_file: str = "",
 ) -> AsyncIterator[Office]:
     """Start the engine; `up` are trunks to wait for, `log_file` is that of `[log]`."""
+    async with open_engine_at(
+        folder,
+        port=free_port(),
+        trunks=trunks,
+        profiles=profiles,
+        passwords=passwords,
+        lines=lines,
+        up=up,
+        log_file=log_file,
+    ) as (installation, engine, gateway):
+        yield Office(installation, engine, wire, gateway)
+        await engine.end()
+
+
+@asynccontextmanager
+async def open_engine_at(
+    folder: Path,
+    *,
+    port: int,
+    trunks: str,
+    profiles: str,
+    passwords: dict[str, str] | None = None,
+    lines: int = 4,
+    up: tuple[str, ...] = (),
+    log_file: str = "",
+) -> AsyncIterator[tuple[Installation, Engine, GatewayAddress]]:
+    """Start the engine with its gateway at `port`; whoever uses it ends it."""
     installation = Installation.fresh(folder)
-    port = free_port()
     text = SETTINGS.format(metrics_port=installation.metrics_port, port=port, lines=lines)
     (installation.folder / "acd.toml").write_text(trunks + text + profiles)
     variables = {password_variable(name): value for name, value in (passwords or {}).items()}
@@ -100,8 +126,7 @@ async def open_office(
             await engine.wait_metric("acd_trunk_up", 1, trunk=trunk)
         await wait_said(engine, "tapi.serving")
         gateway = GatewayAddress(host="127.0.0.1", port=port, client="office", token=TOKEN)
-        yield Office(installation, engine, wire, gateway)
-        await engine.end()
+        yield installation, engine, gateway
 
 
 async def wait_said(engine: Engine, words: str) -> None:

@@ -66,6 +66,7 @@ async def test_row_36_log_and_trace_tell_a_calls_story_and_no_secret(tmp_path: P
                     await say(office, "trace off")
                     await fill_a_file(app, tmp_path / "dialer.log")
                 shown = await say(office, "calls show 11")
+                whole = await say(office, "calls show 11 --json")
         finally:
             await trio.to_thread.run_sync(lab.stop)
         invites = select(wire.sip(), "INVITE")
@@ -76,7 +77,8 @@ async def test_row_36_log_and_trace_tell_a_calls_story_and_no_secret(tmp_path: P
     logged = [json.loads(line) for path in written(tmp_path, "dialer.log") for line in path]
     assert_one_grep_tells_it(logged, handed_over.name, invites)
     assert_ladder(shown)
-    assert_nothing_secret(tmp_path, shown)
+    assert "uthorization: (removed)" in whole
+    assert_nothing_secret(tmp_path, shown + whole)
 
 
 def open_logged(folder: Path, pbx: str, wire: Wire) -> AbstractAsyncContextManager[Office]:

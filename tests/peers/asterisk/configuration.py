@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
@@ -26,6 +26,8 @@ class Layout:
     """host:port of what plays the telephone network."""
     agents: Mapping[str, str]
     """Extension → host:port of the agent's phone."""
+    users: Mapping[str, str] = field(default_factory=dict)
+    """Extension → host:port of the phone of a user who may register something else, too."""
     packet_ms: int = 20
     """How much sound one RTP packet carries."""
 
@@ -56,11 +58,13 @@ def write_configuration(
         "packet_ms": str(layout.packet_ms),
     }
     for name in sorted(path.name for path in PEER.iterdir()):
-        if name != "agent.conf":
+        if name not in {"agent.conf", "user.conf"}:
             (etc / name).write_text(_filled(name, values))
     with (etc / "pjsip.conf").open("a") as pjsip:
         for extension, contact in layout.agents.items():
             pjsip.write(_filled("agent.conf", {"extension": extension, "contact": contact}))
+        for extension, contact in layout.users.items():
+            pjsip.write(_filled("user.conf", {"extension": extension, "contact": contact}))
     return seen_by_it / "etc" / "asterisk.conf"
 
 

@@ -123,6 +123,7 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
         ),
         ('comfort_audio = "wait.wav"\n' + MINIMAL, "comfort_audio", "cannot be read"),
         ("weight = 0\n" + MINIMAL, "weight", "greater than or equal to 1"),
+        ("shortest_ring_seconds = 61\n" + MINIMAL, "shortest_ring", "less than or equal to 60"),
         ("ramp_seconds = -1\n" + MINIMAL, "ramp_seconds", "greater than or equal to 0"),
         ("agents = nobody\n", "campaign.toml", "line 1"),
         ('[agents]\nqueue = "sales"\n', "agents", "slots"),
