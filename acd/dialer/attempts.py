@@ -197,11 +197,12 @@ class Attempt:
         log.info("dialing", action="call.originate", line=self._line.number)
         if self._lead_id in self._in_flight.unanswered:
             self._in_flight.ringing[self._lead_id] = self._withdraw
+        answered_at = await self._watch.wait_answer()
+        if answered_at is None:
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch.read)
-            await self._watch.answered.wait()
-            if self._watch.answered_at is not None:
-                await self._serve(self._watch.answered_at)
+            await self._serve(answered_at)
             if not self._watch.ended.is_set():
                 await self._line.hang_up()
 
@@ -210,7 +211,8 @@ class Attempt:
         rang_at = self._watch.progress_at
         rung_seconds = inf if rang_at is None else trio.current_time() - rang_at
         shortest_seconds = self._dialing.campaign.definition.shortest_ring_seconds
-        if self._watch.answered.is_set() or rung_seconds < shortest_seconds:
+        answered = self._watch.answered_at is not None
+        if answered or self._watch.ended.is_set() or rung_seconds < shortest_seconds:
             return False
         self._withdrawn = True
         self._in_flight.settled(self._lead_id)
@@ -258,20 +260,23 @@ class Attempt:
         self._reserved = self._hold.take()
         if self._reserved is not None:
             return
+        roster, campaign_id = self._dialing.roster, self._dialing.campaign.campaign_id
         self._in_flight.settled(self._lead_id)
+        self._reserved = roster.reserve_now(campaign_id, but_not=self._tried)
+        if self._reserved is not None:
+            return
         self._in_flight.waiting.add(self._lead_id)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
-            # Where an agent is ready this comes to nothing: the wait is over before it begins.
-            nursery.start_soon(self._comfort)
-            # Kept on self: a cancellation that comes now must not lose a reserved agent.
-            self._reserved = await self._dialing.roster.reserve(
-                self._dialing.campaign.campaign_id,
-                until_seconds=until,
-                but_not=self._tried,
-                on_given=partial(self._in_flight.settled, self._lead_id),
-            )
-            nursery.cancel_scope.cancel()
+        with self._watch.until_end():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._comfort)
+                # Kept on self: a cancellation that comes now must not lose a reserved agent.
+                self._reserved = await roster.reserve(
+                    campaign_id,
+                    until_seconds=until,
+                    but_not=self._tried,
+                    on_given=partial(self._in_flight.settled, self._lead_id),
+                )
+                nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)
 
     async def _comfort(self) -> None:
@@ -286,10 +291,6 @@ class Attempt:
             log.warning("comfort audio not played", action="comfort.unplayable", why=str(error))
         except IllegalTransition:
             log.info("hung up before the comfort audio", action="comfort.unheard")
-
-    async def _cancel_at_end(self, scope: trio.CancelScope) -> None:
-        await self._watch.ended.wait()
-        scope.cancel()
 
     async def _hand_over(self, place: AgentPlace, answered_at: float, until: float) -> bool:
         """REFER the person to one agent; True when the agent has them."""
@@ -345,10 +346,8 @@ class Attempt:
         ledger must know it now, not when the transfer times out.
         """
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._abandon_at, until + NOTIFY_GRACE_SECONDS)
+            with self._watch.alarm(until + NOTIFY_GRACE_SECONDS, self._abandon):
                 result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
-                nursery.cancel_scope.cancel()
         except IllegalTransition:
             await self._watch.ended.wait()
             return None
@@ -377,10 +376,6 @@ class Attempt:
         if settled_at is None or settled_at > until:
             self._abandon()
 
-    async def _abandon_at(self, at_seconds: float) -> None:
-        await trio.sleep_until(at_seconds)
-        self._abandon()
-
     def _abandon(self) -> None:
         self._abandoned = True
         self._books.abandoned()
@@ -390,8 +385,7 @@ class Attempt:
         message = self._dialing.campaign.definition.abandon_message
         if message is None:
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
+        with self._watch.until_end():
             try:
                 await self._line.play(message)
             except BadInput as error:
@@ -399,7 +393,6 @@ class Attempt:
                 log.warning("message not played", action="message.unplayable", why=str(error))
             except IllegalTransition:
                 log.info("hung up before the message", action="message.unheard")
-            nursery.cancel_scope.cancel()
 
     async def close(self) -> None:
         """End the leg if it still lives, and have the row closed; call it shielded."""

@@ -129,6 +129,53 @@ class LineCallOrigin(IntFlag):
     INBOUND = 0x80
 
 
+class LineCallPartyId(IntFlag):
+    """LINECALLPARTYID_*: what is known of a party."""
+
+    BLOCKED = 0x1
+    OUTOFAREA = 0x2
+    NAME = 0x4
+    ADDRESS = 0x8
+    PARTIAL = 0x10
+    UNKNOWN = 0x20
+    UNAVAIL = 0x40
+
+
+class LineCallInfoState(IntFlag):
+    """LINECALLINFOSTATE_*: what of a LINECALLINFO has changed."""
+
+    OTHER = 0x1
+    MEDIAMODE = 0x10
+    ORIGIN = 0x100
+    REASON = 0x200
+    CALLERID = 0x8000
+    CALLEDID = 0x10000
+    CONNECTEDID = 0x20000
+
+
+class LineCallParamFlags(IntFlag):
+    """LINECALLPARAMFLAGS_*: wishes of a lineMakeCall."""
+
+    SECURE = 0x1
+    IDLE = 0x2
+    BLOCKID = 0x4
+    ORIGOFFHOOK = 0x8
+    DESTOFFHOOK = 0x10
+    PREDICTIVEDIAL = 0x40
+
+
+NO_STATES = LineCallState(0)
+NO_PARAMS = LineCallParamFlags(0)
+
+
+class LineMediaMode(IntFlag):
+    """LINEMEDIAMODE_*."""
+
+    UNKNOWN = 0x2
+    INTERACTIVEVOICE = 0x4
+    AUTOMATEDVOICE = 0x8
+
+
 class LineErr(IntEnum):
     """LINEERR_*: why a request failed; as an unsigned DWORD."""
 

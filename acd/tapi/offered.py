@@ -15,9 +15,10 @@ import trio
 from acd.lines import Destination, IncomingCall, IncomingEnd
 from acd.tapi.books import Desk
 from acd.tapi.call import Reply
-from acd.tapi.constants import LineCallFeature, LineCallState, LineErr
-from acd.tapi.live import Teller
+from acd.tapi.constants import LineCallFeature, LineCallOrigin, LineCallState, LineErr
+from acd.tapi.info import CallInfo
 from acd.tapi.progress import CallProgressTold, Told
+from acd.tapi.telling import Teller
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -47,6 +48,19 @@ class OfferedCall:
         """Whether the line could carry the next call."""
         last = self.told.last
         return last is not None and last.state is LineCallState.IDLE
+
+    @property
+    def info(self) -> CallInfo:
+        """LINECALLINFO, as `call.new` told it."""
+        who = self._incoming.who
+        return CallInfo(
+            line=self.line_number,
+            origin=LineCallOrigin.INBOUND,
+            caller=who.caller,
+            caller_name=who.caller_name,
+            called=who.called,
+            called_name=who.called_name,
+        )
 
     @property
     def person_waits(self) -> bool:

@@ -24,6 +24,7 @@ from acd.lines import Trunk
 from acd.metrics import TapiCounts
 from acd.settings import TapiClientSettings, TapiSettings
 from acd.tapi.books import Desk
+from acd.tapi.caps import caps_fields, caps_name
 from acd.tapi.listener import listen, tls_of
 from acd.tapi.reception import Reception
 from acd.tapi.session import Session
@@ -308,6 +309,7 @@ class TapiGateway:
             "resumed": last_seq is not None,
             "hb": self._settings.heartbeat_seconds,
             "grace": self._settings.grace_seconds,
+            "caps": caps_fields(),
             "lines": self._lines_of(session.desk.settings),
         }
         if last_seq is not None:
@@ -329,6 +331,7 @@ class TapiGateway:
             "enabled": enabled,
             "reg": desk.trunk_settings.register_account,
             "insvc": enabled and desk.trunk.health.may_dial,
+            "caps": caps_name(desk.profile.mode, incoming=desk.profile.incoming),
         }
 
     async def _read(self, reader: MessageReader, session: Session) -> bool:

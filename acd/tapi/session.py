@@ -21,6 +21,7 @@ from acd.tapi.books import Desk, Refusal
 from acd.tapi.call import Reply, TapiCall
 from acd.tapi.constants import LineCallFeature, LineErr
 from acd.tapi.offered import TEMPORARILY_UNAVAILABLE, OfferedCall
+from acd.tapi.order import order_of, read_make_call
 from acd.tapi.outbox import Outbox
 from acd.tapi.wire import BadFieldError, Message, text_of, whole_of
 
@@ -303,30 +304,17 @@ class Session:
 
     def call_make(self, message: Message) -> Answer:
         """`call.make`: answered when the INVITE is on its way, or why it is not."""
-        request, name = whole_of(message, "id"), text_of(message, "call")
-        line, address = whole_of(message, "line"), text_of(message, "dest")
-        seconds = whole_of(message, "noanswer_s", default=0)
-        caller_id = message.get("callingid") or ""
-        error = self._why_not(line, name)
+        request, made = whole_of(message, "id"), read_make_call(message)
+        error = self._why_not(made.line, made.name)
         if error is not None:
             return error
-        desk = self.desk.of_line(line)
-        dialed = desk.read_address(address)
-        if isinstance(dialed, LineErr | Refusal):
-            return dialed
-        if not isinstance(caller_id, str):
-            return LineErr.INVALCALLPARAMS
-        call = TapiCall(
-            desk,
-            self,
-            name=name,
-            line=line,
-            dialed=dialed,
-            no_answer_seconds=desk.ring_seconds(seconds),
-            caller_id=caller_id,
-        )
-        self._lines[line] = self._calls[name] = call
-        self._nursery.start_soon(self._run, call, self._later(request, name))
+        desk = self.desk.of_line(made.line)
+        order = order_of(made, desk)
+        if isinstance(order, LineErr | Refusal):
+            return order
+        call = TapiCall(desk, self, order)
+        self._lines[order.line] = self._calls[order.name] = call
+        self._nursery.start_soon(self._run, call, self._later(request, order.name))
         return LATER
 
     def _why_not(self, line: int, name: str) -> LineErr | None:
@@ -414,10 +402,18 @@ class Session:
 
     def call_status(self, message: Message) -> Answer:
         """`call.status`: the engine's own view, for tests and for a client that doubts its own."""
-        call = self._call(message)
+        request, call = whole_of(message, "id"), self._call(message)
         if call is None:
             return LineErr.INVALCALLHANDLE
-        self._answer(whole_of(message, "id"), ok=True, **self._status(call))
+        self._answer(request, ok=True, **self._status(call))
+        return LATER
+
+    def call_info(self, message: Message) -> Answer:
+        """`call.info`: what the last event of that name told."""
+        request, call = whole_of(message, "id"), self._call(message)
+        if call is None:
+            return LineErr.INVALCALLHANDLE
+        self._answer(request, ok=True, call=call.name, **call.info.fields())
         return LATER
 
 
@@ -439,6 +435,7 @@ HANDLERS: Mapping[str, Callable[[Session, Message], Answer]] = MappingProxyType(
         "call.redirect": Session.call_redirect,
         "call.close": Session.call_close,
         "call.status": Session.call_status,
+        "call.info": Session.call_info,
     }
 )
 REQUESTS = (*HANDLERS, UNKNOWN)

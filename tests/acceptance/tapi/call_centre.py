@@ -46,7 +46,7 @@ grace_seconds = 2.0
 [[tapi_client]]
 name = "overdialer"
 token_env = "TAPI_TOKEN"
-calls_per_second = 50.0
+calls_per_second = {calls_per_second}
 keep_calling_hours = false
 {more}
 """
@@ -265,7 +265,14 @@ def _write_settings(
         assert count == 1, f"acd.example.toml has no {key}"
     lines = keys.get("lines", LINES)
     gateway, more = texts
-    settings.write_text(text + SETTINGS.format(port=port, lines=lines, gateway=gateway, more=more))
+    table = SETTINGS.format(
+        port=port,
+        lines=lines,
+        gateway=gateway,
+        calls_per_second=keys.get("calls_per_second", "50.0"),
+        more=more,
+    )
+    settings.write_text(text + table)
 
 
 async def _wait_listening(engine: Engine) -> None:
