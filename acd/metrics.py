@@ -312,7 +312,6 @@ class Metrics:
             self.ledger_headroom,
             self.abandon_limit,
             self.stale_dnc_lists,
-            self.setup_seconds,
             self.answer_to_ring_seconds,
         ):
             child.labels(campaign)
@@ -332,6 +331,7 @@ class Metrics:
             self.live_answers,
             self.abandoned,
             self.waiting_persons,
+            self.setup_seconds,
             self.ring_seconds,
             self.answer_to_refer_seconds,
             self.answer_to_agent_seconds,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import structlog
 import trio
 
-from acd.dialer.attempts import CallsInFlight, Dialing, OwnerHold, run_attempt
+from acd.dialer.attempts import run_attempt
+from acd.dialer.dialing import CallsInFlight, Dialing, OwnerHold
 from acd.store.leads import ClaimedLead
 from acd.store.outcomes import GivenBack
 

@@ -8,9 +8,9 @@ import structlog
 import trio
 
 from acd.dialer.agents_book import AgentBook
-from acd.dialer.attempts import Dialing
 from acd.dialer.beginnings import Beginnings
 from acd.dialer.campaign_run import CampaignRun
+from acd.dialer.dialing import Dialing
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.store_watch import StoreWatch
 from acd.dialer.surroundings import Surroundings

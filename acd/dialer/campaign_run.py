@@ -14,9 +14,9 @@ from math import ceil, inf
 import structlog
 import trio
 
-from acd.dialer.attempts import CallsInFlight, Dialing
 from acd.dialer.callbacks import run_claimed
 from acd.dialer.campaign_watch import CampaignWatch
+from acd.dialer.dialing import CallsInFlight, Dialing
 from acd.dialer.hopper import Hopper
 from acd.dialer.ledger_watch import LedgerWatch
 from acd.dialer.pacing import (
@@ -62,6 +62,7 @@ class CampaignRun:
         self._looked_at = -inf
         self._staffed_since: float | None = None
         self._ledger: LedgerCounts | None = None
+        self._room = 0
         self._ledger_read_at = 0.0
         self._ledger_watch = LedgerWatch(
             dialing.campaign.campaign_id, store=dialing.store, clock=dialing.clock
@@ -88,6 +89,8 @@ class CampaignRun:
     def renew(self, dialing: Dialing) -> None:
         """Dial by another version of the campaign; calls under way keep to theirs."""
         self._dialing = dialing
+        # Counted for the old version's limit and window.
+        self._ledger, self._room = None, 0
         self._seat_agents()
 
     def stop(self) -> None:
@@ -257,15 +260,14 @@ class CampaignRun:
         if self._ledger is None or old:
             self._in_flight.sql_knows_more = False
             self._ledger = await self._ledger_watch.read(definition.abandon_window)
+            self._room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
             self._ledger_read_at = now
 
     def _headroom(self) -> int:
         """What the abandon ledger still bears."""
-        definition = self.campaign.definition
-        if self._ledger is None or definition.dial_mode is DialMode.PROGRESSIVE:
+        if self.campaign.definition.dial_mode is DialMode.PROGRESSIVE:
             return 0
-        room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
-        return max(0, room - len(self._in_flight.abandoned))
+        return max(0, self._room - len(self._in_flight.abandoned))
 
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:

@@ -225,6 +225,13 @@ class Roster:
         if seat.enrolled is not None and self._moved is not None:
             self._moved(seat.enrolled, seat.state, told_by)
 
+    def reserve_now(
+        self, campaign_id: int, *, but_not: Collection[AgentId] = frozenset()
+    ) -> AgentPlace | None:
+        """The agent who has been ready longest, reserved; None when nobody is ready."""
+        seat = self._crews.longest_ready(campaign_id, but_not)
+        return None if seat is None else self._reserve(seat, campaign_id)
+
     async def reserve(
         self,
         campaign_id: int,
@@ -242,10 +249,10 @@ class Roster:
             on_given: called in the moment in which an agent is reserved, before anybody else
                 could count the two.
         """
-        seat = self._crews.longest_ready(campaign_id, but_not)
-        if seat is not None:
+        place = self.reserve_now(campaign_id, but_not=but_not)
+        if place is not None:
             on_given()
-            return self._reserve(seat, campaign_id)
+            return place
         waiting = _Waiting(campaign_id, but_not, on_given)
         self._waiting.append(waiting)
         try:

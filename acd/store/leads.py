@@ -295,45 +295,62 @@ def unclaim_leads(
     event rows; None: the machine's clock.
     """
     values = {"node": node, "lead_ids": list(lead_ids)}
-    return _free(conn, _GIVE_BACK, values, what="unclaimed", now=now or datetime.now(UTC))
+    return _free(conn, _THESE_OF_NODE, values, what="unclaimed", now=now or datetime.now(UTC))
 
 
 def renew_claims(
     conn: sa.Connection, *, node: str, lead_ids: Sequence[int], now: datetime
 ) -> set[int]:
     """Prolong leases; the leads that this node still holds."""
-    return set(
-        conn.scalars(
-            sa.update(t.leads)
-            .where(
-                t.leads.c.lead_id.in_(lead_ids),
-                t.leads.c.claimed_by == node,
-                t.leads.c.state == LeadState.CLAIMED.value,
-            )
-            .values(lease_until=now + LEASE)
-            .returning(t.leads.c.lead_id)
-        )
+    held = [
+        t.leads.c.lead_id.in_(lead_ids),
+        t.leads.c.claimed_by == node,
+        t.leads.c.state == LeadState.CLAIMED.value,
+    ]
+    # In the order in which others lock several leads.
+    locked = sa.select(t.leads.c.lead_id).where(*held).order_by(t.leads.c.lead_id)
+    renewed = conn.scalars(locked.with_for_update()).all()
+    conn.execute(
+        sa.update(t.leads).where(t.leads.c.lead_id.in_(renewed)).values(lease_until=now + LEASE)
     )
+    return set(renewed)
 
 
 def release_expired_claims(conn: sa.Connection, *, campaign_id: int, now: datetime) -> int:
     """Free leads whose holder let the lease run out before any attempt began."""
-    return _free(conn, _EXPIRE, {"campaign": campaign_id}, what="line.lease_expired", now=now)
+    return _free(conn, _EXPIRED, {"campaign": campaign_id}, what="line.lease_expired", now=now)
 
 
 def release_claims_of(conn: sa.Connection, *, node: str, now: datetime) -> int:
     """Free everything that a node held and never dialed."""
-    return _free(conn, _LET_GO, {"node": node}, what="unclaimed", now=now)
+    return _free(conn, _OF_NODE, {"node": node}, what="unclaimed", now=now)
 
 
-_BEING_DIALED = (
-    sa.select(t.attempts.c.attempt_id)
-    .where(t.attempts.c.lead_id == t.leads.c.lead_id, t.attempts.c.state != "closed")
-    .exists()
+_UNDIALED = (
+    # The literal lets a partial index be used.
+    t.leads.c.state == sa.literal_column(f"'{LeadState.CLAIMED.value}'"),
+    ~(
+        sa.select(t.attempts.c.attempt_id)
+        .where(t.attempts.c.lead_id == t.leads.c.lead_id, t.attempts.c.state != "closed")
+        .exists()
+    ),
+)
+_HELD = (
+    sa.select(t.leads.c.lead_id)
+    .where(*_UNDIALED)
+    # As in `acd.store.settling`: whoever locks several leads does it in this order.
+    .order_by(t.leads.c.lead_id)
+    .with_for_update()
+)
+_OF_NODE = _HELD.where(t.leads.c.claimed_by == sa.bindparam("node"))
+_THESE_OF_NODE = _OF_NODE.where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+_EXPIRED = _HELD.where(
+    t.leads.c.campaign_id == sa.bindparam("campaign"),
+    t.leads.c.lease_until < sa.bindparam("now"),
 )
 _FREE = (
     sa.update(t.leads)
-    .where(t.leads.c.state == sa.literal_column(f"'{LeadState.CLAIMED.value}'"), ~_BEING_DIALED)
+    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)), *_UNDIALED)
     .values(
         state=LeadState.WAITING.value,
         claimed_by=None,
@@ -342,22 +359,25 @@ _FREE = (
     )
     .returning(t.leads.c.lead_id)
 )
-_LET_GO = _FREE.where(t.leads.c.claimed_by == sa.bindparam("node"))
-_GIVE_BACK = _LET_GO.where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
-_EXPIRE = _FREE.where(
-    t.leads.c.campaign_id == sa.bindparam("campaign"),
-    t.leads.c.lease_until < sa.bindparam("now"),
-)
 
 
 def _free(
     conn: sa.Connection,
-    statement: sa.UpdateBase,
+    which: sa.Select[int],
     values: Mapping[str, Any],
     *,
     what: str,
     now: datetime,
 ) -> int:
-    freed = sorted(conn.scalars(statement, {**values, "now": now}))
+    """Free the leads that `which` finds.
+
+    Locked first and asked again: PostgreSQL lets a statement that has waited for a lead see the
+    lead as it is now, and attempts as they were before, so an attempt that was begun meanwhile
+    would be overlooked.
+    """
+    held = conn.scalars(which, {**values, "now": now}).all()
+    if not held:
+        return 0
+    freed = sorted(conn.scalars(_FREE, {"lead_ids": held, "now": now}))
     record_all(conn, at=now, subject=Subject.LEAD, subject_ids=freed, what=what)
     return len(freed)

@@ -15,6 +15,7 @@ import trio
 
 from acd.errors import BadInput, TrunkUnavailable
 from acd.lines import CallerId, CallId, Destination, Line, OriginateRequest
+from acd.metrics import call_exemplar
 from acd.tapi.books import Desk, Refusal
 from acd.tapi.constants import LineCallFeature, LineCallState, LineErr
 from acd.tapi.info import CallInfo
@@ -135,7 +136,8 @@ class TapiCall:
                 live.close_undialed()
         if error is not None:
             return error
-        self._desk.metrics.originates.labels(self._desk.label).inc()
+        exemplar = call_exemplar(attempt_id)
+        self._desk.metrics.originates.labels(self._desk.label).inc(exemplar=exemplar)
         log.info("dialing", action="call.originate", **live.story)
         return live
 

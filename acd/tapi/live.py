@@ -32,13 +32,13 @@ from acd.lines import (
     PersonWith,
 )
 from acd.lines.records import TransferRecord, record_of
-from acd.metrics import response_class
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TransferReply
 from acd.store.attempts import AttemptClosed
 from acd.store.outcomes import AttemptAnswered, DialogSeen
 from acd.tapi.books import Desk
 from acd.tapi.constants import LineErr
+from acd.tapi.counts import CallCounts
 from acd.tapi.profiles import Course, cause_of_target
 from acd.tapi.telling import CallTelling
 
@@ -87,6 +87,7 @@ class LiveCall:
         self._end: Ended | None = None
         self._sip_call_id = ""
         self._changed = trio.Event()
+        self._counts = CallCounts(desk.metrics, desk.label, attempt_id=attempt_id)
 
     @property
     def story(self) -> Mapping[str, Any]:
@@ -142,6 +143,7 @@ class LiveCall:
             await self._take(await self._line.next_event())
 
     async def _take(self, event: LineEvent) -> None:
+        self._counts.saw(event, started_at=self._started_at)
         match event:
             case Alerting(dialog=dialog):
                 self._note(dialog)
@@ -168,9 +170,7 @@ class LiveCall:
         self.look_again()
         if not self._course.person_first:
             return
-        metrics, label = self._desk.metrics, self._desk.label
-        metrics.live_answers.labels(label).inc()
-        metrics.ring_seconds.labels(label).observe(max(0.0, at_seconds - self._started_at))
+        self._counts.answered(at_seconds - self._started_at)
         self._desk.books.put(
             AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(at_seconds))
         )
@@ -231,9 +231,7 @@ class LiveCall:
         log.info("transferring", action="transfer.start")
         self._transfer_over = over = trio.Event()
         self.look_again()
-        self._desk.metrics.answer_to_refer_seconds.labels(self._desk.label).observe(
-            max(0.0, trio.current_time() - self._answered_at)
-        )
+        self._counts.referred(trio.current_time() - self._answered_at)
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
             result = await self._line.blind_transfer(
@@ -265,16 +263,13 @@ class LiveCall:
         """What to answer the `lineBlindTransfer`."""
         self._transfer = record
         log.info("transfer over", action="transfer.end", result=record.outcome)
-        metrics, label = self._desk.metrics, self._desk.label
-        metrics.transfers.labels(label, record.outcome).inc()
+        self._counts.transferred(record.outcome)
         if record.outcome not in _AGENT_HAS_PERSON:
             return LineErr.OPERATIONFAILED
         self._joined_at = at_seconds
         if not self._course.person_first:
             return None
-        metrics.answer_to_agent_seconds.labels(label).observe(
-            max(0.0, at_seconds - self._answered_at)
-        )
+        self._counts.joined(at_seconds - self._answered_at)
         return None
 
     # Nobody waits in silence
@@ -361,10 +356,8 @@ class LiveCall:
                 sip_status=self._end.sip_status,
                 sip_call_id=self._sip_call_id,
             )
-            metrics, label = self._desk.metrics, self._desk.label
-            metrics.ended.labels(label, self._end.cause).inc()
             status = 200 if self.answered else self._end.sip_status
-            metrics.responses.labels(label, response_class(status)).inc()
+            self._counts.ended(self._end.cause, sip_status=status)
         self._close_row(dialed=True)
 
     def close_undialed(self) -> None:
@@ -383,10 +376,10 @@ class LiveCall:
             late = self._joined_at is not None and self._joined_at > until
             self._abandoned = self._abandoned or lost or late
         if self._abandoned:
-            self._desk.metrics.abandoned.labels(self._desk.label).inc()
+            self._counts.abandoned()
 
     def _settled(self, disposition: Disposition) -> None:
-        self._desk.metrics.dispositions.labels(self._desk.label, disposition).inc()
+        self._counts.closed(disposition)
         log.info(
             "attempt closed",
             action="attempt.closed",

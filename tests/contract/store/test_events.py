@@ -163,7 +163,7 @@ def test_every_change_of_a_lead_or_an_attempt_has_its_event(
     assert {
         "close_lead",
         "_put_off",
-        "unclaim_leads",
+        "_free",
         "_forget",
         "_write_leads",
         "_close",

@@ -18,8 +18,9 @@ from acd.agents import AgentState
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
-from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.attempts import run_attempt
 from acd.dialer.beginnings import Beginnings
+from acd.dialer.dialing import CallsInFlight, Dialing
 from acd.dialer.lead_why import explain_lead
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import agent_places

@@ -42,6 +42,9 @@ def install() -> str:
     settings = block("toml", "control_socket").replace("pbx.example.com", "127.0.0.1")
     checks = block("sh", "acd db upgrade").replace("acd doctor\n", "")
     return f"""
+# Where acd is installed on this machine, begin without it.
+! id acd 2>/dev/null || userdel acd
+rm -rf /etc/acd /var/lib/acd
 cd /opt/acd
 mv /mnt/shared/unit /etc/systemd/system/acd-test.service
 {commands}

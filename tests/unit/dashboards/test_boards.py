@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models import dashboard
 from acd.calls import CallState
 from acd.metrics import Metrics
 from dashboards.boards import BOARDS
-from dashboards.panels import RUNBOOK
+from dashboards.panels import RUNBOOK, SOURCE
 from dashboards.render import BOARDS_FOLDER, FOLDER, rendered
 
 METRIC = re.compile(r"\b(?:[a-z]+:)?acd_[a-z0-9_]+(?::[a-z0-9_]+)?")
@@ -175,3 +175,24 @@ def test_every_alert_has_a_section_in_the_runbook(alert: str) -> None:
 def test_the_runbook_has_no_section_of_a_past_alert() -> None:
     sections = re.findall(r"(?m)^## (\w+)$", (FOLDER / "runbook.md").read_text())
     assert sections == ALERTS
+
+
+def test_grafana_finds_the_data_source_and_the_boards_where_its_files_say() -> None:
+    provisioning = FOLDER / "grafana" / "provisioning"
+    source = (provisioning / "datasources" / "acd.yml").read_text()
+    assert re.findall(r"uid: (\S+)", source) == [SOURCE.uid]
+    (folder,) = re.findall(r"path: (\S+)", (provisioning / "dashboards" / "acd.yml").read_text())
+    assert f"./grafana/boards:{folder}:ro" in (FOLDER / "compose.yml").read_text()
+
+
+def test_the_runbook_names_panels_that_there_are() -> None:
+    runbook = (FOLDER / "runbook.md").read_text()
+    titles: dict[str, set[str]] = {}
+    for name, panel in panels():
+        titles.setdefault(name.removeprefix("acd-").removesuffix(".json"), set()).add(
+            panel["title"]
+        )
+    named = re.findall(r'Board \*(\w+)\*,\s+"([^"]+)"', re.sub(r"(?i)board", "Board", runbook))
+    assert len(named) > 5
+    for board, title in named:
+        assert " ".join(title.split()) in titles[board.lower()], title

@@ -6,6 +6,7 @@ from collections import deque
 
 import pytest
 import trio
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from acd.lines import TransferRefused
 from acd.tapi.client import LineApp, LineError
@@ -78,3 +79,22 @@ async def test_every_request_is_counted_and_its_reply_timed() -> None:
         assert value(on, "acd_tapi_errors_total", error="LINEERR_OPERATIONFAILED") == 1
         assert value(on, "acd_tapi_errors_total", error="LINEERR_INUSE") == 1
         assert value(on, "acd_tapi_requests_total", request="unknown") == 0
+
+
+async def test_a_call_is_counted_step_by_step_with_its_id() -> None:
+    async with stage() as on:
+        know(on)
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+        await call.wait_states(LineCallState.IDLE)
+        await until(lambda: bool(on.books.closed))
+        labels = {"campaign": "tapi:overdialer"}
+        for name in ("originates_total", "live_answers_total", "setup_seconds_count",
+                     "ring_seconds_count", "answer_to_refer_seconds_count",
+                     "answer_to_agent_seconds_count"):  # fmt: skip
+            counted = on.metrics.registry.get_sample_value(f"acd_{name}", labels)
+            assert counted == 1, name
+        page = generate_latest(on.metrics.registry).decode()  # type: ignore[no-untyped-call] # theirs
+    for family in ("setup_seconds", "live_answers", "answer_to_agent_seconds", "responses"):
+        lines = [line for line in page.splitlines() if line.startswith(f"acd_{family}")]
+        assert any('# {call="a1"}' in line for line in lines), family
