@@ -169,6 +169,10 @@ class AgentFeed(Protocol):
         """The present state, also of an agent of whom nothing was told yet."""
         ...
 
+    def sees_phone(self, agent: AgentId) -> bool:
+        """Whether what the phone does is told, now or once a feed that is lost is back."""
+        ...
+
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """The engine's word that a person was given to this agent just now.
 

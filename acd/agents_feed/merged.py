@@ -99,6 +99,10 @@ class MergedFeed:
         """Have a feed that must be asked told of every agent, before their state is."""
         self._on_asked = on_asked
 
+    def sees_phone(self, agent: AgentId) -> bool:
+        """Whether some feed tells what the phone does, now or once it is back."""
+        return self._phone(agent) is not None
+
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """A person was given to this agent just now."""
         if queue_of_place(agent) in self._queues:

@@ -47,7 +47,9 @@ from acd.lines import (
     TransferAnswered,
     TransferRefused,
     TransferResult,
+    TransferTimedOut,
     Trunk,
+    TrunkStatus,
 )
 from acd.lines.records import TransferRecord, record_of
 from acd.metrics import Metrics, call_exemplar, response_class
@@ -402,7 +404,10 @@ class Attempt:
             max(0.0, trio.current_time() - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=place.agent)
-        handover = Handover(on_change=partial(self._note_agent, answered_at))
+        handover = Handover(
+            on_change=partial(self._note_agent, answered_at),
+            seen=self._dialing.feed.sees_phone(place.agent),
+        )
         self._dialing.roster.follow(place, handover)
         result = await self._refer(target, until)
         if result is None:
@@ -457,11 +462,15 @@ class Attempt:
         """The transfer's result; None when the person hung up while an agent was being found.
 
         Once the limit has passed the person is abandoned, whatever the PBX says later: the
-        ledger must know it now, not when the transfer times out.
+        ledger must know it now, not when the transfer times out. From then on nothing is waited
+        for that a PBX which is dead can no longer say.
         """
+        limit = until + NOTIFY_GRACE_SECONDS
+        # What it stays, where the wait is cut short.
+        result: TransferResult = TransferTimedOut(at_seconds=limit, person_with=PersonWith.PBX)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._abandon_at, until + NOTIFY_GRACE_SECONDS)
+                nursery.start_soon(self._abandon_at, limit, nursery.cancel_scope)
                 result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
                 nursery.cancel_scope.cancel()
         except IllegalTransition:
@@ -492,9 +501,15 @@ class Attempt:
         if settled_at is None or settled_at > until:
             self._abandon()
 
-    async def _abandon_at(self, at_seconds: float) -> None:
+    async def _abandon_at(self, at_seconds: float, transfer: trio.CancelScope) -> None:
+        """At the limit; then, should the trunk be lost, end the wait for the transfer as well."""
         await trio.sleep_until(at_seconds)
         self._abandon()
+        trunk = self._dialing.trunk
+        health = trunk.health
+        while health.status is not TrunkStatus.UNREACHABLE:
+            health = await trunk.wait_health_change(health)
+        transfer.cancel()
 
     def _abandon(self) -> None:
         self._abandoned = True
