@@ -37,7 +37,7 @@ async def floor_installation(
     """The campaign "sample", started, with these leads and agents.
 
     Args:
-        folder: empty.
+        folder: empty, or not there yet.
         pbx: the Asterisk's address.
         manager: host and port of its manager interface.
         extensions: the agents' phones.
@@ -47,6 +47,7 @@ async def floor_installation(
         campaign: more keys of `campaign.toml`, before its first table.
         store_url: as in `[store]`.
     """
+    folder.mkdir(exist_ok=True)
     installation = Installation.fresh(folder)
     for name, secret in (("dialer", DIALER_PASSWORD), ("manager", MANAGER_SECRET)):
         file = folder / f"{name}.password"
