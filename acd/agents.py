@@ -173,6 +173,10 @@ class AgentFeed(Protocol):
         """Whether what the phone does is told, now or once a feed that is lost is back."""
         ...
 
+    def reason_of(self, agent: AgentId) -> str:
+        """Why an agent is not ready, in the PBX's or their own words; empty: nobody knows."""
+        ...
+
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """The engine's word that a person was given to this agent just now.
 

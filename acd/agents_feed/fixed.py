@@ -36,6 +36,10 @@ class FixedFeed:
         """Nobody's."""
         return False
 
+    def reason_of(self, agent: AgentId) -> str:
+        """Nobody is ever not ready by the clock."""
+        return ""
+
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """A person was given to this agent just now."""
         scope = trio.move_on_after(handle_seconds)

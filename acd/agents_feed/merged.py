@@ -39,6 +39,8 @@ CONFIRM_SECONDS = 5.0
 theirs that answered."""
 
 
+PHONE_REASONS = {Phone.UNKNOWN: "phone unknown", Phone.RINGING: "phone rings"}
+"""Why somebody is not ready who has said nothing."""
 QUEUE_FEED = FeedName.AMI
 """The one feed that can see queues."""
 
@@ -102,6 +104,14 @@ class MergedFeed:
     def sees_phone(self, agent: AgentId) -> bool:
         """Whether some feed tells what the phone does, now or once it is back."""
         return self._phone(agent) is not None
+
+    def reason_of(self, agent: AgentId) -> str:
+        """Why they are not ready: their own word, or that of the PBX, or what their phone does."""
+        word, reason = self._word(agent)
+        if word is not Word.NONE and reason:
+            return reason
+        phone = self._phone(agent)
+        return PHONE_REASONS.get(phone, "") if phone is not None else ""
 
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """A person was given to this agent just now."""

@@ -103,7 +103,7 @@ class Scheduler:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
-        self._book = AgentBook(self._store, around.clock, around.feed.state_of)
+        self._book = AgentBook(self._store, around.clock, around.feed)
         self._roster = self._book.roster
         self._stopping = trio.Event()
         self._look = trio.Event()

@@ -78,6 +78,8 @@ class AgentMoved:
     state: AgentState
     at: datetime
     told_by: Teller
+    reason: str = ""
+    """Why they are not ready, where a feed knows."""
 
 
 def all_agents(conn: sa.Connection) -> list[AgentRow]:
@@ -237,7 +239,7 @@ def note_agent_moved(conn: sa.Connection, moved: AgentMoved) -> None:
     if row is None or row.state == moved.state.value:
         return
     as_wanted = row.wanted == moved.state.value
-    reason = row.reason if as_wanted else ""
+    reason = moved.reason or (row.reason if as_wanted else "")
     _move(conn, row.name, moved.state, moved.at, told_by=moved.told_by, reason=reason)
 
 

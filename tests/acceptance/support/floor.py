@@ -17,6 +17,37 @@ ANSWERS, RINGS = "01", "80"
 """A lead's last two digits."""
 
 
+_SETTINGS = """
+[[trunk]]
+name = "main"
+domain = "{pbx}"
+user = "{user}"
+password_file = "dialer.password"
+lines = {lines}
+calls_per_second = 50.0
+{trunk}
+[destinations]
+default_region = "DE"
+[metrics]
+port = {metrics_port}
+[store]
+url = "{store_url}"
+[feeds.ami]
+host = "{manager_host}"
+port = {manager_port}
+user = "{manager}"
+password_file = "manager.password"
+"""
+_CAMPAIGN = """
+number_columns = ["phone"]
+{more}
+[agents]
+extensions = {extensions}
+[calling_hours]
+{hours}
+"""
+
+
 def number(lead: int, how: str = ANSWERS) -> str:
     """Of the block that the German regulator keeps free for films and books, one for each lead."""
     return f"+493023125{lead:04d}{how}"
@@ -53,40 +84,22 @@ async def floor_installation(
         file = folder / f"{name}.password"
         file.write_text(secret + "\n")
         file.chmod(0o600)
-    (folder / "acd.toml").write_text(
-        f"""
-[[trunk]]
-name = "main"
-domain = "{pbx}"
-user = "{DIALER}"
-password_file = "dialer.password"
-lines = {lines}
-calls_per_second = 50.0
-{trunk}
-[destinations]
-default_region = "DE"
-[metrics]
-port = {installation.metrics_port}
-[store]
-url = "{store_url}"
-[feeds.ami]
-host = "{manager[0]}"
-port = {manager[1]}
-user = "{MANAGER}"
-password_file = "manager.password"
-"""
+    settings = _SETTINGS.format(
+        pbx=pbx,
+        user=DIALER,
+        lines=lines,
+        trunk=trunk,
+        metrics_port=installation.metrics_port,
+        store_url=store_url,
+        manager_host=manager[0],
+        manager_port=manager[1],
+        manager=MANAGER,
     )
+    (folder / "acd.toml").write_text(settings)
     sample = folder / "campaigns" / "sample"
     hours = "\n".join(f'{day} = ["00:00-24:00"]' for day in DAYS)
     (sample / "campaign.toml").write_text(
-        f"""
-number_columns = ["phone"]
-{campaign}
-[agents]
-extensions = {list(extensions)}
-[calling_hours]
-{hours}
-"""
+        _CAMPAIGN.format(more=campaign, extensions=list(extensions), hours=hours)
     )
     (sample / "leads.csv").write_text("phone\n" + "\n".join(leads) + "\n")
     await installation.succeed(
