@@ -237,6 +237,9 @@ async def _dial(
         attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id, hold)
         try:
             late = trio.current_time() - asked_at >= SLOW_SECONDS
+            if late:
+                # A server that only hung commits this, and the next outcomes a moment later.
+                await dialing.store.wait_up(at_most_seconds=SLOW_SECONDS)
             if not stop.is_set() and (not late or _may_dial(dialing, stop)):
                 await attempt.run(_request(dialing, call_id, destination))
         finally:

@@ -79,7 +79,7 @@ class Outcomes:
         retry_seconds = FIRST_RETRY_SECONDS
         while True:
             await self._wait_work()
-            if await self._write_batch():
+            if await self._write_batch() and self._store.up:
                 retry_seconds = FIRST_RETRY_SECONDS
             else:
                 await trio.sleep(retry_seconds)
@@ -101,7 +101,7 @@ class Outcomes:
                 [queued.outcome for queued in batch],
                 node=self._node,
                 now=self._clock.now(),
-                down_seconds=self._store.down_seconds,
+                down_seconds=self._store.down_seconds if self._store.could_be_up else None,
             )
         except StoreUnavailable:
             return False

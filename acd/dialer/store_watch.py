@@ -1,6 +1,6 @@
 """Whether the database is there, and statements through it: `StoreWatch`.
 
-    up ──a statement fails, or none ends for SLOW_SECONDS──▶ down ──a write succeeds──▶ up
+    up ──a statement fails, or none ends for SLOW_SECONDS──▶ down ──outcomes are written──▶ up
 
 Everything that the dialer asks of SQL goes through here, so that one place knows. While the
 database is away nobody is dialed; whoever wants to dial asks `up` first. It is tried again by
@@ -46,6 +46,7 @@ class StoreWatch:
         self._begun: dict[trio.CancelScope, float] = {}
         self._gives_up_at = math.inf
         self._answered_at = -math.inf
+        self._back_at = -math.inf
         metrics.store_up.set(1)
         metrics.store_statements.set_function(lambda: len(self._begun))
 
@@ -60,9 +61,20 @@ class StoreWatch:
         since = self._down_since
         return None if since is None else trio.current_time() - since
 
+    @property
+    def could_be_up(self) -> bool:
+        """Whether a write that succeeds would mean that calls can be recorded again."""
+        return self.up or self._store.has_room
+
     async def wait_change(self) -> None:
         """Wait until it goes or comes."""
         await self._changed.wait()
+
+    async def wait_up(self, *, at_most_seconds: float) -> None:
+        """Wait until it is there, or for so long."""
+        with trio.move_on_after(at_most_seconds):
+            while not self.up:
+                await self.wait_change()
 
     async def run(
         self,
@@ -82,9 +94,9 @@ class StoreWatch:
             async with self._turn:
                 return await self._store.run_or_leave(statement, *args, **kwargs)
 
-        result = await self._watched(Access.WRITE, in_turn, self._gives_up_at)
-        self._found()
-        return result
+        # While it is down this says nothing: a disk that is nearly full takes a small write and
+        # refuses the next, so the writer of outcomes alone says that it is back.
+        return await self._watched(Access.WRITE, in_turn, self._gives_up_at)
 
     async def run_first(
         self,
@@ -103,7 +115,8 @@ class StoreWatch:
             lambda: self._store.run_or_leave(statement, *args, **kwargs),
             self._gives_up_at,
         )
-        self._found()
+        if self.could_be_up:
+            self._found()
         return result
 
     async def read(
@@ -142,15 +155,17 @@ class StoreWatch:
             try:
                 result = await work()
             except StoreUnavailable as exc:
-                self._failed(access, str(exc))
+                self._failed(access, str(exc), begun_at)
                 raise
             else:
+                if access is not Access.READ:  # SQLite's readers see nothing of a locked file
+                    self._answered_at = trio.current_time()
                 self._metrics.store_seconds.labels(access).observe(trio.current_time() - begun_at)
                 return result
             finally:
                 del self._begun[scope]
         why = "the database has not answered in time"
-        self._failed(access, why)
+        self._failed(access, why, begun_at)
         raise StoreUnavailable(why)
 
     def give_up_at(self, at_seconds: float) -> None:
@@ -168,9 +183,11 @@ class StoreWatch:
             if trio.current_time() - since >= SLOW_SECONDS:
                 self._lost(f"the database has not answered for {SLOW_SECONDS:.0f} s")
 
-    def _failed(self, access: Access, why: str) -> None:
+    def _failed(self, access: Access, why: str, begun_at: float) -> None:
         self._metrics.store_failures.labels(access).inc()
-        self._lost(why)
+        # What began before it came back met the outage that is over.
+        if begun_at >= self._back_at:
+            self._lost(why)
 
     def _lost(self, why: str) -> None:
         if self.up:
@@ -180,10 +197,10 @@ class StoreWatch:
             self._notice()
 
     def _found(self) -> None:
-        self._answered_at = trio.current_time()
         seconds = self.down_seconds
         if seconds is not None:
             self._down_since = None
+            self._back_at = trio.current_time()
             self._metrics.store_up.set(1)
             log.warning("the database is back", action="store.up", down_seconds=round(seconds, 1))
             self._notice()

@@ -1,9 +1,9 @@
 """The SIP thread: one thread that owns every pj object, from libCreate to libDestroy.
 
 One turn of its loop: let pjsua handle packets and timers (callbacks fill the inbox), act on the
-inbox, look at hung-up calls, carry out commands, run our own timers. It sleeps only inside
-pjsua's poll and is woken there by a datagram to a socket of its own, so that a command waits for
-nobody on any transport.
+inbox, look at hung-up calls, carry out commands (one new call at most), run our own timers. It
+sleeps only inside pjsua's poll and is woken there by a datagram to a socket of its own, so that a
+command waits for nobody on any transport.
 
 pjsua2 asserts in threads that it does not know, and the garbage collector may drop an object in
 any thread: therefore nothing of pjsua2 is ever handed out, and what held a pj object is emptied
@@ -188,8 +188,7 @@ class SipThread:
         now = perf_counter()
         if self._sweep_due and now - self._swept_at >= _SWEEP_SECONDS:
             self._sweep(now)
-        while (command := self._commands.take()) is not None:
-            self._obey(command)
+        self._obey_some()
         self._timers.run_due(perf_counter())
         self._tracer.flush()
 
@@ -203,6 +202,18 @@ class SipThread:
             until = min(until, self._swept_at + _SWEEP_SECONDS)
         # Rounded up: waking a little early would mean turning around until the moment comes.
         return max(0, int((until - now) * 1000 + 0.999))
+
+    def _obey_some(self) -> None:
+        """Whatever was ordered, up to and with the first call to be placed.
+
+        Placing one takes milliseconds: calls ordered as fast as that, carried out in one go,
+        would leave packets and timers waiting, and INVITEs would be sent again though their 100
+        lies in the socket.
+        """
+        while (command := self._commands.take()) is not None:
+            self._obey(command)
+            if isinstance(command, StartCall):
+                return
 
     def _obey(self, command: Command) -> None:
         match command:

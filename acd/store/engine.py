@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 BUSY_SECONDS = 30.0
 """How long a statement waits for SQLite's one writer."""
+ROOM_BYTES = 1_000_000
+"""Free space at which an SQLite database that met a full disk counts as back."""
 _POSTGRES_THREADS = 8
 _POSTGRES_CONNECTION = {
     "application_name": "acd",
@@ -54,6 +57,20 @@ class Store:
     def most_writers(self) -> int:
         """How many transactions that write can be under way at once."""
         return int(self._writers.total_tokens)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk of an SQLite file has room for more than the next few rows.
+
+        A full disk still takes what fits into the write-ahead log as it stands. PostgreSQL's
+        disk is its own, and so is what it says.
+        """
+        if not self._is_sqlite or self._engine.url.database is None:
+            return True
+        try:
+            return disk_usage(Path(self._engine.url.database).parent).free >= ROOM_BYTES
+        except OSError:
+            return False
 
     async def run(
         self,

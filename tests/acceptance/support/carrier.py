@@ -36,6 +36,8 @@ from tests.peers.sipp.steps import (
 FIRST_NUMBER = 4930231250000
 """A block that the German regulator keeps free for films and books, and on from there."""
 QUEUE = "sales"
+_UNMOVED = ("-default_behaviors", "all,-abortunexp")
+"""SIPp gives a call up when its INVITE is sent again while it rings, as a busy machine makes it."""
 
 
 def handed_over(*, ring_ms: int = 0, agent_ms: int = 0, after_ms: int = 0) -> tuple[str, ...]:
@@ -79,12 +81,12 @@ class Carrier:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
-        log = ("-trace_shortmsg", "-shortmessage_file", str(self._log))
+        extra = ("-trace_shortmsg", "-shortmessage_file", str(self._log), *_UNMOVED)
         self._sipp = Sipp.uas(
             write(self.folder, invite(), *self.steps),
             Bind(self.address, 5060),
             folder=self.folder,
-            extra=log,
+            extra=extra,
         ).start()
         return self
 

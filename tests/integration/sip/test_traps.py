@@ -218,6 +218,22 @@ async def test_a_busy_trio_side_keeps_the_interpreter_for_half_a_millisecond_at_
     assert sys.getswitchinterval() == before
 
 
+async def test_calls_ordered_all_at_once_leave_room_for_what_is_answered(bench: Bench) -> None:
+    pbx = bench.pbx(*_BUSY)
+    trunk = await bench.trunk(str(pbx.bind), probe=None, lines=300)
+    lines = [await bench.line(trunk) for _ in range(300)]
+    for line in lines:
+        await line.originate(request())
+    for line in lines:
+        await released(line)
+    messages = bench.messages()
+    invites = select(messages, "INVITE")
+    assert len(invites) == 300, "none was sent again"
+    # Every order was there before the first packet; each call is over as soon as it is refused.
+    middle = invites[150].at_seconds
+    assert sum(ack.at_seconds < middle for ack in select(messages, "ACK")) > 100
+
+
 async def test_no_object_of_pjsua_outlives_its_call(bench: Bench) -> None:
     pbx = bench.pbx(*_UP, bye())
     trunk = await bench.trunk(str(pbx.bind))
