@@ -138,6 +138,17 @@ class QueueSeen:
     """People who wait in it or talk to its members; None: nobody knows, the feed is lost."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonSeen:
+    """One person of a queue, as a feed sees them."""
+
+    number: str
+    """Whom the PBX called; its way to write it."""
+    phone: Phone
+    """What the phone of the member whom the queue calls for them does: it rings, is in use, or is
+    idle when the talk is over."""
+
+
 def queue_of_place(agent: AgentId) -> str:
     """The queue of which this is a place ("sales" of "sales#1"); empty for a phone."""
     return agent.rpartition("#")[0]
@@ -155,6 +166,8 @@ class AgentUpdate:
     """Why somebody is not ready, in the PBX's or their own words."""
     queue: QueueSeen | None = None
     """Set where `agent` is no agent but the name of a queue."""
+    person: PersonSeen | None = None
+    """The same, and the news is of one of its people."""
 
 
 class AgentFeed(Protocol):

@@ -23,6 +23,7 @@ from acd.agents import (
     AgentState,
     AgentUpdate,
     FeedName,
+    PersonSeen,
     Phone,
     QueueSeen,
     Word,
@@ -78,6 +79,8 @@ class MergedFeed:
         self._fixed = FixedFeed(nursery)
         self._said: dict[AgentId, AgentUpdate] = {}
         self._queues: dict[str, QueueSeen] = {}
+        self._tells_persons = False
+        """The PBX tells whose phone rings for whom; an older event filter keeps it back."""
         self._on_asked: Callable[[AgentId], None] = lambda _: None
         self._confirm_seconds = confirm_seconds
         self._send, self._receive = trio.open_memory_channel[AgentUpdate](float("inf"))
@@ -103,6 +106,8 @@ class MergedFeed:
 
     def sees_phone(self, agent: AgentId) -> bool:
         """Whether some feed tells what the phone does, now or once it is back."""
+        if queue := queue_of_place(agent):
+            return self._tells_persons and queue in self._queues
         return self._phone(agent) is not None
 
     def reason_of(self, agent: AgentId) -> str:
@@ -168,6 +173,12 @@ class MergedFeed:
         """One agent has changed."""
         self._told[feed].sightings[sighting.agent] = sighting
         self._say(sighting.agent)
+
+    def saw_person(self, queue: str, person: PersonSeen) -> None:
+        """A member's phone has done something for one of a queue's people."""
+        self._tells_persons = True
+        update = AgentUpdate(agent=AgentId(queue), state=AgentState.ON_CALL, person=person)
+        self._send.send_nowait(update)
 
     def saw_queue(self, queue: str, seen: QueueSeen) -> None:
         """One queue has changed."""

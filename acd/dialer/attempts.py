@@ -282,6 +282,7 @@ class Attempt:
         self._watch = LegWatch(line, on_dialog=self._note_dialog)
         self._started_at = trio.current_time()
         self._dialed = False
+        self._number = ""
         self._sip_call_id = ""
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
@@ -298,6 +299,7 @@ class Attempt:
         except TrunkUnavailable:
             return
         self._dialed = True
+        self._number = request.destination.user
         self._dialing.metrics.originates.labels(self._campaign).inc()
         log.info("dialing", action="call.originate", line=self._line.number)
         async with trio.open_nursery() as nursery:
@@ -410,6 +412,7 @@ class Attempt:
         handover = Handover(
             on_change=partial(self._note_agent, answered_at),
             seen=self._dialing.feed.sees_phone(place.agent),
+            number=self._number,
         )
         self._dialing.roster.follow(place, handover)
         result = await self._refer(target, until)

@@ -30,6 +30,8 @@ class Handover:
     """Told whenever something is known that is worth writing down."""
     seen: bool = False
     """A feed sees this phone."""
+    number: str = ""
+    """Whom we called: by this a queue's feed tells people apart."""
     rang_at: float | None = None
     answered_at: float | None = None
     over_at: float | None = None

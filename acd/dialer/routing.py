@@ -20,6 +20,7 @@ from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen, steps
 from acd.dialer.handover import Handover
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
 from acd.dialer.queue_gate import QueueGate
+from acd.dialer.queue_persons import QueuePersons
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
@@ -84,6 +85,7 @@ class Roster:
         self._changed = trio.Event()
         self._moved = moved
         self._gates: dict[str, QueueGate] = {}
+        self._persons = QueuePersons()
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
         """The agents whom SQL knows, all of them; what was asked of them takes effect now."""
@@ -192,6 +194,10 @@ class Roster:
         until `joined` or `give_back`, which then go by the feed's last word. An agent of whom a
         person has asked something else is not ready again after a call.
         """
+        if update.person is not None:
+            now = trio.current_time()
+            self._persons.take(update.agent, update.person, now_seconds=now)
+            return
         if update.queue is not None:
             self._apply_queue(update.agent, update.queue)
             return
@@ -212,6 +218,8 @@ class Roster:
         """Take a feed's word for one queue: its places whose people are gone are ready again."""
         gate = self._gates.setdefault(queue, QueueGate(seen))
         gate.seen = seen
+        if seen.persons is None:
+            self._persons.lost(queue, now_seconds=trio.current_time())
         on_call = self._in_queue(queue, {AgentState.ON_CALL})
         for seat in gate.over(on_call, now_seconds=trio.current_time()):
             self._move(seat, AgentState.READY, Teller.FEED)
@@ -308,10 +316,14 @@ class Roster:
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover
+        if place.queue in self._gates:
+            self._persons.follow(place.queue, handover, now_seconds=trio.current_time())
 
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
         seat = self._seats[place.agent]
+        if place.queue:
+            self._persons.drop(seat.handover)
         seat.handover = None
         self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
 
