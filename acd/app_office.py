@@ -17,6 +17,7 @@ from acd.app_preview import PreviewOffice
 from acd.app_words import DesktopWords
 from acd.clock import WallClock
 from acd.dialer import dnc
+from acd.dialer.agent_report import agents_report, report_window
 from acd.dialer.campaigns import check_definition, definition_file, reload_from_file
 from acd.dialer.lead_records import import_records
 from acd.dialer.lead_why import explain_lead, leads_named
@@ -73,6 +74,12 @@ class EngineOffice(PreviewOffice):
     async def agent(self, name: str) -> Plain:
         """One agent by name or extension."""
         return await self._store.read(_shown_agent, name)
+
+    async def agent_times(self, *, since: datetime | None, until: datetime | None) -> list[Plain]:
+        """What everybody did with their time, from midnight or `since` to now or `until`."""
+        begin, end = report_window(since, until, now=self._clock.now())
+        rows = await self._store.read(agents_report, since=begin, until=end)
+        return [row.as_json() for row in rows]
 
     async def ask(self, name: str, wanted: AgentState, reason: str) -> Plain:
         """Log an agent off, or have them ready or not; the agent after it."""

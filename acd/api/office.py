@@ -27,6 +27,10 @@ class AgentsOffice(Protocol):
         """One agent by name or extension."""
         ...
 
+    async def agent_times(self, *, since: datetime | None, until: datetime | None) -> list[Plain]:
+        """What everybody did with their time, from midnight or `since` to now or `until`."""
+        ...
+
     async def ask(self, name: str, wanted: AgentState, reason: str) -> Plain:
         """Log an agent off, or have them ready or not; the agent after it."""
         ...

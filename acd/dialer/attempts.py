@@ -40,6 +40,8 @@ from acd.lines import (
     TransferAnswered,
     TransferRefused,
     TransferResult,
+    TransferTimedOut,
+    TrunkStatus,
 )
 from acd.lines.records import TransferRecord, record_of
 from acd.rules.dispositions import TransferOutcome
@@ -57,6 +59,8 @@ LEASE_SECONDS = 4 * 3600.0
 """Deadline of a line's lease; nothing legitimate lasts that long."""
 NOTIFY_GRACE_SECONDS = 0.5
 """How long a NOTIFY that came in time may take through our own queues."""
+TRUNK_LOOK_SECONDS = 0.5
+"""How often it is looked whether the PBX lives, while its word on a late transfer is waited for."""
 NEVER = inf
 TRANSFER_SECONDS = 60.0
 """From REFER to the final NOTIFY; Asterisk itself gives up after 60 s (docs/traps.md)."""
@@ -180,6 +184,7 @@ class Attempt:
         self._exemplar = self._books.exemplar
         self._watch = LegWatch(line, on_dialog=self._books.saw_dialog)
         self._dialed = False
+        self._number = ""
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
@@ -196,6 +201,7 @@ class Attempt:
         except TrunkUnavailable:
             return
         self._dialed = True
+        self._number = request.destination.user
         self._dialing.metrics.originates.labels(self._campaign).inc()
         log.info("dialing", action="call.originate", line=self._line.number)
         if self._lead_id in self._in_flight.unanswered:
@@ -310,7 +316,11 @@ class Attempt:
         if len(self._tried) > 1:
             metrics = self._dialing.metrics
             metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
-        handover = Handover(on_change=partial(self._books.saw_agent, answered_at))
+        handover = Handover(
+            on_change=partial(self._books.saw_agent, answered_at),
+            seen=self._dialing.feed.sees_phone(place.agent),
+            number=self._number,
+        )
         self._dialing.roster.follow(place, handover)
         result = await self._transfer_to(place.target, handover, answered_at, until)
         if result is None or self._transfer is None:
@@ -398,10 +408,17 @@ class Attempt:
         """The transfer's result; None when the person hung up while an agent was being found.
 
         Once the limit has passed the person is abandoned, whatever the PBX says later: the
-        ledger must know it now, not when the transfer times out.
+        ledger must know it now, not when the transfer times out. From then on nothing is waited
+        for that a PBX which is dead can no longer say.
         """
+        limit = until + NOTIFY_GRACE_SECONDS
+        # What it stays, where the wait is cut short.
+        result: TransferResult = TransferTimedOut(at_seconds=limit, person_with=PersonWith.PBX)
         try:
-            with self._watch.alarm(until + NOTIFY_GRACE_SECONDS, self._abandon):
+            with (
+                trio.CancelScope() as wait,
+                self._watch.alarm(limit, partial(self._pass_limit, wait)),
+            ):
                 result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
         except IllegalTransition:
             await self._watch.ended.wait()
@@ -430,6 +447,15 @@ class Attempt:
             settled_at = end.at_seconds
         if settled_at is None or settled_at > until:
             self._abandon()
+
+    def _pass_limit(self, transfer: trio.CancelScope) -> None:
+        """At the limit; then, should the trunk be lost, end the wait for the transfer as well."""
+        if not self._abandoned:
+            self._abandon()
+        if self._dialing.trunk.health.status is TrunkStatus.UNREACHABLE:
+            transfer.cancel()
+        else:
+            self._watch.ring_again(trio.current_time() + TRUNK_LOOK_SECONDS)
 
     def _abandon(self) -> None:
         self._abandoned = True

@@ -22,6 +22,7 @@ from acd.dialer.crews import WITH_A_PERSON, Crews, Seat
 from acd.dialer.handover import Handover
 from acd.dialer.no_answers import NoAnswers, PickUp
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
+from acd.dialer.queue_persons import QueuePersons
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
@@ -71,6 +72,7 @@ class Roster:
         self._moved = moved
         self._benched = benched
         self._no_answers = NoAnswers()
+        self._persons = QueuePersons()
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
         """The agents whom SQL knows, all of them; what was asked of them takes effect now."""
@@ -182,6 +184,10 @@ class Roster:
         until `joined` or `give_back`, which then go by the feed's last word. An agent of whom a
         person has asked something else is not ready again after a call.
         """
+        if update.person is not None:
+            now = trio.current_time()
+            self._persons.take(update.agent, update.person, now_seconds=now)
+            return
         if update.queue is not None:
             self._apply_queue(update.agent, update.queue)
             return
@@ -206,6 +212,8 @@ class Roster:
     def _apply_queue(self, queue: str, seen: QueueSeen) -> None:
         """Take a feed's word for one queue: its places whose people are gone are ready again."""
         gate = self._crews.see(queue, seen)
+        if seen.persons is None:
+            self._persons.lost(queue, now_seconds=trio.current_time())
         for seat in gate.over(self._crews.on_call(queue), now_seconds=trio.current_time()):
             self._move(seat, AgentState.READY, Teller.FEED)
         if self._waiting:
@@ -318,6 +326,8 @@ class Roster:
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover
+        if self._crews.gate(place.queue) is not None:
+            self._persons.follow(place.queue, handover, now_seconds=trio.current_time())
 
     def picked_up(self, place: AgentPlace, seen: PickUp, *, limit: int) -> bool:
         """Note whether an agent took a person; True when they are not ready from now on.
@@ -340,6 +350,8 @@ class Roster:
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
         seat = self._seats[place.agent]
+        if place.queue:
+            self._persons.drop(seat.handover)
         seat.handover = None
         self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
 

@@ -45,7 +45,7 @@ class Scheduler:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
         self._beginnings = Beginnings(store=self._store, clock=around.clock, node=around.node)
-        self._book = AgentBook(self._store, around.clock, around.feed.state_of)
+        self._book = AgentBook(self._store, around.clock, around.feed)
         self._roster = self._book.roster
         self._campaigns = CampaignControl(
             around, store=self._store, beginnings=self._beginnings, book=self._book

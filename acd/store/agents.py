@@ -78,6 +78,8 @@ class AgentMoved:
     state: AgentState
     at: datetime
     told_by: Teller
+    reason: str = ""
+    """Why they are not ready, where a feed knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +282,7 @@ class MovingAgents:
             "at": moved.at,
             "told_by": moved.told_by.value,
         }
-        reason = row.reason if row.wanted == state else ""
+        reason = moved.reason or (row.reason if row.wanted == state else "")
         self._journal.note(
             at=moved.at,
             subject=Subject.AGENT,
