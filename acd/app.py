@@ -156,7 +156,10 @@ async def open_feeds(
 
 def _watch_of(settings: Settings, sip: Sip) -> Watch | None:
     asked = settings.feeds.dialog_info
-    return None if asked is None else sip.trunk(asked.trunk or settings.trunk[0].name).watch
+    if asked is None:
+        return None
+    trunk = sip.trunk(asked.trunk or settings.trunk[0].name)
+    return partial(trunk.watch, domain=asked.domain)
 
 
 def node_name(settings: Settings) -> str:
