@@ -140,6 +140,17 @@ class QueueSeen:
     """People who wait in it or talk to its members; None: nobody knows, the feed is lost."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonSeen:
+    """One person of a queue, as a feed sees them."""
+
+    number: str
+    """Whom the PBX called; its way to write it."""
+    phone: Phone
+    """What the phone of the member whom the queue calls for them does: it rings, is in use, or is
+    idle when the talk is over."""
+
+
 def queue_of_place(agent: AgentId) -> str:
     """The queue of which this is a place ("sales" of "sales#1"); empty for a phone."""
     return agent.rpartition("#")[0]
@@ -157,6 +168,8 @@ class AgentUpdate:
     """Why somebody is not ready, in the PBX's or their own words."""
     queue: QueueSeen | None = None
     """Set where `agent` is no agent but the name of a queue."""
+    person: PersonSeen | None = None
+    """The same, and the news is of one of its people."""
 
 
 class AgentFeed(Protocol):
@@ -169,6 +182,14 @@ class AgentFeed(Protocol):
 
     def state_of(self, agent: AgentId) -> AgentState:
         """The present state, also of an agent of whom nothing was told yet."""
+        ...
+
+    def sees_phone(self, agent: AgentId) -> bool:
+        """Whether what the phone does is told, now or once a feed that is lost is back."""
+        ...
+
+    def reason_of(self, agent: AgentId) -> str:
+        """Why an agent is not ready, in the PBX's or their own words; empty: nobody knows."""
         ...
 
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:

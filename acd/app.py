@@ -118,7 +118,9 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             )
         )
         if settings.api.enabled:
-            await stack.enter_async_context(open_api(settings, store, feed, scheduler.look))
+            await stack.enter_async_context(
+                open_api(settings, store, feed, scheduler.previews, scheduler.look)
+            )
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
 
 
@@ -154,7 +156,10 @@ async def open_feeds(
 
 def _watch_of(settings: Settings, sip: Sip) -> Watch | None:
     asked = settings.feeds.dialog_info
-    return None if asked is None else sip.trunk(asked.trunk or settings.trunk[0].name).watch
+    if asked is None:
+        return None
+    trunk = sip.trunk(asked.trunk or settings.trunk[0].name)
+    return partial(trunk.watch, domain=asked.domain)
 
 
 def node_name(settings: Settings) -> str:

@@ -13,12 +13,15 @@ import trio
 
 from acd.agents import AgentState, Word
 from acd.api.office import Plain
+from acd.app_preview import PreviewOffice
 from acd.app_words import DesktopWords
 from acd.clock import WallClock
 from acd.dialer import dnc
+from acd.dialer.agent_report import agents_report, report_window
 from acd.dialer.campaigns import check_definition, definition_file, reload_from_file
 from acd.dialer.lead_records import import_records
 from acd.dialer.lead_why import explain_lead, leads_named
+from acd.dialer.preview import PreviewDesk
 from acd.dialer.reports import campaign_report
 from acd.errors import BadCampaign, BadInput, Problem
 from acd.rules.definition import CampaignDefinition
@@ -42,7 +45,7 @@ from acd.store.lead_changes import erase_lead, promise_callback, reset_leads
 _BUSY = (AgentState.ON_CALL, AgentState.WRAP_UP)
 
 
-class EngineOffice:
+class EngineOffice(PreviewOffice):
     """Does what the API's clients ask, as the commands do; `look` tells the engine at once."""
 
     def __init__(
@@ -51,9 +54,11 @@ class EngineOffice:
         settings: Settings,
         *,
         words: DesktopWords,
+        previews: PreviewDesk,
         clock: WallClock,
         look: Callable[[], None],
     ) -> None:
+        super().__init__(store, previews)
         self._store = store
         self._settings = settings
         self._words = words
@@ -69,6 +74,12 @@ class EngineOffice:
     async def agent(self, name: str) -> Plain:
         """One agent by name or extension."""
         return await self._store.read(_shown_agent, name)
+
+    async def agent_times(self, *, since: datetime | None, until: datetime | None) -> list[Plain]:
+        """What everybody did with their time, from midnight or `since` to now or `until`."""
+        begin, end = report_window(since, until, now=self._clock.now())
+        rows = await self._store.read(agents_report, since=begin, until=end)
+        return [row.as_json() for row in rows]
 
     async def ask(self, name: str, wanted: AgentState, reason: str) -> Plain:
         """Log an agent off, or have them ready or not; the agent after it."""

@@ -21,6 +21,7 @@ from acd.read_metrics import NO_TAPI, CountedLines, ReadCounter, TapiCounts, Tap
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState, Rule
 from acd.rules.hold import Hold
+from acd.rules.preview import PreviewEnd
 
 __all__ = [
     "Access",
@@ -127,6 +128,15 @@ class Metrics:
         )
         self.transfer_retries = self._counter(
             "acd_transfer_retries", "People referred to another agent after one failed.", "campaign"
+        )
+        self.previews = self._counter(
+            "acd_previews", "Leads shown to agents, by how that ended.", "campaign", "result"
+        )
+        self.overflows = self._counter(
+            "acd_overflows", "People referred to the overflow, by result.", "campaign", "result"
+        )
+        self.agents_benched = self._counter(
+            "acd_agents_benched", "Agents set not ready: they took nobody.", "campaign"
         )
         self.agents = self._gauge("acd_agents", "Agents by state.", "state")
         self.feed_up = self._gauge(
@@ -298,6 +308,7 @@ class Metrics:
         self.know_calls(campaign)
         for child in (
             self.transfer_retries,
+            self.agents_benched,
             self.pacing_decisions,
             self.pacing_calls,
             self.hopper_leads,
@@ -316,6 +327,8 @@ class Metrics:
         ):
             child.labels(campaign)
         for family, values in (
+            (self.overflows, TransferOutcome),
+            (self.previews, PreviewEnd),
             (self.campaign_hold, Hold),
             (self.leads, LeadState),
             (self.leads_blocked, Rule),

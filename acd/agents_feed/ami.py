@@ -26,10 +26,13 @@ from acd.agents_feed.ami_view import (
     Fact,
     ListEnded,
     ListRefused,
+    MemberCalled,
     MemberDone,
+    MemberJoined,
     Reloaded,
     ShuttingDown,
     decode,
+    person_of,
 )
 from acd.agents_feed.sightings import Listener
 from acd.settings import AmiSettings
@@ -205,11 +208,18 @@ class Connection:
         if sighting is not None and self.was_up:
             self._listener.saw(FeedName.AMI, sighting)
         queue = self._queues.take(fact, at_seconds=now)
+        if isinstance(fact, MemberCalled | MemberJoined | MemberDone) and self.was_up:
+            self._tell_person(fact)
         if queue and self.was_up:
             self._tell_queue(queue)
             if isinstance(fact, MemberDone):
                 wrap_up_seconds = self._queues.wrap_up_seconds(fact)
                 self._nursery.start_soon(self._tell_after, queue, wrap_up_seconds)
+
+    def _tell_person(self, fact: MemberCalled | MemberJoined | MemberDone) -> None:
+        person = person_of(fact)
+        if person is not None and person.number:
+            self._listener.saw_person(fact.queue, person)
 
     def _tell_queue(self, queue: str) -> None:
         self._listener.saw_queue(queue, self._queues.seen(queue, at_seconds=trio.current_time()))

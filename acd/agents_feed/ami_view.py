@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from acd.agents import AgentId, Phone, Word
+from acd.agents import AgentId, PersonSeen, Phone, Word
 from acd.agents_feed.ami_frames import Packet
 from acd.agents_feed.sightings import Sighting
 
@@ -77,11 +77,23 @@ class QueueWaiting:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberCalled:
+    """A member's phone rings for one of a queue's people."""
+
+    queue: str
+    interface: str
+    person: str = ""
+    """Their number."""
+
+
+@dataclass(frozen=True, slots=True)
 class MemberJoined:
     """A member of a queue has one of its people."""
 
     queue: str
     interface: str
+    person: str = ""
+    """Their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,8 @@ class MemberDone:
 
     queue: str
     interface: str
+    person: str = ""
+    """Their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +131,7 @@ class ShuttingDown:
     """Asterisk says that it ends."""
 
 
-QueueFact = MemberSeen | MemberGone | QueueWaiting | MemberJoined | MemberDone
+QueueFact = MemberSeen | MemberGone | QueueWaiting | MemberCalled | MemberJoined | MemberDone
 Fact = DeviceSeen | QueueFact | ListEnded | ListRefused | Reloaded | ShuttingDown
 
 
@@ -137,10 +151,12 @@ def decode(packet: Packet) -> Fact | None:
             return QueueWaiting(packet.get("Queue", ""), _number(packet, "Calls"))
         case "QueueCallerJoin" | "QueueCallerLeave":
             return QueueWaiting(packet.get("Queue", ""), _number(packet, "Count"))
+        case "AgentCalled":
+            return MemberCalled(*_member_of_person(packet))
         case "AgentConnect":
-            return MemberJoined(packet.get("Queue", ""), packet.get("Interface", ""))
+            return MemberJoined(*_member_of_person(packet))
         case "AgentComplete":
-            return MemberDone(packet.get("Queue", ""), packet.get("Interface", ""))
+            return MemberDone(*_member_of_person(packet))
         case "DeviceStateListComplete" | "QueueStatusComplete":
             return ListEnded(packet.get("ActionID", ""))
         case "FullyBooted" | "Reload":
@@ -163,6 +179,23 @@ def _member_seen(packet: Packet) -> MemberSeen:
         wrap_up_seconds=_number(packet, "Wrapuptime"),
         interface=_interface(packet),
     )
+
+
+def _member_of_person(packet: Packet) -> tuple[str, str, str]:
+    # The channel that waits is the one by which Asterisk called the person: its number is theirs.
+    return packet.get("Queue", ""), packet.get("Interface", ""), packet.get("CallerIDNum", "")
+
+
+def person_of(fact: Fact) -> PersonSeen | None:
+    """What a fact says of one of a queue's people."""
+    match fact:
+        case MemberCalled(person=number):
+            return PersonSeen(number=number, phone=Phone.RINGING)
+        case MemberJoined(person=number):
+            return PersonSeen(number=number, phone=Phone.IN_USE)
+        case MemberDone(person=number):
+            return PersonSeen(number=number, phone=Phone.IDLE)
+    return None
 
 
 def _number(packet: Packet, name: str) -> int:

@@ -32,6 +32,14 @@ class FixedFeed:
         """On a call for the handle time, else ready."""
         return AgentState.ON_CALL if self._talking[agent] else AgentState.READY
 
+    def sees_phone(self, agent: AgentId) -> bool:
+        """Nobody's."""
+        return False
+
+    def reason_of(self, agent: AgentId) -> str:
+        """Nobody is ever not ready by the clock."""
+        return ""
+
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """A person was given to this agent just now."""
         scope = trio.move_on_after(handle_seconds)

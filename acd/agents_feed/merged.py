@@ -23,6 +23,7 @@ from acd.agents import (
     AgentState,
     AgentUpdate,
     FeedName,
+    PersonSeen,
     Phone,
     QueueSeen,
     Word,
@@ -39,6 +40,8 @@ CONFIRM_SECONDS = 5.0
 theirs that answered."""
 
 
+PHONE_REASONS = {Phone.UNKNOWN: "phone unknown", Phone.RINGING: "phone rings"}
+"""Why somebody is not ready who has said nothing."""
 QUEUE_FEED = FeedName.AMI
 """The one feed that can see queues."""
 
@@ -76,6 +79,8 @@ class MergedFeed:
         self._fixed = FixedFeed(nursery)
         self._said: dict[AgentId, AgentUpdate] = {}
         self._queues: dict[str, QueueSeen] = {}
+        self._tells_persons = False
+        """The PBX tells whose phone rings for whom; an older event filter keeps it back."""
         self._on_asked: Callable[[AgentId], None] = lambda _: None
         self._confirm_seconds = confirm_seconds
         self._send, self._receive = trio.open_memory_channel[AgentUpdate](float("inf"))
@@ -98,6 +103,20 @@ class MergedFeed:
     def tell_asked(self, on_asked: Callable[[AgentId], None]) -> None:
         """Have a feed that must be asked told of every agent, before their state is."""
         self._on_asked = on_asked
+
+    def sees_phone(self, agent: AgentId) -> bool:
+        """Whether some feed tells what the phone does, now or once it is back."""
+        if queue := queue_of_place(agent):
+            return self._tells_persons and queue in self._queues
+        return self._phone(agent) is not None
+
+    def reason_of(self, agent: AgentId) -> str:
+        """Why they are not ready: their own word, or that of the PBX, or what their phone does."""
+        word, reason = self._word(agent)
+        if word is not Word.NONE and reason:
+            return reason
+        phone = self._phone(agent)
+        return PHONE_REASONS.get(phone, "") if phone is not None else ""
 
     def handed_over(self, agent: AgentId, *, handle_seconds: float) -> None:
         """A person was given to this agent just now."""
@@ -154,6 +173,12 @@ class MergedFeed:
         """One agent has changed."""
         self._told[feed].sightings[sighting.agent] = sighting
         self._say(sighting.agent)
+
+    def saw_person(self, queue: str, person: PersonSeen) -> None:
+        """A member's phone has done something for one of a queue's people."""
+        self._tells_persons = True
+        update = AgentUpdate(agent=AgentId(queue), state=AgentState.ON_CALL, person=person)
+        self._send.send_nowait(update)
 
     def saw_queue(self, queue: str, seen: QueueSeen) -> None:
         """One queue has changed."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-from acd.agents import AgentId, FeedName, Phone, QueueSeen, Word
+from acd.agents import AgentId, FeedName, PersonSeen, Phone, QueueSeen, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,10 @@ class Listener(Protocol):
 
     def saw(self, feed: FeedName, sighting: Sighting) -> None:
         """One agent has changed."""
+        ...
+
+    def saw_person(self, queue: str, person: PersonSeen) -> None:
+        """A member's phone has done something for one of a queue's people."""
         ...
 
     def saw_queue(self, queue: str, seen: QueueSeen) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from acd.agents import AgentState
+from acd.cli.agent_times import times
 from acd.cli.shared import engine_told, say_json, settings_of, store_of
 from acd.dialer.agents_import import import_agents
 from acd.errors import BadInput, Problem
@@ -26,6 +27,9 @@ def agents() -> None:
 
     Example: acd agents list
     """
+
+
+agents.add_command(times)
 
 
 @agents.command(

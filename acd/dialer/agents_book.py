@@ -6,21 +6,21 @@ What agents do is written with the attempts' outcomes, in their order and off th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
 import trio
 
-from acd.agents import AgentId, AgentState
+from acd.agents import AgentFeed, AgentId, AgentState
 from acd.clock import WallClock
+from acd.dialer.no_answers import REASON
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import EnrolledAgent
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.store.agent_dispositions import any_undisposed, close_undisposed
-from acd.store.agents import AgentMoved, AgentRow, Teller, agents_version, all_agents
+from acd.store.agents import AgentBenched, AgentMoved, AgentRow, Teller, agents_version, all_agents
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -31,10 +31,9 @@ CLOSING_SECONDS = 2.0
 class AgentBook:
     """One engine's roster, and the rows behind it."""
 
-    def __init__(
-        self, store: StoreWatch, clock: WallClock, state_of: Callable[[AgentId], AgentState]
-    ) -> None:
-        self.roster = Roster(self._write, state_of)
+    def __init__(self, store: StoreWatch, clock: WallClock, feed: AgentFeed) -> None:
+        self.roster = Roster(self._write, feed.state_of, self._bench)
+        self._feed = feed
         self._store = store
         self._clock = clock
         self._outcomes: Outcomes | None = None
@@ -68,10 +67,20 @@ class AgentBook:
 
     def _write(self, agent: EnrolledAgent, state: AgentState, told_by: Teller) -> None:
         if self._outcomes is not None:
+            fed = told_by is Teller.FEED and state is AgentState.NOT_READY
             moved = AgentMoved(
-                extension=agent.agent, state=state, at=self._clock.now(), told_by=told_by
+                extension=agent.agent,
+                state=state,
+                at=self._clock.now(),
+                told_by=told_by,
+                reason=self._feed.reason_of(agent.agent) if fed else "",
             )
             self._outcomes.put(moved)
+
+    def _bench(self, agent: EnrolledAgent) -> None:
+        if self._outcomes is not None:
+            benched = AgentBenched(extension=agent.agent, reason=REASON)
+            self._outcomes.put(benched)
 
 
 def _enrolled(row: AgentRow) -> EnrolledAgent:

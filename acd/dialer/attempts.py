@@ -22,6 +22,8 @@ from acd.agents import AgentId
 from acd.dialer.attempt_books import AttemptBooks
 from acd.dialer.dialing import CallsInFlight, Dialing, OwnerHold
 from acd.dialer.handover import Handover
+from acd.dialer.no_answers import PickUp, judge_pick_up
+from acd.dialer.overflow import Overflow
 from acd.dialer.person import LegWatch
 from acd.dialer.places import AgentPlace
 from acd.dialer.store_watch import SLOW_SECONDS
@@ -38,8 +40,11 @@ from acd.lines import (
     TransferAnswered,
     TransferRefused,
     TransferResult,
+    TransferTimedOut,
+    TrunkStatus,
 )
 from acd.lines.records import TransferRecord, record_of
+from acd.rules.dispositions import TransferOutcome
 from acd.store.beginning import Blocked, NewAttempt
 from acd.store.leads import ClaimedLead
 from acd.store.outcomes import GivenBack, NotDialed
@@ -54,6 +59,8 @@ LEASE_SECONDS = 4 * 3600.0
 """Deadline of a line's lease; nothing legitimate lasts that long."""
 NOTIFY_GRACE_SECONDS = 0.5
 """How long a NOTIFY that came in time may take through our own queues."""
+TRUNK_LOOK_SECONDS = 0.5
+"""How often it is looked whether the PBX lives, while its word on a late transfer is waited for."""
 NEVER = inf
 TRANSFER_SECONDS = 60.0
 """From REFER to the final NOTIFY; Asterisk itself gives up after 60 s (docs/traps.md)."""
@@ -177,6 +184,7 @@ class Attempt:
         self._exemplar = self._books.exemplar
         self._watch = LegWatch(line, on_dialog=self._books.saw_dialog)
         self._dialed = False
+        self._number = ""
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
@@ -193,6 +201,7 @@ class Attempt:
         except TrunkUnavailable:
             return
         self._dialed = True
+        self._number = request.destination.user
         self._dialing.metrics.originates.labels(self._campaign).inc()
         log.info("dialing", action="call.originate", line=self._line.number)
         if self._lead_id in self._in_flight.unanswered:
@@ -228,19 +237,29 @@ class Attempt:
             # The answer was on its way to us when we hung up.
             self._abandon()
             return
-        while await self._offer(answered_at, until):
+        overflow = Overflow.of(self._dialing.campaign.definition)
+        while await self._offer(answered_at, until, own_until=overflow.own_until(until)):
             pass
+        if overflow.target and await self._overflow(overflow.target, answered_at, until):
+            while await self._offer(answered_at, until, own_until=until):
+                pass
         self._judge(until)
         if self._abandoned and self._person_is_ours:
             await self._say_who_called()
 
-    async def _offer(self, answered_at: float, until: float) -> bool:
-        """Offer the person to one agent; True when another one may be tried."""
-        if self._watch.ended.is_set() or trio.current_time() >= until:
+    async def _offer(self, answered_at: float, until: float, *, own_until: float) -> bool:
+        """Offer the person to one agent; True when another one may be tried.
+
+        Args:
+            answered_at: when the person answered.
+            until: when they are abandoned.
+            own_until: how long an agent is waited for.
+        """
+        if not self._may_refer(until):
             return False
         handed_over = False
         try:
-            await self._reserve(until)
+            await self._reserve(own_until)
             if self._reserved is None:
                 return False
             self._offered_to = self._reserved.agent
@@ -294,39 +313,85 @@ class Attempt:
 
     async def _hand_over(self, place: AgentPlace, answered_at: float, until: float) -> bool:
         """REFER the person to one agent; True when the agent has them."""
-        target = self._dialing.door.admit(place.target, DestinationKind.TRANSFER)
+        if len(self._tried) > 1:
+            metrics = self._dialing.metrics
+            metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
+        handover = Handover(
+            on_change=partial(self._books.saw_agent, answered_at),
+            seen=self._dialing.feed.sees_phone(place.agent),
+            number=self._number,
+        )
+        self._dialing.roster.follow(place, handover)
+        result = await self._transfer_to(place.target, handover, answered_at, until)
+        if result is None or self._transfer is None:
+            return False
+        late = self._abandoned or self._transfer.outcome is TransferOutcome.WITH_PBX
+        self._judge_agent(place, judge_pick_up(result, handover, late=late))
+        if not self._transfer.agent_has_person:
+            return False
+        self._dialing.roster.joined(place)
+        self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
+        return True
+
+    async def _overflow(self, target: str, answered_at: float, until: float) -> bool:
+        """REFER the person to the overflow, where it has room; True: they still are ours."""
+        with self._dialing.roster.entering(target) as has_room:
+            if not self._may_refer(until):
+                return False
+            if not has_room:
+                log.info("the overflow is full", action="overflow.full", target=target)
+                return True
+            log.info("nobody in time", action="overflow.start", target=target)
+            self._offered_to = AgentId(target)
+            handover = Handover(on_change=lambda _: None)
+            await self._transfer_to(target, handover, answered_at, until)
+        if self._transfer is not None and self._transfer.target == target:
+            result = self._transfer.outcome
+            self._dialing.metrics.overflows.labels(self._campaign, result).inc(
+                exemplar=self._exemplar
+            )
+        return self._may_refer(until)
+
+    def _may_refer(self, until: float) -> bool:
+        """Whether the person is ours, and there is time."""
+        return self._person_is_ours and trio.current_time() < until
+
+    async def _transfer_to(
+        self, name: str, handover: Handover, answered_at: float, until: float
+    ) -> TransferResult | None:
+        """REFER the person to an extension or a queue; None where nothing came of it."""
+        target = self._dialing.door.admit(name, DestinationKind.TRANSFER)
         if isinstance(target, Refused):
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
-            return False
+            return None
         metrics = self._dialing.metrics
-        if len(self._tried) > 1:
-            metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
         metrics.answer_to_refer_seconds.labels(self._campaign).observe(
             max(0.0, trio.current_time() - answered_at), self._exemplar
         )
-        log.info("transferring", action="transfer.start", agent=place.agent)
-        handover = Handover(on_change=partial(self._books.saw_agent, answered_at))
-        self._dialing.roster.follow(place, handover)
+        log.info("transferring", action="transfer.start", agent=self._offered_to)
         result = await self._refer(target, until)
         if result is None:
-            return False
+            return None
         joined_at = await self._joined(result, handover, until)
         late = self._abandoned or joined_at > until
-        self._transfer = record_of(result, target=place.target, late=late)
+        self._transfer = record_of(result, target=name, late=late)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
             exemplar=self._exemplar
         )
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
-        if not self._transfer.agent_has_person:
-            return False
-        self._joined_at = joined_at if joined_at < NEVER else None
-        self._dialing.roster.joined(place)
-        self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
-        if self._joined_at is not None:
+        if self._transfer.agent_has_person and joined_at < NEVER:
+            self._joined_at = joined_at
             metrics.answer_to_agent_seconds.labels(self._campaign).observe(
                 max(0.0, joined_at - answered_at), self._exemplar
             )
-        return True
+        return result
+
+    def _judge_agent(self, place: AgentPlace, seen: PickUp) -> None:
+        """Have an agent not ready whose phone is not picked up again and again."""
+        limit = self._dialing.campaign.definition.agents.no_answer_limit
+        if self._dialing.roster.picked_up(place, seen, limit=limit):
+            self._dialing.metrics.agents_benched.labels(self._campaign).inc()
+            log.warning("agent not ready", action="agent.benched", agent=place.agent, limit=limit)
 
     async def _joined(self, result: TransferResult, handover: Handover, until: float) -> float:
         """When the agent answered, by whoever tells the truth; `NEVER`: not inside the limit."""
@@ -343,10 +408,17 @@ class Attempt:
         """The transfer's result; None when the person hung up while an agent was being found.
 
         Once the limit has passed the person is abandoned, whatever the PBX says later: the
-        ledger must know it now, not when the transfer times out.
+        ledger must know it now, not when the transfer times out. From then on nothing is waited
+        for that a PBX which is dead can no longer say.
         """
+        limit = until + NOTIFY_GRACE_SECONDS
+        # What it stays, where the wait is cut short.
+        result: TransferResult = TransferTimedOut(at_seconds=limit, person_with=PersonWith.PBX)
         try:
-            with self._watch.alarm(until + NOTIFY_GRACE_SECONDS, self._abandon):
+            with (
+                trio.CancelScope() as wait,
+                self._watch.alarm(limit, partial(self._pass_limit, wait)),
+            ):
                 result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
         except IllegalTransition:
             await self._watch.ended.wait()
@@ -375,6 +447,15 @@ class Attempt:
             settled_at = end.at_seconds
         if settled_at is None or settled_at > until:
             self._abandon()
+
+    def _pass_limit(self, transfer: trio.CancelScope) -> None:
+        """At the limit; then, should the trunk be lost, end the wait for the transfer as well."""
+        if not self._abandoned:
+            self._abandon()
+        if self._dialing.trunk.health.status is TrunkStatus.UNREACHABLE:
+            transfer.cancel()
+        else:
+            self._watch.ring_again(trio.current_time() + TRUNK_LOOK_SECONDS)
 
     def _abandon(self) -> None:
         self._abandoned = True

@@ -12,6 +12,7 @@ from acd.dialer.beginnings import Beginnings
 from acd.dialer.campaign_run import CampaignRun
 from acd.dialer.dialing import Dialing
 from acd.dialer.outcomes import Outcomes
+from acd.dialer.preview import CampaignPreviews
 from acd.dialer.store_watch import StoreWatch
 from acd.dialer.surroundings import Surroundings
 from acd.errors import StoreUnavailable
@@ -55,6 +56,10 @@ class CampaignControl:
     def running(self) -> tuple[CampaignRow, ...]:
         """The campaigns that run, each in the version that is dialed."""
         return tuple(run.campaign for run in self._runs.values())
+
+    def previews(self) -> list[CampaignPreviews]:
+        """Those of each campaign that runs."""
+        return [run.previews for run in self._runs.values()]
 
     async def wait_change(self) -> None:
         """Wait until another campaign or another version runs, or one no more."""

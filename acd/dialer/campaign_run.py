@@ -29,6 +29,7 @@ from acd.dialer.pacing import (
     ramped,
 )
 from acd.dialer.places import needs_of
+from acd.dialer.preview import CampaignPreviews
 from acd.dialer.upkeep import keep_claims, show_blocked
 from acd.errors import StoreUnavailable
 from acd.rules.definition import DialMode
@@ -56,6 +57,7 @@ class CampaignRun:
         self._roster = dialing.roster
         self._stop = trio.Event()
         self._in_flight = CallsInFlight(line_given=self._wake, is_wanted=self._is_wanted)
+        self.previews = CampaignPreviews(lambda: self._dialing, self._in_flight, self._stop)
         self._attempts = 0
         self._news = trio.Event()
         self._looking = trio.CancelScope()
@@ -119,9 +121,12 @@ class CampaignRun:
                 upkeep.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
-            if left := self._hopper.empty():
-                lead_ids = tuple(lead.lead_id for lead in left)
-                self._dialing.outcomes.put(GivenBack(lead_ids=lead_ids))
+            self._empty_hopper()
+
+    def _empty_hopper(self) -> None:
+        if left := self._hopper.empty():
+            lead_ids = tuple(lead.lead_id for lead in left)
+            self._dialing.outcomes.put(GivenBack(lead_ids=lead_ids))
 
     def _start_upkeep(self, nursery: trio.Nursery) -> None:
         store, clock = self._dialing.store, self._dialing.clock
@@ -140,9 +145,10 @@ class CampaignRun:
 
     def _held(self) -> set[int]:
         """Leads that are claimed and not yet dialed."""
-        return self._hopper.lead_ids | self._in_flight.claimed
+        return self._hopper.lead_ids | self._in_flight.claimed | self.previews.lead_ids
 
     async def _dial_all(self, nursery: trio.Nursery) -> None:
+        self.previews.open(nursery)
         while not self._stop.is_set():
             with trio.CancelScope() as self._looking:
                 await self._look(nursery)
@@ -173,6 +179,10 @@ class CampaignRun:
             return
         if not self._dialing.trunk.health.may_dial:
             self._watch.held(Hold.TRUNK)
+            return
+        if self.previews.on:
+            self._empty_hopper()
+            self._watch.held(Hold.PREVIEW)
             return
         try:
             await self._hopper.fill(
@@ -277,7 +287,7 @@ class CampaignRun:
             self._wake()
 
     async def _finished(self) -> bool:
-        if self._attempts or len(self._hopper):
+        if self._attempts or len(self._hopper) or self.previews.lead_ids:
             return False
         campaign_id = self._dialing.campaign.campaign_id
         if not self._dialing.store.up:

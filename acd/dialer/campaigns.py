@@ -253,9 +253,14 @@ def _against_settings(
         return
     trunk = trunks[definition.trunk] if definition.trunk else settings.trunk[0]
     door = Door(settings.destinations, trunk)
-    queue = (definition.agents.queue,) if definition.agents.queue else ()
-    for key, targets in (("extensions", definition.agents.extensions), ("queue", queue)):
-        for target in targets:
+    agents = definition.agents
+    targets_of = {
+        "extensions": agents.extensions,
+        "queue": (agents.queue,),
+        "overflow": (agents.overflow,),
+    }
+    for key, targets in targets_of.items():
+        for target in filter(None, targets):
             answer = door.admit(target, DestinationKind.TRANSFER)
             if isinstance(answer, Refused):
                 yield Problem(places.where("agents", key), answer.sentence)

@@ -51,8 +51,16 @@ class Seat:
     """Of which it is a place."""
     confirmed: bool = False
     """While on a call, the queue was seen to have as many people as it has such places."""
+    benched: bool = False
+    """Their phone was not picked up too often: not ready until somebody is seen to be there."""
     number: int = field(default_factory=lambda: next(_SEATED))
     """In the order in which they sat down."""
+
+    @property
+    def wanted(self) -> AgentState:
+        """What the agent shall be while nobody is with them."""
+        wanted = AgentState.READY if self.enrolled is None else self.enrolled.wanted
+        return AgentState.NOT_READY if self.benched and wanted is AgentState.READY else wanted
 
 
 @dataclass(slots=True, eq=False)
@@ -72,13 +80,15 @@ class _Queue:
 
     gate: QueueGate | None = None
     """None: no feed sees the queue."""
+    entering: int = 0
+    """People on the way into it who have no place of it."""
     with_a_person: int = 0
     on_call: dict[AgentId, Seat] = field(default_factory=dict)
 
     @property
     def room(self) -> int | None:
         """How many more people it could take; None: nobody knows."""
-        return None if self.gate is None else self.gate.room(self.with_a_person)
+        return None if self.gate is None else self.gate.room(self.with_a_person + self.entering)
 
     def capped(self, ready: int) -> int:
         """So many of these ready places have a member behind them."""
@@ -110,7 +120,9 @@ class Crews:
     def regroup(self, seats: Iterable[Seat]) -> None:
         """Everybody's places may have changed; the seats are all there are."""
         self._crews, self._crew_of, self._serving = {}, {}, {}
-        self._queues = {name: _Queue(queue.gate) for name, queue in self._queues.items()}
+        self._queues = {
+            name: _Queue(queue.gate, queue.entering) for name, queue in self._queues.items()
+        }
         for seat in sorted(seats, key=_by_since):
             crew = self._crew(seat.queue, frozenset(seat.places))
             self._crew_of[seat.agent] = crew
@@ -173,6 +185,22 @@ class Crews:
         """Of a queue that a feed sees."""
         known = self._queues.get(queue)
         return None if known is None else known.gate
+
+    def enter(self, queue: str) -> bool:
+        """Count a person on the way into a queue of which they have no place, until `entered`.
+
+        False, and nothing is counted: a feed sees that it has no member for them.
+        """
+        known = self._queue(queue)
+        unseen = known.gate is None or known.gate.seen.persons is None
+        if not unseen and known.room == 0:
+            return False
+        known.entering += 1
+        return True
+
+    def entered(self, queue: str) -> None:
+        """They are there, and seen, or gone."""
+        self._queue(queue).entering -= 1
 
     def on_call(self, queue: str) -> Collection[Seat]:
         """Its places that have a person."""

@@ -65,6 +65,10 @@ class LegWatch:
         finally:
             self._alarm_at = self._reading.deadline = inf
 
+    def ring_again(self, at_seconds: float) -> None:
+        """From inside an alarm: call it once more then, if its block still lasts."""
+        self._alarm_at = at_seconds
+
     @contextmanager
     def until_end(self) -> Iterator[None]:
         """The block is left when the leg ends."""

@@ -11,7 +11,8 @@ members for (`acd.dialer.queue_gate`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import trio
@@ -19,12 +20,16 @@ import trio
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen, steps
 from acd.dialer.crews import WITH_A_PERSON, Crews, Seat
 from acd.dialer.handover import Handover
+from acd.dialer.no_answers import NoAnswers, PickUp
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
+from acd.dialer.queue_persons import QueuePersons
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
 Moved = Callable[[EnrolledAgent, AgentState, Teller], None]
 """Told each state that an agent of SQL comes into."""
+Benched = Callable[[EnrolledAgent], None]
+"""Told an agent of SQL whose phone was not picked up too often."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,12 +51,14 @@ class Roster:
     Args:
         moved: told every change of an agent whom SQL knows.
         state_of: the feed's word about an agent who takes a seat.
+        benched: told an agent whom SQL is to have not ready.
     """
 
     def __init__(
         self,
         moved: Moved | None = None,
         state_of: Callable[[AgentId], AgentState] = lambda _: AgentState.READY,
+        benched: Benched = lambda _: None,
     ) -> None:
         self._state_of = state_of
         self._seats: dict[AgentId, Seat] = {}
@@ -63,6 +70,9 @@ class Roster:
         self._changed = trio.Event()
         self._wakes: dict[int, Callable[[], None]] = {}
         self._moved = moved
+        self._benched = benched
+        self._no_answers = NoAnswers()
+        self._persons = QueuePersons()
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
         """The agents whom SQL knows, all of them; what was asked of them takes effect now."""
@@ -107,6 +117,7 @@ class Roster:
         seat.enrolled = now
         if now is None or (before is not None and before.version == now.version):
             return
+        seat.benched = False
         if (before is None and seat.state not in WITH_A_PERSON) or seat.state in RESTING:
             if seat.state is not now.wanted:
                 self._crews.move(seat, now.wanted, now_seconds=trio.current_time())
@@ -173,6 +184,10 @@ class Roster:
         until `joined` or `give_back`, which then go by the feed's last word. An agent of whom a
         person has asked something else is not ready again after a call.
         """
+        if update.person is not None:
+            now = trio.current_time()
+            self._persons.take(update.agent, update.person, now_seconds=now)
+            return
         if update.queue is not None:
             self._apply_queue(update.agent, update.queue)
             return
@@ -181,6 +196,11 @@ class Roster:
             return
         if seat.handover is not None and update.phone is not None:
             seat.handover.take(update.phone, trio.current_time())
+        if update.phone is Phone.IN_USE:
+            self._no_answers.taken(seat.agent)
+        if seat.enrolled is None and update.phone in (Phone.IN_USE, Phone.UNAVAILABLE):
+            # Somebody phones, or has plugged the phone in anew: no command could say so.
+            seat.benched = False
         if seat.state is AgentState.RESERVED:
             ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
             seat.call_over = seat.call_over or ended
@@ -192,6 +212,8 @@ class Roster:
     def _apply_queue(self, queue: str, seen: QueueSeen) -> None:
         """Take a feed's word for one queue: its places whose people are gone are ready again."""
         gate = self._crews.see(queue, seen)
+        if seen.persons is None:
+            self._persons.lost(queue, now_seconds=trio.current_time())
         for seat in gate.over(self._crews.on_call(queue), now_seconds=trio.current_time()):
             self._move(seat, AgentState.READY, Teller.FEED)
         if self._waiting:
@@ -199,8 +221,25 @@ class Roster:
                 self._hand_out(seat)
         self._notice()
 
+    @contextmanager
+    def entering(self, queue: str) -> Iterator[bool]:
+        """Count a person on the way into a queue of which they have no place.
+
+        Yields False where a feed sees that it has no member for them; True also where none sees it.
+        """
+        if not self._crews.enter(queue):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._crews.entered(queue)
+            for seat in self._crews.ready_places(queue):
+                self._hand_out(seat)
+            self._notice()
+
     def _move(self, seat: Seat, state: AgentState, told_by: Teller) -> None:
-        wanted = AgentState.READY if seat.enrolled is None else seat.enrolled.wanted
+        wanted = seat.wanted
         if state is AgentState.READY and seat.state in RESTING:
             state = wanted
         if seat.state is state:
@@ -209,7 +248,7 @@ class Roster:
             self._go(seat, step, told_by)
         if state is AgentState.READY:
             for step in resting_steps(seat.state, wanted):
-                self._go(seat, step, Teller.COMMAND)
+                self._go(seat, step, Teller.ENGINE if seat.benched else Teller.COMMAND)
         seat.told, seat.call_over = None, False
         self._forget_unneeded(seat)
         if seat.state is AgentState.READY and seat.places:
@@ -274,13 +313,45 @@ class Roster:
                 return self._reserve(seat, campaign_id)
         return None
 
+    def serves(self, campaign_id: int, agent: AgentId) -> bool:
+        """Whether an agent has a place in a campaign, whatever they do."""
+        return agent in self._seats and campaign_id in self._seats[agent].places
+
+    def may_be_called(self, place: AgentPlace) -> bool:
+        """Whether a reserved agent still wants to be ready, as far as they and a feed tell."""
+        seat = self._seats[place.agent]
+        there = seat.told in (None, AgentState.READY)
+        return there and seat.wanted is AgentState.READY
+
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover
+        if self._crews.gate(place.queue) is not None:
+            self._persons.follow(place.queue, handover, now_seconds=trio.current_time())
+
+    def picked_up(self, place: AgentPlace, seen: PickUp, *, limit: int) -> bool:
+        """Note whether an agent took a person; True when they are not ready from now on.
+
+        Call it before `give_back` or `joined`. `limit` is the campaign's; places of a queue are
+        nobody's phone.
+        """
+        if seen is PickUp.TAKEN:
+            self._no_answers.taken(place.agent)
+        if seen is not PickUp.MISSED or place.queue:
+            return False
+        if not self._no_answers.missed(place.agent, limit=limit):
+            return False
+        seat = self._seats[place.agent]
+        seat.benched = True
+        if seat.enrolled is not None:
+            self._benched(seat.enrolled)
+        return True
 
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
         seat = self._seats[place.agent]
+        if place.queue:
+            self._persons.drop(seat.handover)
         seat.handover = None
         self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
 

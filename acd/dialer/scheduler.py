@@ -22,6 +22,7 @@ from acd.dialer.campaign_watch import watch_lag
 from acd.dialer.leftovers import hang_up_leftovers
 from acd.dialer.list_watch import LOOK_AT_LISTS_SECONDS, ListWatch
 from acd.dialer.outcomes import DRAIN_SECONDS, open_outcomes
+from acd.dialer.preview import PreviewDesk
 from acd.dialer.store_watch import StoreWatch
 from acd.dialer.surroundings import Surroundings
 from acd.errors import StoreUnavailable
@@ -44,11 +45,13 @@ class Scheduler:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
         self._beginnings = Beginnings(store=self._store, clock=around.clock, node=around.node)
-        self._book = AgentBook(self._store, around.clock, around.feed.state_of)
+        self._book = AgentBook(self._store, around.clock, around.feed)
         self._roster = self._book.roster
         self._campaigns = CampaignControl(
             around, store=self._store, beginnings=self._beginnings, book=self._book
         )
+        self.previews = PreviewDesk(self._campaigns.previews)
+        """What agents' desktops ask about leads before they are dialed."""
         self._companion_stops: list[Callable[[], None]] = []
 
     def look(self) -> None:

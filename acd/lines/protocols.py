@@ -266,7 +266,9 @@ class Trunk(Protocol):
         """
         ...
 
-    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
+    def watch(
+        self, extension: str, *, domain: str = ""
+    ) -> AbstractAsyncContextManager[ExtensionUpdates]:
         """Be told what the PBX knows of an extension's phone, for as long as the block lasts.
 
         A subscription that is refused, or lost with its PBX, is tried again by itself; until it
@@ -274,6 +276,7 @@ class Trunk(Protocol):
 
         Args:
             extension: the user part, as in `Destination.user`.
+            domain: host or host:port of who tells of it; empty: the trunk's own.
 
         Raises:
             BindingTooSmall: so many extensions cannot be watched at once.

@@ -103,9 +103,11 @@ class TrunkShare:
         """Send BYE for a dialog of a process that died."""
         return await self._trunk.hang_up_leftover(dialog)
 
-    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
+    def watch(
+        self, extension: str, *, domain: str = ""
+    ) -> AbstractAsyncContextManager[ExtensionUpdates]:
         """Be told what the PBX knows of an extension's phone."""
-        return self._trunk.watch(extension)
+        return self._trunk.watch(extension, domain=domain)
 
     def take_calls(self, take: Callable[[IncomingCall], None]) -> AbstractContextManager[None]:
         """Hand each call that comes in on the account to `take`."""

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 ACTIONS: Mapping[str, str] = MappingProxyType(
     {
+        "agent.benched": "an agent took nobody so often in a row that they are not ready now",
         "ami.lost": "the connection to Asterisk's manager interface broke; it is tried again",
         "api.asked": "a client of the HTTP API asked for a change",
         "api.denied": "an HTTP request had no token that is known",
@@ -60,6 +61,10 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "metrics.serving": "/metrics is served at this address",
         "node.died": "another engine's lease ran out",
         "outcome.unwritten": "the engine ended with an outcome that SQL did not take",
+        "overflow.full": "no agent in time, and no member of the overflow queue is free",
+        "overflow.start": "no agent in time: the person is referred to the overflow",
+        "preview.end": "an agent has said, or time has, what becomes of the lead before them",
+        "preview.shown": "an agent is shown a lead, and is reserved for it",
         "sip.callback_failed": "a callback of ours failed; a bug",
         "sip.thread_stuck": "the SIP thread did not end in time",
         "sip_trace.broken": "the SIP trace's file cannot be written; the trace is off",

@@ -371,6 +371,12 @@ class DialogInfoSettings(Table):
     """`[feeds.dialog_info]`: subscriptions to the agents' extensions (RFC 4235)."""
 
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: the first")
+    domain: str = Field(
+        default="",
+        pattern=f"^({HOST})?$",
+        description="a host name or address, with its port if unusual; empty: the trunk's domain",
+    )
+    """Of who tells what the phones do, where that is not the PBX itself."""
 
 
 class FeedsSettings(Table):

@@ -92,7 +92,7 @@ class SipTrunk:
         return await hang_up_leftover(dialog, self.plan)
 
     @asynccontextmanager
-    async def watch(self, extension: str) -> AsyncIterator[ExtensionUpdates]:
+    async def watch(self, extension: str, *, domain: str = "") -> AsyncIterator[ExtensionUpdates]:
         """Be told what the PBX knows of an extension's phone, for as long as the block lasts."""
         # Unbounded: the SIP side must never wait for whoever watches.
         send, receive = trio.open_memory_channel[ExtensionUpdate](float("inf"))
@@ -108,7 +108,7 @@ class SipTrunk:
         # Not through the door: nobody is called.
         who = Destination(kind=DestinationKind.TRANSFER, user=extension)
         plan = self.plan
-        uri = destination_uri(who, domain=plan.domain, transport=plan.transport)
+        uri = destination_uri(who, domain=domain or plan.domain, transport=plan.transport)
         with send, receive, self._watching(take) as number:
             self.post(WatchExtension(number, plan.name, uri))
             try:

@@ -78,6 +78,16 @@ class AgentMoved:
     state: AgentState
     at: datetime
     told_by: Teller
+    reason: str = ""
+    """Why they are not ready, where a feed knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBenched:
+    """An engine lets an agent not be ready any more, though nobody has asked for that."""
+
+    extension: str
+    reason: str
 
 
 def all_agents(conn: sa.Connection) -> list[AgentRow]:
@@ -272,7 +282,7 @@ class MovingAgents:
             "at": moved.at,
             "told_by": moved.told_by.value,
         }
-        reason = row.reason if row.wanted == state else ""
+        reason = moved.reason or (row.reason if row.wanted == state else "")
         self._journal.note(
             at=moved.at,
             subject=Subject.AGENT,
@@ -285,6 +295,24 @@ class MovingAgents:
         """Write where they are now."""
         if self._moves:
             self._conn.execute(_MOVE, list(self._moves.values()))
+
+
+def note_agent_benched(conn: sa.Connection, benched: AgentBenched) -> None:
+    """Want an agent not ready, as a command would; one who shall not be ready anyway stays.
+
+    The state follows by `note_agent_moved`.
+    """
+    conn.execute(
+        sa.update(t.agents)
+        .where(
+            t.agents.c.extension == benched.extension, t.agents.c.wanted == AgentState.READY.value
+        )
+        .values(
+            wanted=AgentState.NOT_READY.value,
+            reason=benched.reason,
+            version=t.agents.c.version + 1,
+        )
+    )
 
 
 def _move(

@@ -298,6 +298,21 @@ def unclaim_leads(
     return _free(conn, _THESE_OF_NODE, values, what="unclaimed", now=now or datetime.now(UTC))
 
 
+def skip_lead(
+    conn: sa.Connection, *, node: str, lead_id: int, agent: str, until: datetime, now: datetime
+) -> None:
+    """Free a lead that this node holds, undialed; it waits until then, for everybody."""
+    if not unclaim_leads(conn, node=node, lead_ids=[lead_id], now=now):
+        return
+    conn.execute(
+        sa.update(t.leads).where(t.leads.c.lead_id == lead_id).values(next_attempt_at=until)
+    )
+    detail = {"agent": agent, "until": until.isoformat()}
+    record_all(
+        conn, at=now, subject=Subject.LEAD, subject_ids=[lead_id], what="skipped", detail=detail
+    )
+
+
 def renew_claims(
     conn: sa.Connection, *, node: str, lead_ids: Sequence[int], now: datetime
 ) -> set[int]:

@@ -15,10 +15,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from acd.rules.dispositions import Disposition
-from acd.store.agents import AgentMoved, MovingAgents
+from acd.store.agents import AgentBenched, AgentMoved, MovingAgents, note_agent_benched
 from acd.store.attempts import AgentTimes, AttemptClosed, OpenAttempts, withdraw_attempt
 from acd.store.events import Journal, Subject, record
-from acd.store.leads import ClaimedLead, unclaim_leads
+from acd.store.leads import ClaimedLead, skip_lead, unclaim_leads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +52,18 @@ class GivenBack:
     lead_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadSkipped:
+    """An agent has looked at a claimed lead and does not want it called now."""
+
+    lead_id: int
+    agent: str
+    until: datetime
+
+
 News = DialogSeen | AttemptAnswered | AgentTimes | AttemptClosed | AgentMoved
 """What is written of many attempts and agents together."""
-Outcome = News | NotDialed | GivenBack
+Outcome = News | NotDialed | GivenBack | LeadSkipped | AgentBenched
 
 
 def write_outcomes(
@@ -140,3 +149,14 @@ def _write_alone(conn: sa.Connection, outcome: Outcome, node: str, now: datetime
             withdraw_attempt(conn, lead=lead, node=node, now=now)
         case GivenBack(lead_ids=lead_ids):
             unclaim_leads(conn, node=node, lead_ids=lead_ids, now=now)
+        case LeadSkipped():
+            skip_lead(
+                conn,
+                node=node,
+                lead_id=outcome.lead_id,
+                agent=outcome.agent,
+                until=outcome.until,
+                now=now,
+            )
+        case AgentBenched():
+            note_agent_benched(conn, outcome)

@@ -69,7 +69,7 @@ def agents() -> builders.Dashboard:
                 f"{CAMPAIGN}}}[$__range]))",
                 unit="short",
                 levels=warn_above(1, 10),
-                width=8,
+                width=6,
             )
         )
         .with_panel(
@@ -79,7 +79,17 @@ def agents() -> builders.Dashboard:
                 f"sum(increase(acd_transfer_retries_total{{{CAMPAIGN}}}[$__range]))",
                 unit="short",
                 levels=warn_above(1, 10),
-                width=8,
+                width=6,
+            )
+        )
+        .with_panel(
+            number(
+                "Set not ready",
+                "Agents whose phone was not picked up several times in a row, in the chosen time.",
+                f"sum(increase(acd_agents_benched_total{{{CAMPAIGN}}}[$__range]))",
+                unit="short",
+                levels=warn_above(1, 10),
+                width=6,
             )
         )
         .with_panel(
@@ -89,7 +99,7 @@ def agents() -> builders.Dashboard:
                 f"count(acd_feed_up{{{NODE}}} == 0) or vector(0)",
                 unit="short",
                 levels=(Level(value=1, color=ALARMS),),
-                width=8,
+                width=6,
             )
         )
         .with_panel(
@@ -106,6 +116,15 @@ def agents() -> builders.Dashboard:
                 "Transfers a second",
                 "Blind transfers by result; answered is the one that is wanted.",
                 {"{{result}}": a_second("acd_transfers", "result")},
+                unit="cps",
+                stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "To the overflow a second",
+                "People whom no agent took in time, referred to the overflow, by result.",
+                {"{{result}}": a_second("acd_overflows", "result")},
                 unit="cps",
                 stacked=True,
             )

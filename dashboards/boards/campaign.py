@@ -112,6 +112,15 @@ def campaign() -> builders.Dashboard:
         )
         .with_panel(
             graph(
+                "Previews a second",
+                "Leads shown to agents before they are dialed, by how that ended.",
+                {"{{result}}": a_second("acd_previews", "result")},
+                unit="cps",
+                stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
                 "Disconnect causes a second",
                 "Why legs ended, by the technical cause.",
                 {"{{cause}}": a_second("acd_calls_ended", "cause")},

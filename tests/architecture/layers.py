@@ -29,6 +29,7 @@ RANKS: Mapping[str, int] = {
     "acd.app_api": 39,
     "acd.app_office": 38,
     "acd.app_words": 37,
+    "acd.app_preview": 37,
     "acd.dialer": 30,
     "acd.sip": 30,
     "acd.tapi": 30,

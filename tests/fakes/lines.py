@@ -378,7 +378,7 @@ class FakeTrunk:
         return True
 
     @asynccontextmanager
-    async def watch(self, extension: str) -> AsyncIterator[ExtensionUpdates]:
+    async def watch(self, extension: str, *, domain: str = "") -> AsyncIterator[ExtensionUpdates]:
         send, receive = trio.open_memory_channel[ExtensionUpdate](float("inf"))
         watchers = self._watchers.setdefault(extension, [])
         with send, receive:

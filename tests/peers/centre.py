@@ -74,15 +74,20 @@ class Traffic:
 
 
 @asynccontextmanager
-async def open_centre(addresses: Addresses, *agents: Sipp) -> AsyncIterator[Centre]:
-    """A PBX that knows agents 101 and 102; those given are at their phones."""
+async def open_centre(
+    addresses: Addresses, *agents: Sipp, answer_ms: int = 300
+) -> AsyncIterator[Centre]:
+    """A PBX that knows agents 101 and 102; those given are at their phones.
+
+    People answer `answer_ms` after their phones began to ring.
+    """
     known = {"101": f"{addresses.agent_101}:5060", "102": f"{addresses.agent_102}:5060"}
     async with run_asterisk(
         address=addresses.pbx, carrier=f"{addresses.carrier}:5060", agents=known
     ) as pbx:
         with ExitStack() as stack:
             wire = stack.enter_context(Wire(addresses.pbx))
-            for peer in (phones.carrier(addresses.carrier), *agents):
+            for peer in (phones.carrier(addresses.carrier, answer_ms=answer_ms), *agents):
                 stack.enter_context(peer)
                 # People who still talk when a test has seen enough are not waited for.
                 stack.callback(peer.stop, grace_seconds=0.2)

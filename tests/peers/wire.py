@@ -135,11 +135,13 @@ class Wire:
     """A running capture of everything from or to `hosts` (all 127.x) on the loopback interface.
 
     With fewer `snap_bytes` only `packets` and `rtp` are of use: SIP that was cut is left out.
+    With a `port` only what goes from or to it: the sound of a hundred calls takes long to read.
     """
 
-    def __init__(self, *hosts: str, snap_bytes: int = 65535) -> None:
+    def __init__(self, *hosts: str, snap_bytes: int = 65535, port: int | None = None) -> None:
         self.hosts = hosts
         self.snap_bytes = snap_bytes
+        self.port = port
         self._process: subprocess.Popen[bytes] | None = None
         self._stack = ExitStack()
         self._file = Path()
@@ -150,6 +152,8 @@ class Wire:
         # tcpdump writes to our descriptor: it gives up root before it would open a file itself.
         output = self._stack.enter_context(self._file.open("wb"))
         expression = " or ".join(f"host {host}" for host in self.hosts)
+        if self.port is not None:
+            expression = f"({expression}) and (port {self.port} or port {_BARRIER_PORT})"
         self._process = subprocess.Popen(
             [
                 *("tcpdump", "-i", "lo", "-n", "-U", "--immediate-mode", "-B", "32768"),

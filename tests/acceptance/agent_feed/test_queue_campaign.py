@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.acceptance.agent_feed.test_agent_feed import (
     ADDRESSES,
@@ -13,6 +14,7 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     first_of_each_call,
     installation_with_feed,
 )
+from tests.acceptance.agent_feed.test_agent_times import seconds
 from tests.acceptance.support.installation import Installation
 from tests.peers import phones
 from tests.peers.centre import Centre, Traffic, open_centre
@@ -20,6 +22,9 @@ from tests.peers.cut import open_way
 from tests.peers.watching import wait_on_wire
 
 pytestmark = pytest.mark.real
+
+LATE_SECONDS = 2.0
+"""Events of three queues in a row (Asterisk's, the engine's, SQL's), on a busy machine."""
 
 
 def use_queue(installation: Installation) -> None:
@@ -44,9 +49,11 @@ async def test_nobody_waits_in_a_queue_that_has_one_member(tmp_path: Path) -> No
         await only_101(centre)
         async with installation.engine() as engine:
             await engine.wait_metric(HANDED_OVER, 4, campaign="sample", disposition="handed_over")
+            await wait_talks(installation, len(PEOPLE))
             assert await engine.end() == 0, engine.log()
         traffic = centre.traffic()
     assert_never_two_in_the_queue(traffic)
+    assert_times_of_the_wire(installation, traffic)
 
 
 async def test_a_lost_feed_stops_the_dialing_for_a_queue_until_it_is_back(tmp_path: Path) -> None:
@@ -80,6 +87,32 @@ async def test_a_lost_feed_stops_the_dialing_for_a_queue_until_it_is_back(tmp_pa
 def dialed(traffic: Traffic) -> list[float]:
     """When each person was called."""
     return [m.at_seconds for m in first_of_each_call(traffic.to(ADDRESSES.carrier, "INVITE"))]
+
+
+async def wait_talks(installation: Installation, count: int) -> None:
+    """Wait until so many people's talks are over."""
+    with trio.fail_after(30):
+        while True:
+            talks = [row["talk_seconds"] for row in installation.rows("attempts")]
+            if len(list(filter(None, talks))) >= count:
+                return
+            # Another process writes the rows: they can only be read again.
+            await trio.sleep(0.1)
+
+
+def assert_times_of_the_wire(installation: Installation, traffic: Traffic) -> None:
+    """Each person's row has the ringing, the answer and the talk of the member who had them."""
+    rows = sorted(installation.rows("attempts"), key=lambda row: str(row["answered_at"]))
+    for row, rang, answered, bye in zip(
+        rows,
+        traffic.of(ADDRESSES.agent_101, 180),
+        first_of_each_call(traffic.of(ADDRESSES.agent_101, 200, cseq="INVITE")),
+        first_of_each_call(traffic.of(ADDRESSES.agent_101, "BYE")),
+        strict=True,
+    ):
+        assert abs(seconds(row["agent_rang_at"]) - rang.at_seconds) < LATE_SECONDS
+        assert abs(seconds(row["agent_answered_at"]) - answered.at_seconds) < LATE_SECONDS
+        assert abs(row["talk_seconds"] - (bye.at_seconds - answered.at_seconds)) < LATE_SECONDS
 
 
 def assert_never_two_in_the_queue(traffic: Traffic) -> None:

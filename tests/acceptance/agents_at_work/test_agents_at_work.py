@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -60,6 +61,15 @@ async def test_an_agent_of_two_campaigns_starts_at_a_command_and_has_one_person_
     assert all(byes[0].at_seconds < after.at_seconds for _, after in pairwise(refers))
     events = [row["what"] for row in installation.rows("events") if row["subject"] == "agent"]
     assert events[:5] == ["added", "not_ready", "ready", "reserved", "on_call"]
+    (told,) = await installation.succeed("acd agents times --json")
+    (anna,) = json.loads(told.stdout)["agents"]
+    assert anna["persons"] == 2
+    # One call takes 2 s by the clock, and there is no wrap-up without a feed.
+    assert 0 < anna["on_call_seconds"] <= anna["staffed_seconds"]
+    assert 0 < anna["occupancy"] <= 1
+    (shown,) = await installation.succeed("acd agents times")
+    assert "anna" in shown.stdout
+    assert "occupancy" in shown.stdout
 
 
 def share_with_second_campaign(installation: Installation) -> None:

@@ -60,6 +60,8 @@ async def test_a_desktop_takes_its_agent_through_a_call(tmp_path: Path) -> None:
         assert carrier.calls == 0, "anna has not come yet"
         await api.succeed("POST", "/v1/agents/anna/ready", **anna)
         await wait_agent(api, state="on_call")
+        (own,) = await api.succeed("GET", "/v1/agent-times", **anna)
+        assert own["agent"] == "anna"
         person = await api.succeed("GET", "/v1/agents/anna/person", **anna)
         assert person["columns"] == {} or "phone" not in person["columns"]
         refused = await api.ask("POST", "/v1/agents/anna/log-off", token=TOKENS["crm"])

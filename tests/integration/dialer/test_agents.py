@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,8 +15,9 @@ import sqlalchemy as sa
 from acd.agents import AgentState
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
+from acd.lines import TransferRefused
 from acd.store import schema as t
-from acd.store.agents import NewAgent, ask_agent, save_agents
+from acd.store.agents import NewAgent, agent_named, ask_agent, save_agents
 from acd.store.events import Subject, events_of
 from acd.store.lead_changes import promise_callback
 from tests.fakes.lines import FakeTrunk, Script
@@ -158,6 +160,26 @@ async def test_campaigns_that_share_an_agent_dial_one_person_for_them_between_th
     await floor.finish(trunk)
     assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 6
     assert trunk.lines.most_leased == 1
+
+
+async def test_an_agent_who_takes_nobody_is_not_ready_until_they_say_so(floor: Floor) -> None:
+    campaign_id = floor.campaign(
+        leads=5, agents={**NOBODY_ELSE, "no_answer_limit": 2}, wait_limit_seconds=0.2
+    )
+    agent(floor, "anna", "201", campaign_id)
+    ask(floor, "anna", AgentState.READY)
+    refused = TransferRefused(at_seconds=0.0, sip_status=480)
+    silent = (Script(transfers=deque([refused])) for _ in range(2))
+    trunk = floor.trunk(*silent, Script())
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: "not_ready" in what_happened(floor, "anna")[3:])
+        await looked_again(trunk)
+        assert len(trunk.lines.used) == 2
+        anna = floor.store.read_sync(agent_named, "anna")
+        assert (anna.wanted, anna.reason) == (AgentState.NOT_READY, "no answer")
+        ask(floor, "anna", AgentState.READY)
+        scheduler.look()
+        await until(lambda: "handed_over" in floor.column(t.attempts.c.disposition))
 
 
 RINGS = Script(answers_after=None, cause=DisconnectCause.NO_ANSWER)

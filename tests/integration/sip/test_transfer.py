@@ -19,6 +19,7 @@ from acd.lines import (
     TransferUnconfirmed,
     TrunkStatus,
 )
+from acd.sip.transfer import TransferTiming
 from tests.integration.sip.conftest import (
     Bench,
     agent,
@@ -93,11 +94,24 @@ async def test_the_race_of_asterisk_is_met_by_asking_again(bench: Bench) -> None
     assert all(0.005 <= step < 0.5 for step in steps)
 
 
-async def test_a_race_that_never_ends_leaves_the_person_with_us(bench: Bench) -> None:
-    pbx = bench.pbx(*_UP, *(_RACE * 8), bye())
+async def test_a_pbx_that_needs_most_of_a_second_for_its_bridge_gets_it(bench: Bench) -> None:
+    steps = TransferTiming.RETRY_STEPS_SECONDS
+    pbx = bench.pbx(*_UP, *(_RACE * len(steps)), refer(202), notify(200, final=True), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=15)
+    assert isinstance(result, TransferAnswered)
+    refers = select(bench.messages(), "REFER")
+    assert len(refers) == len(steps) + 1
+    asked_for = refers[-1].at_seconds - refers[0].at_seconds
+    assert asked_for >= sum(steps) >= 0.9
+
+
+async def test_a_race_that_never_ends_leaves_the_person_with_us(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, *(_RACE * (len(TransferTiming.RETRY_STEPS_SECONDS) + 1)), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=15)
     assert isinstance(result, TransferFailed)
     assert (result.sip_status, result.person_with) == (400, PersonWith.US)
     assert line.state is CallState.CONNECTED

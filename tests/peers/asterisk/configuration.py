@@ -11,6 +11,8 @@ from string import Template
 HERE = Path(__file__).parent
 DOCUMENTED = HERE / "documented"
 PEER = HERE / "peer"
+FOR_EACH_AGENT = frozenset({"agent.conf", "agent_extension.conf", "user.conf"})
+"""Not files of Asterisk's: they are added to others, once for each agent."""
 
 FOLDERS = ("etc", "lib", "agi", "spool", "run", "log", "cache")
 
@@ -58,11 +60,15 @@ def write_configuration(
         "packet_ms": str(layout.packet_ms),
     }
     for name in sorted(path.name for path in PEER.iterdir()):
-        if name not in {"agent.conf", "user.conf"}:
+        if name not in FOR_EACH_AGENT:
             (etc / name).write_text(_filled(name, values))
-    with (etc / "pjsip.conf").open("a") as pjsip:
+    with (etc / "pjsip.conf").open("a") as pjsip, (etc / "extensions.conf").open("a") as dialplan:
         for extension, contact in layout.agents.items():
-            pjsip.write(_filled("agent.conf", {"extension": extension, "contact": contact}))
+            agent = {"extension": extension, "contact": contact}
+            pjsip.write(_filled("agent.conf", agent))
+            # The documented dialplan has ten extensions of its own.
+            if not extension.startswith("10"):
+                dialplan.write(_filled("agent_extension.conf", agent))
         for extension, contact in layout.users.items():
             pjsip.write(_filled("user.conf", {"extension": extension, "contact": contact}))
     return seen_by_it / "etc" / "asterisk.conf"

@@ -39,6 +39,24 @@ def agent_answers(address: str, *, ring_ms: int = 300, talk_ms: int = 1000) -> S
     return Sipp.uas(HERE / "agent_answers.xml", Bind(address, 5060), keys=keys)
 
 
+def agent_speaks(
+    address: str, folder: Path, *, voice: bytes, ring_ms: int = 300, talk_ms: int = 1000
+) -> Sipp:
+    """The same, and whoever picks up says `voice` (A-law) over and over.
+
+    `folder` takes the scenario and the voice.
+    """
+    file = folder / "voice.alaw"
+    file.write_bytes(voice)
+    picked_up = '<recv request="ACK" crlf="true"/>'
+    scenario = (HERE / "agent_answers.xml").read_text()
+    assert scenario.count(picked_up) == 1
+    speaks = f'<nop><action><exec rtp_stream="{file},-1,8"/></action></nop>'
+    (folder / "agent_speaks.xml").write_text(scenario.replace(picked_up, picked_up + speaks))
+    keys = {"ring_ms": str(ring_ms), "talk_ms": str(talk_ms)}
+    return Sipp.uas(folder / "agent_speaks.xml", Bind(address, 5060), keys=keys)
+
+
 def agent_busy(address: str) -> Sipp:
     """A phone that answers 486."""
     return Sipp.uas(HERE / "agent_busy.xml", Bind(address, 5060))

@@ -127,6 +127,13 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
         ("ramp_seconds = -1\n" + MINIMAL, "ramp_seconds", "greater than or equal to 0"),
         ("agents = nobody\n", "campaign.toml", "line 1"),
         ('[agents]\nqueue = "sales"\n', "agents", "slots"),
+        ('[agents]\nextensions = ["201"]\noverflow = "112"\n', "agents.overflow", "emergency"),
+        ('[agents]\nextensions = ["201"]\noverflow = "201"\n', "agents", "another target"),
+        (
+            '[agents]\noverflow = "all"\noverflow_before_limit_seconds = 2\n',
+            "campaign.toml",
+            "less than wait_limit_seconds (2)",
+        ),
         ('[retry.unknown]\naction = "retry"\n' + MINIMAL, "retry", "never redialed"),
     ],
 )

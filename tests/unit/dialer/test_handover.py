@@ -5,7 +5,7 @@ import trio
 import trio.testing
 
 from acd.agents import Phone
-from acd.dialer.handover import Handover
+from acd.dialer.handover import SIGHTING_SECONDS, Handover
 
 LIMIT = 100.0
 
@@ -79,3 +79,43 @@ async def test_a_phone_that_still_rings_is_waited_for_inside_the_limit(
         await trio.sleep(1)
         rings.take(Phone.IN_USE, 7.0)
     assert answers == [None, 7.0]
+
+
+async def test_a_phone_that_a_feed_sees_is_given_the_time_to_ring(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The PBX's word comes 13 ms after the answer, the phone's 180 a moment later."""
+    told_at = trio.current_time()
+    rings = Handover(on_change=ignore, seen=True)
+    async with trio.open_nursery() as nursery:
+
+        async def ring() -> None:
+            await trio.sleep(0.4)
+            rings.take(Phone.RINGING, trio.current_time())
+
+        nursery.start_soon(ring)
+        answered = await rings.wait_answer(told_at=told_at, until_seconds=told_at + 5)
+    assert answered is None
+    assert trio.current_time() - told_at == 5
+
+
+@pytest.mark.parametrize(("limit_seconds", "waited_seconds"), [(5.0, SIGHTING_SECONDS), (1.0, 1.0)])
+async def test_a_phone_that_never_rings_is_not_where_the_person_is(
+    autojump_clock: trio.testing.MockClock, limit_seconds: float, waited_seconds: float
+) -> None:
+    told_at = trio.current_time()
+    idle = Handover(on_change=ignore, seen=True)
+    until = told_at + limit_seconds
+    assert await idle.wait_answer(told_at=told_at, until_seconds=until) == told_at
+    assert trio.current_time() - told_at == waited_seconds
+
+
+@pytest.mark.parametrize("phone", [Phone.UNKNOWN, Phone.UNAVAILABLE])
+async def test_a_phone_that_is_seen_no_more_is_not_waited_for(
+    autojump_clock: trio.testing.MockClock, phone: Phone
+) -> None:
+    told_at = trio.current_time()
+    lost = Handover(on_change=ignore, seen=True)
+    lost.take(phone, told_at)
+    assert await lost.wait_answer(told_at=told_at, until_seconds=told_at + 5) == told_at
+    assert trio.current_time() == told_at

@@ -173,7 +173,9 @@ class FakeTrunk:
     async def hang_up_leftover(self, dialog: DialogId) -> bool:
         raise AssertionError
 
-    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
+    def watch(
+        self, extension: str, *, domain: str = ""
+    ) -> AbstractAsyncContextManager[ExtensionUpdates]:
         raise AssertionError
 
     def take_calls(self, take: Callable[[IncomingCall], None]) -> AbstractContextManager[None]:
