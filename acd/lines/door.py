@@ -79,11 +79,22 @@ class Door:
         self._format = trunk.number_format if trunk else NumberFormat.PLUS
         self._prefix = trunk.number_prefix if trunk else ""
         self._allow = frozenset(plain(entry) for entry in destinations.allow)
+        self._remember()
+
+    def _remember(self) -> None:
         # The rules read the same number twice, and each person is sent to one of the same agents.
         self._read = lru_cache(maxsize=_KEPT)(partial(read_number, default_region=self._region))
         self._judge_target = lru_cache(maxsize=_KEPT)(
             partial(self._judge, kind=DestinationKind.TRANSFER)
         )
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what is remembered: an import hands its door to processes of its own."""
+        return {k: v for k, v in vars(self).items() if k not in ("_read", "_judge_target")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        vars(self).update(state)
+        self._remember()
 
     def admit(self, text: str, kind: DestinationKind) -> Destination | Refused:
         """Let a destination through as the PBX wants it written, or say why not."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -142,3 +143,11 @@ def test_nothing_that_reaches_help_is_ever_let_through(
 def test_an_emergency_number_among_dialing_signs_is_refused(text: str) -> None:
     refused = door().admit(text, DestinationKind.TRANSFER)
     assert isinstance(refused, Refused)
+
+
+def test_a_door_goes_to_another_process_as_it_is() -> None:
+    door = Door(DestinationSettings(default_region="AT", allow=("+491805123456",)))
+    there = pickle.loads(pickle.dumps(door))  # noqa: S301 # our own bytes, of a line before
+    for text in ("+43 664 1234567", "+491805123456", "+4990012345", "112"):
+        assert there.admit(text, DestinationKind.LEAD) == door.admit(text, DestinationKind.LEAD)
+    assert there.admit("101", DestinationKind.TRANSFER).user == "101"
