@@ -415,7 +415,7 @@ class Attempt:
             number=self._number,
         )
         self._dialing.roster.follow(place, handover)
-        result = await self._refer(target, until)
+        result = await self._refer(target, until, handover)
         if result is None:
             return False
         joined_at = await self._joined(result, handover, until)
@@ -464,19 +464,22 @@ class Attempt:
             )
         )
 
-    async def _refer(self, target: Destination, until: float) -> TransferResult | None:
+    async def _refer(
+        self, target: Destination, until: float, handover: Handover
+    ) -> TransferResult | None:
         """The transfer's result; None when the person hung up while an agent was being found.
 
         Once the limit has passed the person is abandoned, whatever the PBX says later: the
         ledger must know it now, not when the transfer times out. From then on nothing is waited
-        for that a PBX which is dead can no longer say.
+        for that a PBX which is dead can no longer say. An agent who was seen picking up has the
+        person, whatever the PBX says of the transfer.
         """
         limit = until + NOTIFY_GRACE_SECONDS
         # What it stays, where the wait is cut short.
         result: TransferResult = TransferTimedOut(at_seconds=limit, person_with=PersonWith.PBX)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._abandon_at, limit, nursery.cancel_scope)
+                nursery.start_soon(self._end_at_limit, limit, handover, nursery.cancel_scope)
                 result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
                 nursery.cancel_scope.cancel()
         except IllegalTransition:
@@ -486,6 +489,8 @@ class Attempt:
         if gone:
             await self._watch.ended.wait()
             return None
+        if handover.joined_at is not None and not isinstance(result, TransferAnswered):
+            return TransferAnswered(at_seconds=handover.joined_at)
         return result
 
     @property
@@ -507,14 +512,20 @@ class Attempt:
         if settled_at is None or settled_at > until:
             self._abandon()
 
-    async def _abandon_at(self, at_seconds: float, transfer: trio.CancelScope) -> None:
-        """At the limit; then, should the trunk be lost, end the wait for the transfer as well."""
+    async def _end_at_limit(
+        self, at_seconds: float, handover: Handover, transfer: trio.CancelScope
+    ) -> None:
+        """Abandon the person whom no agent has; end the wait for a transfer that is decided.
+
+        It is when an agent was seen picking up, and when the trunk is lost.
+        """
         await trio.sleep_until(at_seconds)
-        self._abandon()
-        trunk = self._dialing.trunk
-        health = trunk.health
-        while health.status is not TrunkStatus.UNREACHABLE:
-            health = await trunk.wait_health_change(health)
+        if handover.joined_at is None:
+            self._abandon()
+            trunk = self._dialing.trunk
+            health = trunk.health
+            while health.status is not TrunkStatus.UNREACHABLE:
+                health = await trunk.wait_health_change(health)
         transfer.cancel()
 
     def _abandon(self) -> None:
