@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 from typing import NewType, Protocol
 
@@ -44,6 +45,7 @@ AGENT_TRANSITIONS: Mapping[AgentState, frozenset[AgentState]] = MappingProxyType
 )
 
 
+@cache
 def steps(start: AgentState, end: AgentState) -> tuple[AgentState, ...]:
     """The shortest way along `AGENT_TRANSITIONS`, `end` included; nothing where they are one.
 

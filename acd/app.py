@@ -32,10 +32,11 @@ from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
 from acd.control import open_control
 from acd.dialer.comfort import write_comfort_noise
-from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.dialer.scheduler import Scheduler
+from acd.dialer.surroundings import Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import FeedsSettings, Settings, trunks_to_open
+from acd.settings import FeedsSettings, Settings, called_trunks, resting_trunks
 from acd.sip import Sip, open_sip
 from acd.store import open_store
 
@@ -65,9 +66,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         switch = stack.enter_context(closing(TraceSwitch(settings)))
         sip = await stack.enter_async_context(
             open_sip(
-                trunks_to_open(settings),
+                settings.trunk,
                 destinations=settings.destinations,
                 trace=switch.take if switch.on else None,
+                called=called_trunks(settings) if settings.tapi.enabled else (),
+                resting=resting_trunks(settings),
             )
         )
         stack.enter_context(switch.serving(sip))
@@ -90,7 +93,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         for name in (trunk.name for trunk in settings.trunk):
             trunks[name] = trunk = sip.trunk(name)
             metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
-        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings))
+        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings), rest=sip.rest)
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,
@@ -115,7 +118,9 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
             )
         )
         if settings.api.enabled:
-            await stack.enter_async_context(open_api(settings, store, feed, scheduler.look))
+            await stack.enter_async_context(
+                open_api(settings, store, feed, scheduler.previews, scheduler.look)
+            )
         yield Engine(scheduler=scheduler, metrics=metrics, metrics_address=address)
 
 
@@ -151,7 +156,10 @@ async def open_feeds(
 
 def _watch_of(settings: Settings, sip: Sip) -> Watch | None:
     asked = settings.feeds.dialog_info
-    return None if asked is None else sip.trunk(asked.trunk or settings.trunk[0].name).watch
+    if asked is None:
+        return None
+    trunk = sip.trunk(asked.trunk or settings.trunk[0].name)
+    return partial(trunk.watch, domain=asked.domain)
 
 
 def node_name(settings: Settings) -> str:

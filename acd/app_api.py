@@ -16,6 +16,7 @@ from acd.api.stream import Bulletin
 from acd.app_office import EngineOffice
 from acd.app_words import DesktopWords
 from acd.clock import SystemClock
+from acd.dialer.preview import PreviewDesk
 from acd.errors import StoreUnavailable
 from acd.settings import Settings
 from acd.store import Store
@@ -34,7 +35,11 @@ _TOLD = {Subject.AGENT: "agent", Subject.ATTEMPT: "attempt", Subject.CAMPAIGN: "
 
 @asynccontextmanager
 async def open_api(
-    settings: Settings, store: Store, feed: MergedFeed, look: Callable[[], None]
+    settings: Settings,
+    store: Store,
+    feed: MergedFeed,
+    previews: PreviewDesk,
+    look: Callable[[], None],
 ) -> AsyncIterator[str]:
     """Serve desktops and CRMs while the block lasts; yields the address.
 
@@ -42,13 +47,16 @@ async def open_api(
         settings: the installation's; `[api]` is enabled.
         store: the engine's.
         feed: takes what agents say on their desktops.
+        previews: shows agents leads before they are dialed.
         look: has the scheduler look at SQL now.
 
     Raises:
         AddressInUse: another program holds the port.
     """
     words = DesktopWords(feed)
-    office = EngineOffice(store, settings, words=words, clock=SystemClock(), look=look)
+    office = EngineOffice(
+        store, settings, words=words, previews=previews, clock=SystemClock(), look=look
+    )
     bulletin = Bulletin()
     app = api_app(office, bulletin, settings.api_client)
     async with open_server(app, settings.api, name="api") as address, trio.open_nursery() as side:

@@ -13,6 +13,7 @@ import trio
 
 from acd.agents import AgentState, Word
 from acd.api.office import Plain
+from acd.app_preview import PreviewOffice
 from acd.app_words import DesktopWords
 from acd.clock import WallClock
 from acd.dialer import dnc
@@ -20,6 +21,7 @@ from acd.dialer.agent_report import agents_report, report_window
 from acd.dialer.campaigns import check_definition, definition_file, reload_from_file
 from acd.dialer.lead_records import import_records
 from acd.dialer.lead_why import explain_lead, leads_named
+from acd.dialer.preview import PreviewDesk
 from acd.dialer.reports import campaign_report
 from acd.errors import BadCampaign, BadInput, Problem
 from acd.rules.definition import CampaignDefinition
@@ -43,7 +45,7 @@ from acd.store.lead_changes import erase_lead, promise_callback, reset_leads
 _BUSY = (AgentState.ON_CALL, AgentState.WRAP_UP)
 
 
-class EngineOffice:
+class EngineOffice(PreviewOffice):
     """Does what the API's clients ask, as the commands do; `look` tells the engine at once."""
 
     def __init__(
@@ -52,9 +54,11 @@ class EngineOffice:
         settings: Settings,
         *,
         words: DesktopWords,
+        previews: PreviewDesk,
         clock: WallClock,
         look: Callable[[], None],
     ) -> None:
+        super().__init__(store, previews)
         self._store = store
         self._settings = settings
         self._words = words

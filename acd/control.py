@@ -25,7 +25,8 @@ from acd.errors import AddressInUse
 
 ANSWER_SECONDS = 1.0
 """How long a command waits for the engine, and the engine for a command."""
-MAX_LINE_BYTES = 65536
+MAX_LINE_BYTES = 1 << 20
+"""999 profiles have 100,000 bytes and more."""
 
 Handler = Callable[..., Mapping[str, Any]]
 """What the engine does and answers when it is asked; returns at once. Takes what stands beside

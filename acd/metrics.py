@@ -10,19 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import partial
-from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from acd import __version__
 from acd.agents import AgentState
 from acd.calls import CallState, DisconnectCause
 from acd.lines import TrunkStatus
+from acd.read_metrics import NO_TAPI, CountedLines, ReadCounter, TapiCounts, TapiSessions
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState, Rule
 from acd.rules.hold import Hold
+from acd.rules.preview import PreviewEnd
+
+__all__ = [
+    "Access",
+    "CountedLines",
+    "Metrics",
+    "ResponseClass",
+    "TapiCounts",
+    "call_exemplar",
+    "response_class",
+]
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
 RING_SECONDS_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
@@ -61,23 +70,6 @@ def call_exemplar(attempt_id: int) -> dict[str, str]:
     return {"call": f"a{attempt_id}"}
 
 
-class CountedLines(Protocol):
-    """What is counted of a `LinePool`."""
-
-    @property
-    def expired_leases(self) -> int:
-        """Leases that ran into their deadline."""
-        ...
-
-    def states(self) -> Mapping[CallState, int]:
-        """How many lines are in each state."""
-        ...
-
-    def holders(self) -> Mapping[str, int]:
-        """How many lines each holder has leased."""
-        ...
-
-
 class Metrics:
     """What `/metrics` shows."""
 
@@ -94,6 +86,7 @@ class Metrics:
         self._make_call_times()
         self._make_pacing()
         self._make_leads()
+        self._make_tapi()
         self._make_machine()
 
     def _make_trunk(self) -> None:
@@ -101,10 +94,10 @@ class Metrics:
         self.leased_lines = self._gauge(
             "acd_leased_lines", "Lines by leaseholder.", "trunk", "holder"
         )
-        self.expired_leases = _ReadCounter(
+        self.expired_leases = ReadCounter(
             "acd_expired_leases", "Leases hung up at their deadline.", self.registry
         )
-        self.trunk_challenges = _ReadCounter(
+        self.trunk_challenges = ReadCounter(
             "acd_trunk_challenges", "INVITEs answered 401 or 407.", self.registry
         )
         self.trunk_up = self._gauge("acd_trunk_up", "1 while the trunk may dial.", "trunk")
@@ -135,6 +128,15 @@ class Metrics:
         )
         self.transfer_retries = self._counter(
             "acd_transfer_retries", "People referred to another agent after one failed.", "campaign"
+        )
+        self.previews = self._counter(
+            "acd_previews", "Leads shown to agents, by how that ended.", "campaign", "result"
+        )
+        self.overflows = self._counter(
+            "acd_overflows", "People referred to the overflow, by result.", "campaign", "result"
+        )
+        self.agents_benched = self._counter(
+            "acd_agents_benched", "Agents set not ready: they took nobody.", "campaign"
         )
         self.agents = self._gauge("acd_agents", "Agents by state.", "state")
         self.feed_up = self._gauge(
@@ -223,6 +225,21 @@ class Metrics:
             "acd_stale_dnc_lists", "Required do-not-call lists missing or too old.", "campaign"
         )
 
+    def _make_tapi(self) -> None:
+        self.tapi_requests = self._counter(
+            "acd_tapi_requests", "Requests of TAPI clients.", "client", "request"
+        )
+        self.tapi_errors = self._counter(
+            "acd_tapi_errors", "Requests that were answered LINEERR.", "client", "error"
+        )
+        self.tapi_reply_seconds = self._histogram(
+            "acd_tapi_reply_seconds",
+            "A request to its LINE_REPLY: a call's wait for its turn, a transfer's for the agent.",
+            SECONDS_BUCKETS,
+            "client",
+            "request",
+        )
+
     def _make_machine(self) -> None:
         self.store_up = self._gauge("acd_store_up", "1 while the database answers.")
         self.store_queue = self._gauge("acd_store_queue", "Outcomes not yet in the database.")
@@ -288,12 +305,10 @@ class Metrics:
 
     def know_campaign(self, campaign: str) -> None:
         """Create every series of a campaign."""
-        self.know_holder(campaign)
+        self.know_calls(campaign)
         for child in (
-            self.originates,
-            self.live_answers,
-            self.abandoned,
             self.transfer_retries,
+            self.agents_benched,
             self.pacing_decisions,
             self.pacing_calls,
             self.hopper_leads,
@@ -302,25 +317,18 @@ class Metrics:
             self.pacing_waiting_persons,
             self.pacing_free_lines,
             self.pacing_calls_per_agent,
-            self.waiting_persons,
             self.leads_left_seconds,
             self.ledger_live_answers,
             self.ledger_abandoned,
             self.ledger_headroom,
             self.abandon_limit,
-            self.setup_seconds,
             self.stale_dnc_lists,
-            self.ring_seconds,
-            self.answer_to_refer_seconds,
             self.answer_to_ring_seconds,
-            self.answer_to_agent_seconds,
         ):
             child.labels(campaign)
         for family, values in (
-            (self.ended, DisconnectCause),
-            (self.dispositions, Disposition),
-            (self.transfers, TransferOutcome),
-            (self.responses, ResponseClass),
+            (self.overflows, TransferOutcome),
+            (self.previews, PreviewEnd),
             (self.campaign_hold, Hold),
             (self.leads, LeadState),
             (self.leads_blocked, Rule),
@@ -328,25 +336,57 @@ class Metrics:
             for value in values:
                 family.labels(campaign, value)
 
+    def know_calls(self, holder: str) -> None:
+        """Create the series that calls have, whoever asks for them: a campaign, a TAPI client."""
+        self.know_holder(holder)
+        for child in (
+            self.originates,
+            self.live_answers,
+            self.abandoned,
+            self.waiting_persons,
+            self.setup_seconds,
+            self.ring_seconds,
+            self.answer_to_refer_seconds,
+            self.answer_to_agent_seconds,
+        ):
+            child.labels(holder)
+        for family, values in (
+            (self.ended, DisconnectCause),
+            (self.dispositions, Disposition),
+            (self.transfers, TransferOutcome),
+            (self.responses, ResponseClass),
+        ):
+            for value in values:
+                family.labels(holder, value)
 
-class _ReadCounter(Collector):
-    """A counter by trunk that others keep: read when somebody looks, which `Counter` cannot."""
+    def know_tapi(
+        self,
+        clients: Mapping[str, str],
+        look: Callable[[], Mapping[str, TapiCounts]],
+        *,
+        requests: Iterable[str],
+        errors: Iterable[str],
+        states: Iterable[str],
+    ) -> None:
+        """Create every series of the TAPI gateway; its sessions are counted when somebody looks.
 
-    def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
-        self._name, self._text = name, text
-        self._readers: dict[str, Callable[[], int]] = {}
-        registry.register(self)
-
-    def read(self, trunk: str, count: Callable[[], int]) -> None:
-        """Show what `count` says for this trunk."""
-        self._readers[trunk] = count
-
-    def collect(self) -> Iterable[Metric]:
-        """For the registry."""
-        family = CounterMetricFamily(self._name, self._text, labels=("trunk",))
-        for trunk, count in self._readers.items():
-            family.add_metric((trunk,), count())
-        yield family
+        Args:
+            clients: their names, and what their calls are counted under.
+            look: client → how it stands; those without a session may be missing.
+            requests: what a client may ask.
+            errors: what it may be answered.
+            states: what its calls may be in.
+        """
+        asked, answered = tuple(requests), tuple(errors)
+        for client, holder in clients.items():
+            self.know_calls(holder)
+            for request in asked:
+                self.tapi_requests.labels(client, request)
+                self.tapi_reply_seconds.labels(client, request)
+            for error in answered:
+                self.tapi_errors.labels(client, error)
+            self.waiting_persons.labels(holder).set_function(partial(_waiting_at, look, client))
+        self.registry.register(TapiSessions(tuple(clients), look, tuple(states)))
 
 
 def _lines_in(lines: CountedLines, state: CallState) -> float:
@@ -355,3 +395,7 @@ def _lines_in(lines: CountedLines, state: CallState) -> float:
 
 def _lines_of(lines: CountedLines, holder: str) -> float:
     return lines.holders().get(holder, 0)
+
+
+def _waiting_at(look: Callable[[], Mapping[str, TapiCounts]], client: str) -> float:
+    return look().get(client, NO_TAPI).waiting_persons

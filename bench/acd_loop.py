@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import closing
+from pathlib import Path
 
+import pjsua2 as pj
 import structlog
 import trio
 
+from acd.app_trace import TraceSwitch
 from acd.lines import (
     Answered,
     CallId,
@@ -23,8 +27,9 @@ from acd.lines import (
     TransferAnswered,
     Trunk,
 )
-from acd.settings import TrunkSettings
-from acd.sip import open_sip
+from acd.settings import Settings, SipTraceSettings, TrunkSettings
+from acd.sip import Sip, open_sip
+from acd.sip.tracing import MessageWriter
 from bench.busy import BusySide
 from bench.marks import Marks
 from bench.order import CallOrder
@@ -78,19 +83,54 @@ async def _wait_may_dial(trunk: Trunk) -> None:
         health = await trunk.wait_health_change(health)
 
 
+def _counted_log_lines() -> Counter[str]:
+    """Count, from now on, the lines of pjsua's log that the SIP trace's writer is given."""
+    counts: Counter[str] = Counter()
+    plain = MessageWriter.write
+
+    def write(self: MessageWriter, entry: pj.LogEntry) -> None:
+        counts["lines"] += 1
+        plain(self, entry)
+
+    MessageWriter.write = write  # type: ignore[method-assign] # the same, and counted
+    return counts
+
+
+def _trace_of(order: CallOrder, trunk: TrunkSettings) -> TraceSwitch:
+    wanted = SipTraceSettings(
+        enabled=bool(order.trace_file),
+        file=Path(order.trace_file),
+        numbers=(order.trace_only,) if order.trace_only else (),
+    )
+    return TraceSwitch(Settings(trunk=(trunk,), sip_trace=wanted))
+
+
 async def main(order: CallOrder) -> None:
     marks, loop, busy = Marks(), AcdLoop(order), BusySide(order.burst_iterations)
+    settings, logged = _trunk_settings(order), _counted_log_lines()
     # The common peer knows no OPTIONS: each would be a failed call of its.
-    async with open_sip([_trunk_settings(order)], probe=None) as sip:
-        trunk = sip.trunk("main")
-        await _wait_may_dial(trunk)
-        marks.ready()
-        async with trio.open_nursery() as nursery:
-            if order.burst_iterations:
-                nursery.start_soon(busy.run)
-            await loop.run(trunk)
-            nursery.cancel_scope.cancel()
-        marks.done(completed=loop.outcomes[TransferAnswered.__name__], bursts=busy.bursts)
+    with closing(_trace_of(order, settings)) as switch:
+        take = switch.take if switch.on else None
+        async with open_sip([settings], probe=None, trace=take) as sip:
+            await _dial(sip, marks, loop, busy, logged)
+
+
+async def _dial(
+    sip: Sip, marks: Marks, loop: AcdLoop, busy: BusySide, logged: Counter[str]
+) -> None:
+    trunk = sip.trunk("main")
+    await _wait_may_dial(trunk)
+    marks.ready()
+    async with trio.open_nursery() as nursery:
+        if loop.order.burst_iterations:
+            nursery.start_soon(busy.run)
+        await loop.run(trunk)
+        nursery.cancel_scope.cancel()
+    marks.done(
+        completed=loop.outcomes[TransferAnswered.__name__],
+        bursts=busy.bursts,
+        log_lines=logged["lines"],
+    )
 
 
 def _trunk_settings(order: CallOrder) -> TrunkSettings:

@@ -19,7 +19,8 @@ import trio
 from acd.app import open_feeds
 from acd.clock import SystemClock
 from acd.dialer.lead_import import import_leads
-from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.dialer.scheduler import Scheduler
+from acd.dialer.surroundings import Surroundings
 from acd.lines import TrunkStatus
 from acd.metrics import Metrics
 from acd.settings import Settings

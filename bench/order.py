@@ -26,6 +26,10 @@ class CallOrder:
     burst_iterations: int = 0
     """Of the busy trio side, `bench.busy`; 0: trio has nothing else to do."""
     most_at_once: int = 999
+    trace_file: str = ""
+    """Where acd's SIP trace goes; empty: it is off."""
+    trace_only: str = ""
+    """The one number whose messages are written; empty: all of them."""
 
     def lead_of(self, number: int) -> str:
         return self.lead.format(number)

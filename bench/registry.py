@@ -9,6 +9,7 @@ from bench.metrics_cost import MetricsCost
 from bench.protocol import Bench
 from bench.tapi import TapiGatewayCost
 from bench.through_asterisk import ThroughAsterisk, ThroughFarAsterisk
+from bench.trace_cost import TraceCost
 from bench.whole_engine import WholeEngine, WholeEngineForMinutes
 from bench.wire_latency import WireLatency
 
@@ -20,6 +21,7 @@ BENCHES: tuple[Bench, ...] = (
     ThroughFarAsterisk(),
     LeadsImport(),
     MetricsCost(),
+    TraceCost(),
     TapiGatewayCost(),
 )
 LONG_BENCHES: tuple[Bench, ...] = (Endurance(), WholeEngineForMinutes())

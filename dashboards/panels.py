@@ -75,6 +75,20 @@ def number(
     )
 
 
+_LEGEND = (
+    common_builders.VizLegendOptions()
+    .display_mode(common.LegendDisplayMode.LIST)
+    .placement(common.LegendPlacement.BOTTOM)
+    .show_legend(True)
+    .calcs([])
+)
+_TOOLTIP = (
+    common_builders.VizTooltipOptions()
+    .mode(common.TooltipDisplayMode.MULTI)
+    .sort(common.SortOrder.DESCENDING)
+)
+
+
 def graph(
     title: str,
     says: str,
@@ -98,6 +112,8 @@ def graph(
         .span(width)
         .fill_opacity(25 if stacked else 8)
         .show_points(common.VisibilityMode.NEVER)
+        .legend(_LEGEND)
+        .tooltip(_TOOLTIP)
     )
     if levels:
         style = common_builders.GraphThresholdsStyleConfig()

@@ -173,6 +173,7 @@ class AccountSipConfig:
     proxies: StringVector
     transportId: int
     useSharedAuth: bool
+    contactUriParams: str
 
 class AccountRegConfig:
     registrarUri: str

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from acd import __version__
-from acd.api import agent_times, agents, campaigns, leads
+from acd.api import agent_times, agents, campaigns, leads, previews
 from acd.api.access import Client
 from acd.api.office import Office
 from acd.api.stream import Bulletin, Event, EventStream
@@ -47,7 +47,13 @@ def api_app(office: Office, bulletin: Bulletin, clients: Sequence[ApiClientSetti
         redoc_url=None,
     )
     app.state.office, app.state.bulletin, app.state.clients = office, bulletin, tuple(clients)
-    for router in (agents.router, agent_times.router, campaigns.router, leads.router):
+    for router in (
+        agents.router,
+        agent_times.router,
+        previews.router,
+        campaigns.router,
+        leads.router,
+    ):
         app.include_router(router, prefix="/v1", responses=REFUSALS)
     app.get(
         "/v1/events",

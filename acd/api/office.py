@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from acd.agents import AgentState
+from acd.rules.preview import PreviewEnd
 
 Plain = dict[str, Any]
 
@@ -46,6 +47,22 @@ class AgentsOffice(Protocol):
         self, attempt_id: int, *, code: str, at: datetime | None, owner: str | None, by: str
     ) -> str:
         """Write an agent's disposition; `by` is the one agent whose attempt it must be, or ""."""
+        ...
+
+
+class PreviewsOffice(Protocol):
+    """Leads that agents look at before they are dialed."""
+
+    async def take_preview(self, name: str, campaign: str) -> Plain | None:
+        """Show an agent the next lead of a campaign; "": of the one that they serve."""
+        ...
+
+    async def preview(self, name: str) -> Plain | None:
+        """What an agent looks at."""
+        ...
+
+    async def finish_preview(self, name: str, end: PreviewEnd) -> Plain:
+        """Accept or skip what an agent looks at."""
         ...
 
 
@@ -113,5 +130,5 @@ class LeadsOffice(Protocol):
         ...
 
 
-class Office(AgentsOffice, CampaignsOffice, LeadsOffice, Protocol):
+class Office(AgentsOffice, PreviewsOffice, CampaignsOffice, LeadsOffice, Protocol):
     """All of it."""

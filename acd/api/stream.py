@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,11 @@ class Bulletin:
         self._told = 0
         self._listeners: dict[trio.MemorySendChannel[Event], trio.CancelScope] = {}
 
+    @property
+    def listeners(self) -> int:
+        """How many are told at this moment."""
+        return len(self._listeners)
+
     def id_of(self, number: int) -> str:
         """An event's id on the wire."""
         return f"{self._name}-{number}"
@@ -76,7 +82,7 @@ class Bulletin:
 
     async def lines(
         self, after: str, wanted: Wanted, scope: trio.CancelScope
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The stream's text: what has happened since `after`, then what happens."""
         send, receive = trio.open_memory_channel[Event](self._queue)
         missed = self._since(after)
@@ -132,8 +138,11 @@ class EventStream(Response):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
             lines = self._bulletin.lines(self._after, self._wanted, nursery.cancel_scope)
-            async for text in lines:
-                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+            # Closed here: a listener who is dropped while text is sent leaves it unexhausted.
+            async with aclosing(lines):
+                async for text in lines:
+                    body = text.encode()
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
 async def _until_gone(receive: Receive, scope: trio.CancelScope) -> None:

@@ -30,6 +30,8 @@ Example:
   acd lab --agents 5 --talk 10-20
 and in acd.toml:
   domain = "127.0.0.1:5070", user = "acd", register = false
+  [feeds.dialog_info]
+  domain = "127.0.0.1:5071"
 
 \b
 What a number does: its last digit says what, the one before it (n) after how many seconds.
@@ -40,6 +42,7 @@ Anything shorter than 7 digits that is no agent is 404. A REFER to an agent's ex
 that agent (486 when busy), one to the queue waits for the first free agent, one to a number
 calls that number. The caller keeps a person whose transfer failed. REGISTER is not answered:
 set register = false. Only its own extensions, on loopback: a REFER elsewhere is 403.
+What the agents' phones do is told by dialog-info (RFC 4235) on --watch-port.
 """
 
 
@@ -68,6 +71,11 @@ def _spans(_ctx: click.Context, _param: click.Parameter, value: str) -> Span:
 @click.command(epilog=_EPILOG)
 @click.option("--address", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option("--port", default=5070, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--watch-port",
+    type=click.IntRange(0, 65535),
+    help="Tells what the agents' phones do, by subscriptions.  [default: --port + 1]",
+)
 @click.option("--user", default="acd", show_default=True, help="The account that may call.")
 @click.option("--password", default="lab", show_default=True, help="Its password; no secret.")
 @click.option("--realm", default="acd-lab", show_default=True)
@@ -114,6 +122,8 @@ def _spans(_ctx: click.Context, _param: click.Parameter, value: str) -> Span:
 @click.option("--follow-stdin", is_flag=True, help="End with whoever holds the other end of stdin.")
 def lab(
     *,
+    port: int,
+    watch_port: int | None,
     user: str,
     password: str,
     realm: str,
@@ -124,7 +134,8 @@ def lab(
     """Run a small PBX with a carrier behind it on loopback, until Ctrl-C."""
     configure_logs(LogSettings())
     account = Account(realm=realm, user=user, password=password)
-    settings = LabSettings(account=account, **options)  # type: ignore[arg-type] # click typed them
+    watch_port = (port and port + 1) if watch_port is None else watch_port
+    settings = LabSettings(account=account, port=port, watch_port=watch_port, **options)  # type: ignore[arg-type] # click typed them
     stopped = _Stop(follow_stdin=follow_stdin)
     with ExitStack() as stack:
         write: Callable[..., None] = _nothing
@@ -154,6 +165,7 @@ def _serve(settings: LabSettings, record: Callable[..., None], stopped: Callable
             "the lab takes calls",
             action="lab.ready",
             domain=sip.address,
+            watch=sip.watch_address,
             pid=os.getpid(),
             user=settings.account.user,
             agents=" to ".join(settings.extensions[:: max(1, settings.agents - 1)][:2]),

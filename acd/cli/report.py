@@ -75,6 +75,7 @@ def say_report(found: CampaignReport) -> None:
     click.echo(f"live answers: {found.live_answers}, abandoned: {found.abandoned}{rate}")
     _say_window(found.abandon_window)
     _say_counts("transfers", found.transfers)
+    _say_counts("to the overflow", found.overflows)
     _say_seconds("ring", found.ring_seconds)
     _say_seconds("wait", found.wait_seconds)
     _say_seconds("talk", found.talk_seconds)

@@ -10,6 +10,7 @@ import click
 from acd.cli.shared import ask_running_engine, say_json, settings_of, store_of
 from acd.cli.tapi_import import import_reg
 from acd.errors import BadInput, Problem, UnknownName
+from acd.settings import tapi_part
 from acd.store import Store
 from acd.store.tapi import TapiCounts, tapi_counts
 
@@ -63,6 +64,21 @@ def lines(ctx: click.Context, number: int) -> None:
     click.echo(
         f"TAPI has {done['lines']} lines now and campaigns {done['campaign_lines']}; "
         "set lines in [tapi] to keep it so"
+    )
+
+
+@tapi.command(epilog="\b\nExample:\n  acd tapi reload")
+@click.pass_context
+def reload(ctx: click.Context) -> None:
+    """Read lines and profiles of acd.toml anew, while the engine goes on.
+
+    Calls go on as they began; the next one on a line is made as its profile says by then. A new
+    [[trunk]], and whatever else stands in acd.toml, waits for the next start.
+    """
+    done = _ask(ctx, "tapi.reload", **tapi_part(settings_of(ctx)))
+    click.echo(
+        f"TAPI has {done['lines']} lines now: {done['new']} new, {done['changed']} changed, "
+        f"{done['gone']} gone"
     )
 
 

@@ -79,24 +79,25 @@ class DemoFolder:
         return self.path / "lab-calls.jsonl"
 
 
-def write_installation(folder: DemoFolder, plan: DemoPlan, *, domain: str) -> None:
+def write_installation(folder: DemoFolder, plan: DemoPlan, *, domain: str, watch: str) -> None:
     """Settings, campaign and leads.
 
     Args:
         folder: is there; files in it are replaced.
         plan: how large.
         domain: host:port of the lab.
+        watch: host:port at which it tells what its agents' phones do.
     """
     password = folder.path / "lab.password"
     password.write_text(f"{PASSWORD}\n")
     password.chmod(0o600)
-    folder.settings.write_text(_settings(plan, domain))
+    folder.settings.write_text(_settings(plan, domain, watch))
     folder.leads.parent.mkdir(parents=True, exist_ok=True)
     folder.leads.with_name("campaign.toml").write_text(campaign_toml(plan))
     folder.leads.write_text(leads_csv(demo_leads(plan.leads, seed=plan.seed)))
 
 
-def _settings(plan: DemoPlan, domain: str) -> str:
+def _settings(plan: DemoPlan, domain: str, watch: str) -> str:
     host = domain.partition(":")[0]
     return f"""\
 [[trunk]]
@@ -109,6 +110,9 @@ lines = {plan.lines}
 calls_per_second = 20
 ring_timeout_seconds = 15
 bind_address = "{host}"
+
+[feeds.dialog_info]
+domain = "{watch}"{" " * max(1, 24 - len(watch))}# whose phone is free, and who talks
 
 [destinations]
 default_region = "DE"
@@ -123,7 +127,7 @@ def campaign_toml(plan: DemoPlan) -> str:
     listed = ", ".join(f'"{extension}"' for extension in plan.extensions)
     days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
     hours = "\n".join(f'{day} = ["00:00-24:00"]' for day in days)
-    # More than the longest talk: an agent must never be offered two people.
+    # Where no feed sees the phones: more than the longest talk, or an agent is offered two people.
     handle_seconds = TALK_SECONDS[1] + 0.5
     return f"""\
 # The campaign of `acd demo`, and for trying by hand: acd lab, then import, start and run this.

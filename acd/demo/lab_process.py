@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -21,20 +22,27 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabAddresses:
+    """Where a lab listens, as host:port."""
+
+    domain: str
+    """For calls."""
+    watch: str
+    """For those who want to know what its agents' phones do."""
+
+
 class LabFailed(AcdError):
     """The demo's PBX did not start, or ended by itself."""
 
 
 @asynccontextmanager
-async def open_lab(options: Sequence[str], *, log: Path) -> AsyncIterator[str]:
+async def open_lab(options: Sequence[str], *, log: Path) -> AsyncIterator[LabAddresses]:
     """Run a lab while the block lasts.
 
     Args:
         options: of `acd lab`.
         log: gets its log lines.
-
-    Yields:
-        host:port where it takes calls.
 
     Raises:
         LabFailed: with its last words.
@@ -74,7 +82,7 @@ class _LogReader:
         self.ending = False
         self._process = process
         self._log = log
-        self._domain = ""
+        self._addresses: LabAddresses | None = None
         self._known = trio.Event()
 
     async def read(self) -> None:
@@ -99,14 +107,16 @@ class _LogReader:
             last = lines[-1].decode(errors="replace") if lines else "it said nothing"
             raise LabFailed(f"the demo's PBX (acd lab) ended: {last}; see {self._log}")
 
-    async def wait_ready(self) -> str:
-        """host:port where it takes calls."""
+    async def wait_ready(self) -> LabAddresses:
+        """Where it listens, once it does."""
         with trio.move_on_after(START_SECONDS):
             await self._known.wait()
-            return self._domain
+        if self._addresses is not None:
+            return self._addresses
         raise LabFailed(f"the demo's PBX (acd lab) did not start within {START_SECONDS:.0f} s")
 
     def _look(self, line: bytes) -> None:
         if b'"lab.ready"' in line:
-            self._domain = str(json.loads(line)["domain"])
+            ready = json.loads(line)
+            self._addresses = LabAddresses(domain=ready["domain"], watch=ready["watch"])
             self._known.set()

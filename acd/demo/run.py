@@ -78,8 +78,8 @@ async def run_demo(
         signals = files.enter_context(trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM))
         engine_log = files.enter_context(folder.log.open("w"))
         console.print(f"settings, database and logs of this demo: {folder.path}", soft_wrap=True)
-        async with open_lab(_lab_options(folder, plan), log=folder.lab_log) as domain:
-            write_installation(folder, plan, domain=domain)
+        async with open_lab(_lab_options(folder, plan), log=folder.lab_log) as lab:
+            write_installation(folder, plan, domain=lab.domain, watch=lab.watch)
             settings = load_settings(folder.settings, {})
             configure_logs(settings.log, engine_log)
             await trio.to_thread.run_sync(_load_leads, settings, folder)

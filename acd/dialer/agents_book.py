@@ -13,13 +13,14 @@ import trio
 
 from acd.agents import AgentFeed, AgentId, AgentState
 from acd.clock import WallClock
+from acd.dialer.no_answers import REASON
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import EnrolledAgent
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.store.agent_dispositions import any_undisposed, close_undisposed
-from acd.store.agents import AgentMoved, AgentRow, Teller, agents_version, all_agents
+from acd.store.agents import AgentBenched, AgentMoved, AgentRow, Teller, agents_version, all_agents
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -31,7 +32,7 @@ class AgentBook:
     """One engine's roster, and the rows behind it."""
 
     def __init__(self, store: StoreWatch, clock: WallClock, feed: AgentFeed) -> None:
-        self.roster = Roster(self._write, feed.state_of)
+        self.roster = Roster(self._write, feed.state_of, self._bench)
         self._feed = feed
         self._store = store
         self._clock = clock
@@ -75,6 +76,11 @@ class AgentBook:
                 reason=self._feed.reason_of(agent.agent) if fed else "",
             )
             self._outcomes.put(moved)
+
+    def _bench(self, agent: EnrolledAgent) -> None:
+        if self._outcomes is not None:
+            benched = AgentBenched(extension=agent.agent, reason=REASON)
+            self._outcomes.put(benched)
 
 
 def _enrolled(row: AgentRow) -> EnrolledAgent:

@@ -12,34 +12,27 @@ start marks it unknown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
 from math import inf
-from pathlib import Path
 
 import structlog
 import trio
 
-from acd.agents import AgentFeed, AgentId
-from acd.calls import DisconnectCause
-from acd.clock import WallClock
+from acd.agents import AgentId
+from acd.dialer.attempt_books import AttemptBooks
+from acd.dialer.dialing import CallsInFlight, Dialing, OwnerHold
 from acd.dialer.handover import Handover
-from acd.dialer.leftovers import dialog_as_json
-from acd.dialer.outcomes import Outcomes
+from acd.dialer.no_answers import PickUp, judge_pick_up
+from acd.dialer.overflow import Overflow
 from acd.dialer.person import LegWatch
 from acd.dialer.places import AgentPlace
-from acd.dialer.routing import Roster
-from acd.dialer.store_watch import SLOW_SECONDS, StoreWatch
+from acd.dialer.store_watch import SLOW_SECONDS
 from acd.errors import BadInput, IllegalTransition, StoreUnavailable, TrunkUnavailable
 from acd.lines import (
     CallerId,
     CallId,
     Destination,
     DestinationKind,
-    DialogId,
-    Door,
     Line,
     OriginateRequest,
     PersonWith,
@@ -48,17 +41,13 @@ from acd.lines import (
     TransferRefused,
     TransferResult,
     TransferTimedOut,
-    Trunk,
     TrunkStatus,
 )
 from acd.lines.records import TransferRecord, record_of
-from acd.metrics import Metrics, call_exemplar, response_class
-from acd.rules.dispositions import Disposition
-from acd.settings import TrunkSettings
-from acd.store.attempts import AttemptClosed, Blocked, begin_attempt
-from acd.store.campaigns import CampaignRow
+from acd.rules.dispositions import TransferOutcome
+from acd.store.beginning import Blocked, NewAttempt
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import AgentTimes, AttemptAnswered, DialogSeen, GivenBack, NotDialed
+from acd.store.outcomes import GivenBack, NotDialed
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -70,92 +59,11 @@ LEASE_SECONDS = 4 * 3600.0
 """Deadline of a line's lease; nothing legitimate lasts that long."""
 NOTIFY_GRACE_SECONDS = 0.5
 """How long a NOTIFY that came in time may take through our own queues."""
+TRUNK_LOOK_SECONDS = 0.5
+"""How often it is looked whether the PBX lives, while its word on a late transfer is waited for."""
 NEVER = inf
 TRANSFER_SECONDS = 60.0
 """From REFER to the final NOTIFY; Asterisk itself gives up after 60 s (docs/traps.md)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialing:
-    """What an attempt needs of the engine; one for each campaign that runs."""
-
-    campaign: CampaignRow
-    trunk: Trunk
-    trunk_settings: TrunkSettings
-    door: Door
-    roster: Roster
-    feed: AgentFeed
-    store: StoreWatch
-    outcomes: Outcomes
-    metrics: Metrics
-    clock: WallClock
-    node: str
-    comfort_audio: Path | None = None
-    """Of the installation, for campaigns without one of their own; None: silence."""
-
-    @property
-    def wait_limit_seconds(self) -> float:
-        """How long an answered person may wait for an agent, from the 2xx."""
-        return self.campaign.definition.wait_limit_seconds
-
-    @property
-    def ring_timeout_seconds(self) -> float:
-        """The campaign's, else the trunk's."""
-        return (
-            self.campaign.definition.ring_timeout_seconds
-            or self.trunk_settings.ring_timeout_seconds
-        )
-
-
-@dataclass(slots=True)
-class CallsInFlight:
-    """Tells the pacing where this campaign's attempts stand; sets of lead ids."""
-
-    unanswered: set[int] = field(default_factory=set)
-    """Lead taken, call not yet answered or over."""
-    queued: set[int] = field(default_factory=set)
-    """Of the unanswered: those that wait for a line."""
-    line_given: Callable[[], None] = lambda: None
-    """Told whenever one of the queued has got its line."""
-    is_wanted: Callable[[], bool] = lambda: True
-    """Whether the agents who are left still need one more of the queued."""
-    waiting: set[int] = field(default_factory=set)
-    """Answered, and no agent reserved."""
-    abandoned: set[int] = field(default_factory=set)
-    """Abandoned, and not in SQL yet."""
-    sql_knows_more: bool = False
-    """An abandoned call was written; counts from before would forget it."""
-
-    def got_line(self, lead_id: int) -> bool:
-        """Its turn has come; whether it is still wanted, as one with an agent of its own is."""
-        wanted = lead_id not in self.queued or self.is_wanted()
-        self.queued.discard(lead_id)
-        self.line_given()
-        return wanted
-
-    def settled(self, lead_id: int) -> None:
-        """Nobody needs an agent for this lead any more."""
-        self.queued.discard(lead_id)
-        self.unanswered.discard(lead_id)
-        self.waiting.discard(lead_id)
-
-    def written(self, lead_id: int) -> None:
-        """The attempt's end stands in SQL."""
-        if lead_id in self.abandoned:
-            self.abandoned.remove(lead_id)
-            self.sql_knows_more = True
-
-
-@dataclass(slots=True)
-class OwnerHold:
-    """The agent who promised a callback, reserved until somebody takes them."""
-
-    place: AgentPlace | None
-
-    def take(self) -> AgentPlace | None:
-        """The agent, for the one who asks first."""
-        place, self.place = self.place, None
-        return place
 
 
 async def run_attempt(
@@ -218,13 +126,8 @@ async def _dial(
         return
     asked_at = trio.current_time()
     try:
-        attempt_id = await dialing.store.run(
-            begin_attempt,
-            lead=lead,
-            node=dialing.node,
-            trunk=dialing.trunk.name,
-            line=line.number,
-            now=dialing.clock.now(),
+        attempt_id = await dialing.beginnings.begin(
+            NewAttempt(lead=lead, trunk=dialing.trunk.name, line=line.number)
         )
     except StoreUnavailable:
         dialing.outcomes.put(NotDialed(lead=lead))
@@ -275,21 +178,20 @@ class Attempt:
         self._lead_id = lead_id
         self._line = line
         self._in_flight = in_flight
-        self._attempt_id = attempt_id
         self._hold = hold
         self._campaign = dialing.campaign.name
-        self._exemplar = call_exemplar(attempt_id)
-        self._watch = LegWatch(line, on_dialog=self._note_dialog)
-        self._started_at = trio.current_time()
+        self._books = AttemptBooks(dialing, in_flight, lead_id=lead_id, attempt_id=attempt_id)
+        self._exemplar = self._books.exemplar
+        self._watch = LegWatch(line, on_dialog=self._books.saw_dialog)
         self._dialed = False
         self._number = ""
-        self._sip_call_id = ""
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
         self._offered_to: AgentId | None = None
         self._abandoned = False
+        self._withdrawn = False
         self._hears_comfort = False
 
     async def run(self, request: OriginateRequest) -> None:
@@ -302,49 +204,62 @@ class Attempt:
         self._number = request.destination.user
         self._dialing.metrics.originates.labels(self._campaign).inc()
         log.info("dialing", action="call.originate", line=self._line.number)
+        if self._lead_id in self._in_flight.unanswered:
+            self._in_flight.ringing[self._lead_id] = self._withdraw
+        answered_at = await self._watch.wait_answer()
+        if answered_at is None:
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch.read)
-            await self._watch.answered.wait()
-            if self._watch.answered_at is not None:
-                await self._serve(self._watch.answered_at)
+            await self._serve(answered_at)
             if not self._watch.ended.is_set():
                 await self._line.hang_up()
 
+    def _withdraw(self) -> bool:
+        """Hang up for want of an agent; False: it is answered, or must ring on."""
+        rang_at = self._watch.progress_at
+        rung_seconds = inf if rang_at is None else trio.current_time() - rang_at
+        shortest_seconds = self._dialing.campaign.definition.shortest_ring_seconds
+        answered = self._watch.answered_at is not None
+        if answered or self._watch.ended.is_set() or rung_seconds < shortest_seconds:
+            return False
+        self._withdrawn = True
+        self._in_flight.settled(self._lead_id)
+        self._line.hang_up_soon()
+        log.info("no agent is left for it", action="call.withdrawn", **self._books.names)
+        return True
+
     async def _serve(self, answered_at: float) -> None:
         """Find the answered person an agent inside the limit, or tell them who called."""
-        log.info("answered", action="call.answered")
-        metrics = self._dialing.metrics
-        metrics.live_answers.labels(self._campaign).inc(exemplar=self._exemplar)
-        metrics.ring_seconds.labels(self._campaign).observe(
-            max(0.0, answered_at - self._started_at), self._exemplar
-        )
+        self._books.answered(answered_at)
         until = answered_at + self._dialing.wait_limit_seconds
-        self._dialing.outcomes.put(
-            AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(answered_at))
-        )
-        while await self._offer(answered_at, until):
+        if self._withdrawn:
+            # The answer was on its way to us when we hung up.
+            self._abandon()
+            return
+        overflow = Overflow.of(self._dialing.campaign.definition)
+        while await self._offer(answered_at, until, own_until=overflow.own_until(until)):
             pass
+        if overflow.target and await self._overflow(overflow.target, answered_at, until):
+            while await self._offer(answered_at, until, own_until=until):
+                pass
         self._judge(until)
         if self._abandoned and self._person_is_ours:
             await self._say_who_called()
 
-    def _note_dialog(self, dialog: DialogId) -> None:
-        self._sip_call_id = dialog.call_id
-        self._dialing.outcomes.put(
-            DialogSeen(
-                attempt_id=self._attempt_id,
-                sip_call_id=dialog.call_id,
-                dialog=dialog_as_json(dialog),
-            )
-        )
+    async def _offer(self, answered_at: float, until: float, *, own_until: float) -> bool:
+        """Offer the person to one agent; True when another one may be tried.
 
-    async def _offer(self, answered_at: float, until: float) -> bool:
-        """Offer the person to one agent; True when another one may be tried."""
-        if self._watch.ended.is_set() or trio.current_time() >= until:
+        Args:
+            answered_at: when the person answered.
+            until: when they are abandoned.
+            own_until: how long an agent is waited for.
+        """
+        if not self._may_refer(until):
             return False
         handed_over = False
         try:
-            await self._reserve(until)
+            await self._reserve(own_until)
             if self._reserved is None:
                 return False
             self._offered_to = self._reserved.agent
@@ -364,19 +279,23 @@ class Attempt:
         self._reserved = self._hold.take()
         if self._reserved is not None:
             return
-        self._in_flight.unanswered.discard(self._lead_id)
+        roster, campaign_id = self._dialing.roster, self._dialing.campaign.campaign_id
+        self._in_flight.settled(self._lead_id)
+        self._reserved = roster.reserve_now(campaign_id, but_not=self._tried)
+        if self._reserved is not None:
+            return
         self._in_flight.waiting.add(self._lead_id)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
-            # Where an agent is ready this comes to nothing: the wait is over before it begins.
-            nursery.start_soon(self._comfort)
-            # Kept on self: a cancellation that comes now must not lose a reserved agent.
-            self._reserved = await self._dialing.roster.reserve(
-                self._dialing.campaign.campaign_id, until_seconds=until, but_not=self._tried
-            )
-            # In the same moment: the agent and the person are no longer counted, either of them.
-            self._in_flight.settled(self._lead_id)
-            nursery.cancel_scope.cancel()
+        with self._watch.until_end():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._comfort)
+                # Kept on self: a cancellation that comes now must not lose a reserved agent.
+                self._reserved = await roster.reserve(
+                    campaign_id,
+                    until_seconds=until,
+                    but_not=self._tried,
+                    on_given=partial(self._in_flight.settled, self._lead_id),
+                )
+                nursery.cancel_scope.cancel()
         self._in_flight.settled(self._lead_id)
 
     async def _comfort(self) -> None:
@@ -392,49 +311,87 @@ class Attempt:
         except IllegalTransition:
             log.info("hung up before the comfort audio", action="comfort.unheard")
 
-    async def _cancel_at_end(self, scope: trio.CancelScope) -> None:
-        await self._watch.ended.wait()
-        scope.cancel()
-
     async def _hand_over(self, place: AgentPlace, answered_at: float, until: float) -> bool:
         """REFER the person to one agent; True when the agent has them."""
-        target = self._dialing.door.admit(place.target, DestinationKind.TRANSFER)
-        if isinstance(target, Refused):
-            log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
-            return False
-        metrics = self._dialing.metrics
         if len(self._tried) > 1:
+            metrics = self._dialing.metrics
             metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
-        metrics.answer_to_refer_seconds.labels(self._campaign).observe(
-            max(0.0, trio.current_time() - answered_at), self._exemplar
-        )
-        log.info("transferring", action="transfer.start", agent=place.agent)
         handover = Handover(
-            on_change=partial(self._note_agent, answered_at),
+            on_change=partial(self._books.saw_agent, answered_at),
             seen=self._dialing.feed.sees_phone(place.agent),
             number=self._number,
         )
         self._dialing.roster.follow(place, handover)
+        result = await self._transfer_to(place.target, handover, answered_at, until)
+        if result is None or self._transfer is None:
+            return False
+        late = self._abandoned or self._transfer.outcome is TransferOutcome.WITH_PBX
+        self._judge_agent(place, judge_pick_up(result, handover, late=late))
+        if not self._transfer.agent_has_person:
+            return False
+        self._dialing.roster.joined(place)
+        self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
+        return True
+
+    async def _overflow(self, target: str, answered_at: float, until: float) -> bool:
+        """REFER the person to the overflow, where it has room; True: they still are ours."""
+        with self._dialing.roster.entering(target) as has_room:
+            if not self._may_refer(until):
+                return False
+            if not has_room:
+                log.info("the overflow is full", action="overflow.full", target=target)
+                return True
+            log.info("nobody in time", action="overflow.start", target=target)
+            self._offered_to = AgentId(target)
+            handover = Handover(on_change=lambda _: None)
+            await self._transfer_to(target, handover, answered_at, until)
+        if self._transfer is not None and self._transfer.target == target:
+            result = self._transfer.outcome
+            self._dialing.metrics.overflows.labels(self._campaign, result).inc(
+                exemplar=self._exemplar
+            )
+        return self._may_refer(until)
+
+    def _may_refer(self, until: float) -> bool:
+        """Whether the person is ours, and there is time."""
+        return self._person_is_ours and trio.current_time() < until
+
+    async def _transfer_to(
+        self, name: str, handover: Handover, answered_at: float, until: float
+    ) -> TransferResult | None:
+        """REFER the person to an extension or a queue; None where nothing came of it."""
+        target = self._dialing.door.admit(name, DestinationKind.TRANSFER)
+        if isinstance(target, Refused):
+            log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
+            return None
+        metrics = self._dialing.metrics
+        metrics.answer_to_refer_seconds.labels(self._campaign).observe(
+            max(0.0, trio.current_time() - answered_at), self._exemplar
+        )
+        log.info("transferring", action="transfer.start", agent=self._offered_to)
         result = await self._refer(target, until, handover)
         if result is None:
-            return False
+            return None
         joined_at = await self._joined(result, handover, until)
         late = self._abandoned or joined_at > until
-        self._transfer = record_of(result, target=place.target, late=late)
+        self._transfer = record_of(result, target=name, late=late)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
             exemplar=self._exemplar
         )
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
-        if not self._transfer.agent_has_person:
-            return False
-        self._joined_at = joined_at if joined_at < NEVER else None
-        self._dialing.roster.joined(place)
-        self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
-        if self._joined_at is not None:
+        if self._transfer.agent_has_person and joined_at < NEVER:
+            self._joined_at = joined_at
             metrics.answer_to_agent_seconds.labels(self._campaign).observe(
                 max(0.0, joined_at - answered_at), self._exemplar
             )
-        return True
+        return result
+
+    def _judge_agent(self, place: AgentPlace, seen: PickUp) -> None:
+        """Have an agent not ready whose phone is not picked up again and again."""
+        limit = self._dialing.campaign.definition.agents.no_answer_limit
+        if self._dialing.roster.picked_up(place, seen, limit=limit):
+            self._dialing.metrics.agents_benched.labels(self._campaign).inc()
+            log.warning("agent not ready", action="agent.benched", agent=place.agent, limit=limit)
 
     async def _joined(self, result: TransferResult, handover: Handover, until: float) -> float:
         """When the agent answered, by whoever tells the truth; `NEVER`: not inside the limit."""
@@ -446,23 +403,6 @@ class Attempt:
         if answered_at is None and not self._abandoned:
             self._abandon()
         return NEVER if answered_at is None else answered_at
-
-    def _note_agent(self, answered_at: float, handover: Handover) -> None:
-        """The feed has seen something of the agent's phone; also after our own leg is over."""
-        times = (handover.rang_at, handover.answered_at)
-        rang_at, agent_at = (None if at is None else self._wall(at) for at in times)
-        if handover.rang_at is not None and handover.answered_at is None:
-            self._dialing.metrics.answer_to_ring_seconds.labels(self._campaign).observe(
-                max(0.0, handover.rang_at - answered_at), self._exemplar
-            )
-        self._dialing.outcomes.put(
-            AgentTimes(
-                attempt_id=self._attempt_id,
-                rang_at=rang_at,
-                answered_at=agent_at,
-                talk_seconds=handover.talk_seconds,
-            )
-        )
 
     async def _refer(
         self, target: Destination, until: float, handover: Handover
@@ -478,10 +418,11 @@ class Attempt:
         # What it stays, where the wait is cut short.
         result: TransferResult = TransferTimedOut(at_seconds=limit, person_with=PersonWith.PBX)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._end_at_limit, limit, handover, nursery.cancel_scope)
+            with (
+                trio.CancelScope() as wait,
+                self._watch.alarm(limit, partial(self._pass_limit, wait, handover)),
+            ):
                 result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
-                nursery.cancel_scope.cancel()
         except IllegalTransition:
             await self._watch.ended.wait()
             return None
@@ -512,35 +453,31 @@ class Attempt:
         if settled_at is None or settled_at > until:
             self._abandon()
 
-    async def _end_at_limit(
-        self, at_seconds: float, handover: Handover, transfer: trio.CancelScope
-    ) -> None:
-        """Abandon the person whom no agent has; end the wait for a transfer that is decided.
+    def _pass_limit(self, transfer: trio.CancelScope, handover: Handover) -> None:
+        """At the limit; end the wait for a transfer that is decided.
 
-        It is when an agent was seen picking up, and when the trunk is lost.
+        It is when an agent was seen picking up. Then, should the trunk be lost, it is as well.
         """
-        await trio.sleep_until(at_seconds)
-        if handover.joined_at is None:
+        if not self._abandoned and handover.joined_at is not None:
+            transfer.cancel()
+            return
+        if not self._abandoned:
             self._abandon()
-            trunk = self._dialing.trunk
-            health = trunk.health
-            while health.status is not TrunkStatus.UNREACHABLE:
-                health = await trunk.wait_health_change(health)
-        transfer.cancel()
+        if self._dialing.trunk.health.status is TrunkStatus.UNREACHABLE:
+            transfer.cancel()
+        else:
+            self._watch.ring_again(trio.current_time() + TRUNK_LOOK_SECONDS)
 
     def _abandon(self) -> None:
         self._abandoned = True
-        self._in_flight.abandoned.add(self._lead_id)
-        self._dialing.metrics.abandoned.labels(self._campaign).inc(exemplar=self._exemplar)
-        log.warning("abandoned", action="call.abandoned")
+        self._books.abandoned()
 
     async def _say_who_called(self) -> None:
         """The campaign's message, until it is over or the person hangs up."""
         message = self._dialing.campaign.definition.abandon_message
         if message is None:
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._cancel_at_end, nursery.cancel_scope)
+        with self._watch.until_end():
             try:
                 await self._line.play(message)
             except BadInput as error:
@@ -548,11 +485,6 @@ class Attempt:
                 log.warning("message not played", action="message.unplayable", why=str(error))
             except IllegalTransition:
                 log.info("hung up before the message", action="message.unheard")
-            nursery.cancel_scope.cancel()
-
-    def _wall(self, at_seconds: float) -> datetime:
-        """A moment on trio's clock as time of day."""
-        return self._dialing.clock.now() - timedelta(seconds=trio.current_time() - at_seconds)
 
     async def close(self) -> None:
         """End the leg if it still lives, and have the row closed; call it shielded."""
@@ -560,63 +492,11 @@ class Attempt:
             await self._line.hang_up()
             with trio.move_on_after(HANG_UP_SECONDS):
                 await self._watch.read()
-        self._count_end()
-        self._dialing.outcomes.put(self._closed(), settled=self._settled)
-
-    def _count_end(self) -> None:
-        end, metrics = self._watch.end, self._dialing.metrics
-        if (progress_at := self._watch.progress_at) is not None:
-            metrics.setup_seconds.labels(self._campaign).observe(
-                max(0.0, progress_at - self._started_at), self._exemplar
-            )
-        if end is not None:
-            log.info(
-                "call over",
-                action="call.ended",
-                cause=end.cause,
-                sip_status=end.sip_status,
-                sip_call_id=self._sip_call_id,
-            )
-            metrics.ended.labels(self._campaign, end.cause).inc(exemplar=self._exemplar)
-            answered = self._watch.answered_at is not None
-            seen = response_class(200 if answered else end.sip_status)
-            metrics.responses.labels(self._campaign, seen).inc(exemplar=self._exemplar)
-
-    def _settled(self, disposition: Disposition) -> None:
-        """The row is closed; this runs in the task that writes."""
-        self._in_flight.written(self._lead_id)
-        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc(
-            exemplar=self._exemplar
-        )
-        log.info(
-            "attempt closed",
-            action="attempt.closed",
-            campaign=self._campaign,
-            lead=self._lead_id,
-            attempt=self._attempt_id,
-            call=f"a{self._attempt_id}",
-            disposition=disposition,
-        )
-
-    def _closed(self) -> AttemptClosed:
-        end, answered_at, transfer = self._watch.end, self._watch.answered_at, self._transfer
-        joined_at = self._joined_at
-        return AttemptClosed(
-            attempt_id=self._attempt_id,
-            # A row whose INVITE never left has no doubt about it: nobody's phone rang.
-            cause=end.cause if end else None if self._dialed else DisconnectCause.HUNG_UP,
-            sip_status=end.sip_status if end else None,
-            q850_cause=end.q850_cause if end else None,
-            ring_seconds=None if answered_at is None else answered_at - self._started_at,
-            wait_seconds=None
-            if joined_at is None or answered_at is None
-            else joined_at - answered_at,
-            transfer_result=transfer.outcome if transfer else None,
-            transfer_target=transfer.target if transfer else None,
-            transfer_sip_status=transfer.sip_status if transfer else None,
-            answered_at=None if answered_at is None else self._wall(answered_at),
-            transferred_at=None if joined_at is None else self._wall(joined_at),
-            ended_at=self._wall(end.at_seconds) if end else self._dialing.clock.now(),
+        self._books.close(
+            self._watch,
+            dialed=self._dialed,
+            transfer=self._transfer,
+            joined_at=self._joined_at,
             abandoned=self._abandoned,
             agent=self._offered_to,
         )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import structlog
 import trio
 
-from acd.dialer.attempts import CallsInFlight, Dialing, OwnerHold, run_attempt
+from acd.dialer.attempts import run_attempt
+from acd.dialer.dialing import CallsInFlight, Dialing, OwnerHold
 from acd.store.leads import ClaimedLead
 from acd.store.outcomes import GivenBack
 
@@ -33,8 +34,11 @@ async def run_claimed(
         dialing.outcomes.put(GivenBack(lead_ids=(lead.lead_id,)))
         return
     hold = OwnerHold(place)
+    # It may wait for a line for longer than its claim lasts.
+    in_flight.owned.add(lead.lead_id)
     try:
         await run_attempt(dialing, lead, in_flight, stop, owner=hold)
     finally:
+        in_flight.owned.discard(lead.lead_id)
         if (left := hold.take()) is not None:
             dialing.roster.give_back(left)

@@ -63,6 +63,7 @@ class CampaignWatch:
         self._calls_per_agent = metrics.pacing_calls_per_agent.labels(campaign)
         self._decisions = metrics.pacing_decisions.labels(campaign)
         self._calls = metrics.pacing_calls.labels(campaign)
+        self._hopper_leads = metrics.hopper_leads.labels(campaign)
 
     async def count(self, campaign: Callable[[], CampaignRow]) -> None:
         """Read what only SQL knows, for as long as the campaign runs here; cancel to end.
@@ -74,7 +75,8 @@ class CampaignWatch:
             row = campaign()
             asked_at = trio.current_time()
             try:
-                counts = await self._store.read(
+                # At leisure: counting a million leads may take longer than any other read may.
+                counts = await self._store.read_at_leisure(
                     campaign_counts,
                     campaign_id=row.campaign_id,
                     since=self._clock.now() - LEAD_WINDOW,
@@ -107,6 +109,7 @@ class CampaignWatch:
         self._calls_per_agent.set(float(snapshot.calls_per_agent))
         self._decisions.inc()
         self._calls.inc(started)
+        self._hopper_leads.set(snapshot.leads_at_hand - started)
         self.held(why_held(snapshot, started=started))
 
     def held(self, hold: Hold) -> None:

@@ -7,7 +7,9 @@ import re
 import tomllib
 import wave
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,6 +27,8 @@ from acd.rules.definition import (
     HoursTable,
 )
 from acd.settings import Settings
+from acd.settings.toml_lines import find_key_lines
+from acd.settings.wording import Places
 from acd.store.campaigns import (
     CampaignRow,
     create_campaign,
@@ -76,11 +80,12 @@ def load_definition(settings: Settings, name: str) -> CampaignDefinition:
         UnknownName: there is no such file.
     """
     file = definition_file(settings, name)
-    return check_definition(settings, _read_toml(file, name), file=file)
+    text = _read_text(file, name)
+    return check_definition(settings, _parse(file, text), file=file, text=text)
 
 
 def check_definition(
-    settings: Settings, table: Mapping[str, Any], *, file: Path
+    settings: Settings, table: Mapping[str, Any], *, file: Path, text: str = ""
 ) -> CampaignDefinition:
     """A definition that was read already, checked against the installation.
 
@@ -88,6 +93,7 @@ def check_definition(
         settings: the installation's.
         table: what the file says, or would say.
         file: where it stands or would; its folder is where paths in it begin.
+        text: what was read, so that problems name lines; empty: it comes from no file.
 
     Raises:
         BadCampaign: with everything that is wrong.
@@ -95,9 +101,11 @@ def check_definition(
     try:
         definition = CampaignDefinition.model_validate(table)
     except ValidationError as exc:
-        raise BadCampaign([_problem(file, error) for error in exc.errors()]) from None
-    definition, problems = _with_sounds(definition, file)
-    problems += list(_against_settings(definition, settings, file))
+        places = _Places(file, text)
+        raise BadCampaign([_problem(places, error) for error in exc.errors()]) from None
+    places = _Places(file, text)
+    definition, problems = _with_sounds(definition, places)
+    problems += list(_against_settings(definition, settings, places))
     if problems:
         raise BadCampaign(problems)
     return definition
@@ -140,29 +148,52 @@ def ensure_campaign(
     return create_from_file(conn, settings, name, now), True
 
 
-def _read_toml(file: Path, name: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Places:
+    """A definition's file, and where its keys stand in it."""
+
+    file: Path
+    text: str
+
+    @cached_property
+    def _keys(self) -> Places:
+        return Places(self.file, find_key_lines(self.text))
+
+    def where(self, *loc: str | int) -> str:
+        """File, key and line; no line where nobody knows it."""
+        key = ".".join(map(str, loc)) or "the whole file"
+        line = self._keys.line(loc)
+        return f"{self.file}, {key}" + (f" (line {line})" if line else "")
+
+
+def _read_text(file: Path, name: str) -> str:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UnknownName(
             Problem(f"campaign {name}", f"there is no file {file}", "its definition belongs there")
         ) from None
     except (OSError, UnicodeDecodeError) as exc:
         raise BadCampaign(Problem(str(file), f"it cannot be read: {exc}")) from exc
+
+
+def _parse(file: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise BadCampaign(Problem(str(file), f"it is no TOML: {exc}")) from exc
 
 
-def _problem(file: Path, error: Any) -> Problem:
-    key = ".".join(str(part) for part in error["loc"]) or "the whole file"
+def _problem(places: _Places, error: Any) -> Problem:
+    where = places.where(*error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "missing":
-        return Problem(f"{file}, {key}", "it is missing")
+        return Problem(where, "it is missing")
     if error["type"] == "extra_forbidden":
-        return Problem(f"{file}, {key}", "there is no such key", _known_keys(error["loc"]))
+        return Problem(where, "there is no such key", _known_keys(error["loc"]))
     value = error["input"]
     shown = f"{value!r}" if not isinstance(value, dict) else "this table"
-    return Problem(f"{file}, {key}", f"{shown} is not right", message)
+    return Problem(where, f"{shown} is not right", message)
 
 
 def _known_keys(loc: Sequence[str | int]) -> str:
@@ -178,7 +209,7 @@ def _known_keys(loc: Sequence[str | int]) -> str:
 
 
 def _with_sounds(
-    definition: CampaignDefinition, file: Path
+    definition: CampaignDefinition, places: _Places
 ) -> tuple[CampaignDefinition, list[Problem]]:
     """The definition with its WAVs' absolute paths, and what is wrong with them."""
     paths: dict[str, Path] = {}
@@ -187,11 +218,11 @@ def _with_sounds(
         told: Path | None = getattr(definition, key)
         if told is None:
             continue
-        paths[key] = wav = (file.parent / told).resolve()
+        paths[key] = wav = (places.file.parent / told).resolve()
         wrong = _wrong_with(wav)
         if wrong:
             wanted = "allowed: a WAV of 8 kHz, mono, 16-bit PCM"
-            problems.append(Problem(f"{file}, {key}", wrong, wanted))
+            problems.append(Problem(places.where(key), wrong, wanted))
     return definition.model_copy(update=paths), problems
 
 
@@ -210,22 +241,29 @@ def _wrong_with(wav: Path) -> str:
 
 
 def _against_settings(
-    definition: CampaignDefinition, settings: Settings, file: Path
+    definition: CampaignDefinition, settings: Settings, places: _Places
 ) -> Iterable[Problem]:
     trunks = {trunk.name: trunk for trunk in settings.trunk}
     if definition.trunk and definition.trunk not in trunks:
         yield Problem(
-            f"{file}, trunk", f"there is no trunk {definition.trunk!r}", f"there is {_list(trunks)}"
+            places.where("trunk"),
+            f"there is no trunk {definition.trunk!r}",
+            f"there is {_list(trunks)}",
         )
         return
     trunk = trunks[definition.trunk] if definition.trunk else settings.trunk[0]
     door = Door(settings.destinations, trunk)
-    queue = (definition.agents.queue,) if definition.agents.queue else ()
-    for key, targets in (("extensions", definition.agents.extensions), ("queue", queue)):
-        for target in targets:
+    agents = definition.agents
+    targets_of = {
+        "extensions": agents.extensions,
+        "queue": (agents.queue,),
+        "overflow": (agents.overflow,),
+    }
+    for key, targets in targets_of.items():
+        for target in filter(None, targets):
             answer = door.admit(target, DestinationKind.TRANSFER)
             if isinstance(answer, Refused):
-                yield Problem(f"{file}, agents.{key}", answer.sentence)
+                yield Problem(places.where("agents", key), answer.sentence)
 
 
 def _list(names: Iterable[str]) -> str:

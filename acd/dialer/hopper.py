@@ -6,8 +6,11 @@ keeps what it has.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+
+import trio
 
 from acd.clock import WallClock
 from acd.dialer.store_watch import StoreWatch
@@ -16,6 +19,8 @@ from acd.store.leads import ClaimedLead, claim_leads
 MIN_LEADS = 10
 AHEAD = 2
 """Leads kept for each ready agent."""
+REST_SECONDS = 0.5
+"""How long SQL is not asked after it had few: with every call that ends it would be asked again."""
 
 
 class Hopper:
@@ -27,16 +32,17 @@ class Hopper:
         self._campaign_id = campaign_id
         self._node = node
         self._leads: deque[ClaimedLead] = deque()
+        self._rest_until = -math.inf
 
     def __len__(self) -> int:
         return len(self._leads)
 
-    async def fill(self, *, ready_agents: int, ready_names: Collection[str]) -> None:
+    async def fill(self, *, ready_agents: int, ready_names: Callable[[], Collection[str]]) -> None:
         """Claim more leads when fewer are at hand than the ready agents can use.
 
         Args:
             ready_agents: how many.
-            ready_names: theirs: a callback that is kept for somebody else stays where it is.
+            ready_names: tells theirs: a callback that is kept for somebody else stays there.
 
         Raises:
             StoreUnavailable: the database is away.
@@ -44,14 +50,19 @@ class Hopper:
         wanted = max(MIN_LEADS, AHEAD * ready_agents)
         if ready_agents == 0 or len(self._leads) >= (wanted + 1) // 2:
             return
+        if trio.current_time() < self._rest_until:
+            return
+        missing = wanted - len(self._leads)
         claimed = await self._store.run(
             claim_leads,
             campaign_id=self._campaign_id,
             node=self._node,
-            limit=wanted - len(self._leads),
+            limit=missing,
             now=self._clock.now(),
-            ready_names=ready_names,
+            ready_names=ready_names(),
         )
+        if len(claimed) < missing / 2:
+            self._rest_until = trio.current_time() + REST_SECONDS
         # A lead whose lease ran out while the database was away may come a second time.
         self.drop({lead.lead_id for lead in claimed})
         self._leads.extend(claimed)

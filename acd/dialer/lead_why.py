@@ -14,7 +14,7 @@ from acd.numbers import NumberRefused, read_number
 from acd.rules.eligibility import Check, LeadState, Verdict
 from acd.store.campaigns import CampaignState, campaign_by_id
 from acd.store.lead_changes import FoundLead, find_leads
-from acd.store.leads import judge_leads
+from acd.store.snapshots import judge_leads
 
 _LONGEST_LEAD_ID = 9
 """Digits; a phone number has more, or begins with 0 or +."""

@@ -1,7 +1,8 @@
 """Outcomes on their way to SQL, off the SIP path: `Outcomes`, `open_outcomes`.
 
 Attempts put what became of them here and go on at once. One task writes what has gathered, in
-its order and in one transaction: a batch is whatever came while the last one was written. While
+its order and in one transaction: whoever comes alone is written at once, and while many come, a
+batch is whatever came within `GATHER_SECONDS`, or while the last one was written. While
 the database is away the queue grows, and the same task tries again, more and more slowly.
 Nothing leaves the queue before it is committed; an engine that dies with a queue leaves open
 attempts, which the next start marks unknown.
@@ -29,6 +30,8 @@ from acd.store.outcomes import Outcome, write_outcomes
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MOST_AT_ONCE = 500
+GATHER_SECONDS = 0.05
+"""From one transaction's start to the next one's, where outcomes come faster."""
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 3.0
 DRAIN_SECONDS = 30.0
@@ -79,8 +82,10 @@ class Outcomes:
         retry_seconds = FIRST_RETRY_SECONDS
         while True:
             await self._wait_work()
+            next_at = trio.current_time() + GATHER_SECONDS
             if await self._write_batch() and self._store.up:
                 retry_seconds = FIRST_RETRY_SECONDS
+                await trio.sleep_until(next_at)
             else:
                 await trio.sleep(retry_seconds)
                 retry_seconds = min(2 * retry_seconds, LAST_RETRY_SECONDS)

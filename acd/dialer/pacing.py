@@ -6,7 +6,8 @@ ratio        k calls for each ready agent, as far as the abandon ledger allows
 The ratio is reached over the ramp: with all agents ready at once, as at a start, everybody's
 first call would otherwise be an over-dial, decided on figures of a day that has just begun.
 When agents leave, nothing is added until the calls in flight fit again, and attempts that still
-wait for a line are withdrawn; phones that ring are left to ring (16 CFR 310.4(b)(4)(ii)).
+wait for a line are withdrawn. Phones that ring are left to ring (16 CFR 310.4(b)(4)(ii)), except
+for progressive dialing, which promises each person an agent.
 """
 
 from __future__ import annotations
@@ -55,6 +56,16 @@ def calls_beyond(snapshot: PacingSnapshot) -> int:
     As many of those whose INVITE has not left are withdrawn.
     """
     return max(0, _committed(snapshot) - _level(snapshot))
+
+
+def calls_to_withdraw(snapshot: PacingSnapshot) -> int:
+    """How many unanswered calls there are for which no ready agent is left, 0 or more.
+
+    For progressive dialing, which promises each person an agent: people who wait are served
+    first, and of the calls whose INVITE has left as many are hung up.
+    """
+    dialed = snapshot.unanswered_calls - snapshot.queued_calls
+    return max(0, min(dialed, dialed + snapshot.waiting_persons - snapshot.ready_agents))
 
 
 def _level(snapshot: PacingSnapshot) -> int:

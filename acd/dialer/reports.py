@@ -47,6 +47,8 @@ class CampaignReport:
     """abandoned ÷ live answers of the whole campaign; None before the first live answer."""
     abandon_window: WindowReport
     transfers: Mapping[str, int]
+    overflows: Mapping[str, int]
+    """Of those: to the campaign's present overflow."""
     ring_seconds: Mapping[str, float | None]
     wait_seconds: Mapping[str, float | None]
     talk_seconds: Mapping[str, float | None]
@@ -79,6 +81,9 @@ def campaign_report(conn: sa.Connection, name: str, *, now: datetime) -> Campaig
         abandon_rate=abandoned / live_answers if live_answers else None,
         abandon_window=_window_report(conn, campaign, now),
         transfers=counts.transfers_by_result(conn, campaign_id),
+        overflows=counts.overflows_by_result(
+            conn, campaign_id, campaign.definition.agents.overflow
+        ),
         ring_seconds=_percentiles(counts.ring_seconds(conn, campaign_id)),
         wait_seconds=_percentiles(counts.wait_seconds(conn, campaign_id)),
         talk_seconds=_percentiles(counts.talk_seconds(conn, campaign_id)),

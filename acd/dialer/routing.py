@@ -12,53 +12,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import trio
 
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen, steps
+from acd.dialer.crews import WITH_A_PERSON, Crews, Seat
 from acd.dialer.handover import Handover
+from acd.dialer.no_answers import NoAnswers, PickUp
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
-from acd.dialer.queue_gate import QueueGate
 from acd.dialer.queue_persons import QueuePersons
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
 Moved = Callable[[EnrolledAgent, AgentState, Teller], None]
 """Told each state that an agent of SQL comes into."""
-
-AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP})
-_WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
-
-
-@dataclass(slots=True)
-class _Seat:
-    agent: AgentId
-    state: AgentState
-    since_seconds: float
-    places: dict[int, AgentPlace] = field(default_factory=dict)
-    """The place by campaign: each states its own handle time."""
-    enrolled: EnrolledAgent | None = None
-    told: AgentState | None = None
-    """The feed's last word since the agent was reserved."""
-    call_over: bool = False
-    """While reserved, the feed has seen a call, and its end."""
-    handover: Handover | None = None
-    """Told what the phone does with the present person."""
-    queue: str = ""
-    """Of which it is a place."""
-    confirmed: bool = False
-    """While on a call, the queue was seen to have as many people as it has such places."""
+Benched = Callable[[EnrolledAgent], None]
+"""Told an agent of SQL whose phone was not picked up too often."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     campaign_id: int
     but_not: Collection[AgentId]
+    on_given: Callable[[], None]
     place: AgentPlace | None = None
     given: trio.Event = field(default_factory=trio.Event)
 
-    def may_have(self, seat: _Seat) -> bool:
+    def may_have(self, seat: Seat) -> bool:
         """Whether this person could be given to that agent."""
         return self.campaign_id in seat.places and seat.agent not in self.but_not
 
@@ -69,22 +51,27 @@ class Roster:
     Args:
         moved: told every change of an agent whom SQL knows.
         state_of: the feed's word about an agent who takes a seat.
+        benched: told an agent whom SQL is to have not ready.
     """
 
     def __init__(
         self,
         moved: Moved | None = None,
         state_of: Callable[[AgentId], AgentState] = lambda _: AgentState.READY,
+        benched: Benched = lambda _: None,
     ) -> None:
         self._state_of = state_of
-        self._seats: dict[AgentId, _Seat] = {}
+        self._seats: dict[AgentId, Seat] = {}
+        self._crews = Crews()
         self._needs: dict[int, Needs] = {}
         self._enrolled: dict[AgentId, EnrolledAgent] = {}
         self._waiting: list[_Waiting] = []
         self._spoken_for: dict[int, Callable[[], int]] = {}
         self._changed = trio.Event()
+        self._wakes: dict[int, Callable[[], None]] = {}
         self._moved = moved
-        self._gates: dict[str, QueueGate] = {}
+        self._benched = benched
+        self._no_answers = NoAnswers()
         self._persons = QueuePersons()
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
@@ -110,54 +97,63 @@ class Roster:
             seat.places = {}
         for campaign_id, needs in self._needs.items():
             for agent, place in serving(campaign_id, needs, self._enrolled.values()).items():
-                if agent not in self._seats:
-                    state = self._state_of(agent)
-                    self._seats[agent] = _Seat(agent, state, trio.current_time())
-                self._seats[agent].places[campaign_id] = place
-                self._seats[agent].queue = place.queue
+                seat = self._seats.get(agent) or self._sit_down(agent)
+                seat.places[campaign_id], seat.queue = place, place.queue
+        self._crews.regroup(self._seats.values())
         for seat in list(self._seats.values()):
             self._follow_wishes(seat)
             self._forget_unneeded(seat)
         self._notice()
 
-    def _follow_wishes(self, seat: _Seat) -> None:
+    def _sit_down(self, agent: AgentId) -> Seat:
+        seat = Seat(agent, self._state_of(agent), trio.current_time())
+        self._seats[agent] = seat
+        self._crews.sit_down(seat)
+        return seat
+
+    def _follow_wishes(self, seat: Seat) -> None:
         """Do what a person has newly asked of an agent, unless there is somebody with them."""
         before, now = seat.enrolled, self._enrolled.get(seat.agent)
         seat.enrolled = now
         if now is None or (before is not None and before.version == now.version):
             return
-        if (before is None and seat.state not in _WITH_A_PERSON) or seat.state in RESTING:
+        seat.benched = False
+        if (before is None and seat.state not in WITH_A_PERSON) or seat.state in RESTING:
             if seat.state is not now.wanted:
-                seat.state, seat.since_seconds = now.wanted, trio.current_time()
+                self._crews.move(seat, now.wanted, now_seconds=trio.current_time())
             # The command itself has written the steps on the way.
             self._tell(seat, Teller.COMMAND)
             self._move(seat, self._state_of(seat.agent), Teller.FEED)
         if seat.state is AgentState.READY:
             self._hand_out(seat)
 
-    def _forget_unneeded(self, seat: _Seat) -> None:
-        if not seat.places and seat.state not in _WITH_A_PERSON:
-            self._seats.pop(seat.agent, None)
+    def _forget_unneeded(self, seat: Seat) -> None:
+        if not seat.places and seat.state not in WITH_A_PERSON and seat.agent in self._seats:
+            del self._seats[seat.agent]
+            self._crews.leave(seat)
 
     def unseat(self, campaign_id: int) -> None:
         """The campaign is over."""
         self._needs.pop(campaign_id, None)
         self._spoken_for.pop(campaign_id, None)
+        self._wakes.pop(campaign_id, None)
         self._reseat()
 
     def ready(self, campaign_id: int) -> int:
         """How many agents could take a person of this campaign now."""
-        return sum(1 for _ in self._ready_seats(campaign_id))
+        return self._crews.ready(campaign_id)
 
     def staffed(self, campaign_id: int) -> bool:
         """Whether the campaign has any agent at work, ready or busy."""
-        return any(
-            seat.state in AT_WORK and campaign_id in seat.places for seat in self._seats.values()
-        )
+        return self._crews.staffed(campaign_id)
 
     def count_calls(self, campaign_id: int, agents_needed: Callable[[], int]) -> None:
         """How many agents the campaign's calls under way will need; asked by the others."""
         self._spoken_for[campaign_id] = agents_needed
+
+    def tell_changes(self, campaign_id: int, wake: Callable[[], None]) -> None:
+        """Call this at every change of any agent's state, until `unseat`."""
+        self._wakes[campaign_id] = wake
 
     def left_for(self, campaign_id: int) -> int:
         """How many ready agents other campaigns' calls under way leave to this one.
@@ -167,25 +163,19 @@ class Roster:
         left = self.ready(campaign_id)
         for other, agents_needed in self._spoken_for.items():
             if other != campaign_id:
-                others = self._ready_seats(other)
-                elsewhere = sum(1 for seat in others if campaign_id not in seat.places)
-                shared = self.ready(other) - elsewhere
+                shared, elsewhere = self._crews.ready_shared(other, campaign_id)
                 left -= min(shared, max(0, agents_needed() - elsewhere))
         return max(0, left)
 
     def ready_names(self, campaign_id: int) -> frozenset[str]:
         """What the agents are called who could take one: extensions, and names that SQL knows."""
-        ready = list(self._ready_seats(campaign_id))
+        ready = list(self._crews.ready_seats(campaign_id))
         names = {seat.enrolled.name for seat in ready if seat.enrolled is not None}
         return frozenset(names | {seat.agent for seat in ready})
 
     def states(self) -> Counter[AgentState]:
         """Agents by state; places of a queue that has no member for them are not ready."""
-        states = Counter(seat.state for seat in self._seats.values())
-        ready = [seat for seat in self._seats.values() if seat.state is AgentState.READY]
-        shut = len(ready) - len(list(self._with_room(ready)))
-        states.subtract({AgentState.READY: shut, AgentState.NOT_READY: -shut})
-        return +states
+        return self._crews.states()
 
     def apply(self, update: AgentUpdate) -> None:
         """Take a feed's word for one agent.
@@ -206,6 +196,11 @@ class Roster:
             return
         if seat.handover is not None and update.phone is not None:
             seat.handover.take(update.phone, trio.current_time())
+        if update.phone is Phone.IN_USE:
+            self._no_answers.taken(seat.agent)
+        if seat.enrolled is None and update.phone in (Phone.IN_USE, Phone.UNAVAILABLE):
+            # Somebody phones, or has plugged the phone in anew: no command could say so.
+            seat.benched = False
         if seat.state is AgentState.RESERVED:
             ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
             seat.call_over = seat.call_over or ended
@@ -216,40 +211,35 @@ class Roster:
 
     def _apply_queue(self, queue: str, seen: QueueSeen) -> None:
         """Take a feed's word for one queue: its places whose people are gone are ready again."""
-        gate = self._gates.setdefault(queue, QueueGate(seen))
-        gate.seen = seen
+        gate = self._crews.see(queue, seen)
         if seen.persons is None:
             self._persons.lost(queue, now_seconds=trio.current_time())
-        on_call = self._in_queue(queue, {AgentState.ON_CALL})
-        for seat in gate.over(on_call, now_seconds=trio.current_time()):
+        for seat in gate.over(self._crews.on_call(queue), now_seconds=trio.current_time()):
             self._move(seat, AgentState.READY, Teller.FEED)
-        for seat in self._in_queue(queue, {AgentState.READY}):
-            self._hand_out(seat)
+        if self._waiting:
+            for seat in self._crews.ready_places(queue):
+                self._hand_out(seat)
         self._notice()
 
-    def _in_queue(self, queue: str, states: Collection[AgentState]) -> list[_Seat]:
-        return [s for s in self._seats.values() if s.queue == queue and s.state in states]
+    @contextmanager
+    def entering(self, queue: str) -> Iterator[bool]:
+        """Count a person on the way into a queue of which they have no place.
 
-    def _room(self, queue: str) -> int | None:
-        """How many more people a queue could take; None: no feed sees it."""
-        gate = self._gates.get(queue)
-        return None if gate is None else gate.room(len(self._in_queue(queue, _WITH_A_PERSON)))
+        Yields False where a feed sees that it has no member for them; True also where none sees it.
+        """
+        if not self._crews.enter(queue):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._crews.entered(queue)
+            for seat in self._crews.ready_places(queue):
+                self._hand_out(seat)
+            self._notice()
 
-    def _with_room(self, seats: Iterable[_Seat]) -> Iterator[_Seat]:
-        """Those of the seats for whom their queues have members."""
-        rooms: dict[str, int | None] = {}
-        for seat in seats:
-            if seat.queue not in rooms:
-                rooms[seat.queue] = self._room(seat.queue)
-            room = rooms[seat.queue]
-            if room is None:
-                yield seat
-            elif room > 0:
-                rooms[seat.queue] = room - 1
-                yield seat
-
-    def _move(self, seat: _Seat, state: AgentState, told_by: Teller) -> None:
-        wanted = AgentState.READY if seat.enrolled is None else seat.enrolled.wanted
+    def _move(self, seat: Seat, state: AgentState, told_by: Teller) -> None:
+        wanted = seat.wanted
         if state is AgentState.READY and seat.state in RESTING:
             state = wanted
         if seat.state is state:
@@ -258,21 +248,28 @@ class Roster:
             self._go(seat, step, told_by)
         if state is AgentState.READY:
             for step in resting_steps(seat.state, wanted):
-                self._go(seat, step, Teller.COMMAND)
+                self._go(seat, step, Teller.ENGINE if seat.benched else Teller.COMMAND)
         seat.told, seat.call_over = None, False
         self._forget_unneeded(seat)
         if seat.state is AgentState.READY and seat.places:
             self._hand_out(seat)
         self._notice()
 
-    def _go(self, seat: _Seat, state: AgentState, told_by: Teller) -> None:
+    def _go(self, seat: Seat, state: AgentState, told_by: Teller) -> None:
         seat.confirmed = False
-        seat.state, seat.since_seconds = state, trio.current_time()
+        self._crews.move(seat, state, now_seconds=trio.current_time())
         self._tell(seat, told_by)
 
-    def _tell(self, seat: _Seat, told_by: Teller) -> None:
+    def _tell(self, seat: Seat, told_by: Teller) -> None:
         if seat.enrolled is not None and self._moved is not None:
             self._moved(seat.enrolled, seat.state, told_by)
+
+    def reserve_now(
+        self, campaign_id: int, *, but_not: Collection[AgentId] = frozenset()
+    ) -> AgentPlace | None:
+        """The agent who has been ready longest, reserved; None when nobody is ready."""
+        seat = self._crews.longest_ready(campaign_id, but_not)
+        return None if seat is None else self._reserve(seat, campaign_id)
 
     async def reserve(
         self,
@@ -280,6 +277,7 @@ class Roster:
         *,
         until_seconds: float,
         but_not: Collection[AgentId] = frozenset(),
+        on_given: Callable[[], None] = lambda: None,
     ) -> AgentPlace | None:
         """The agent who has been ready longest, reserved; None when nobody came in time.
 
@@ -287,12 +285,14 @@ class Roster:
             campaign_id: whose person it is.
             until_seconds: moment on trio's clock at which the person is given up.
             but_not: agents whom this person could not be given to.
+            on_given: called in the moment in which an agent is reserved, before anybody else
+                could count the two.
         """
-        waiting = _Waiting(campaign_id, but_not)
-        ready = (seat for seat in self._ready_seats(campaign_id) if waiting.may_have(seat))
-        seat = min(ready, key=lambda seat: seat.since_seconds, default=None)
-        if seat is not None:
-            return self._reserve(seat, campaign_id)
+        place = self.reserve_now(campaign_id, but_not=but_not)
+        if place is not None:
+            on_given()
+            return place
+        waiting = _Waiting(campaign_id, but_not, on_given)
         self._waiting.append(waiting)
         try:
             with trio.move_on_at(until_seconds):
@@ -308,16 +308,44 @@ class Roster:
 
     def reserve_agent(self, campaign_id: int, name: str) -> AgentPlace | None:
         """One agent by name or extension, reserved; None when they are not ready just now."""
-        for seat in self._ready_seats(campaign_id):
+        for seat in self._crews.ready_seats(campaign_id):
             if name == seat.agent or (seat.enrolled is not None and name == seat.enrolled.name):
                 return self._reserve(seat, campaign_id)
         return None
 
+    def serves(self, campaign_id: int, agent: AgentId) -> bool:
+        """Whether an agent has a place in a campaign, whatever they do."""
+        return agent in self._seats and campaign_id in self._seats[agent].places
+
+    def may_be_called(self, place: AgentPlace) -> bool:
+        """Whether a reserved agent still wants to be ready, as far as they and a feed tell."""
+        seat = self._seats[place.agent]
+        there = seat.told in (None, AgentState.READY)
+        return there and seat.wanted is AgentState.READY
+
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover
-        if place.queue in self._gates:
+        if self._crews.gate(place.queue) is not None:
             self._persons.follow(place.queue, handover, now_seconds=trio.current_time())
+
+    def picked_up(self, place: AgentPlace, seen: PickUp, *, limit: int) -> bool:
+        """Note whether an agent took a person; True when they are not ready from now on.
+
+        Call it before `give_back` or `joined`. `limit` is the campaign's; places of a queue are
+        nobody's phone.
+        """
+        if seen is PickUp.TAKEN:
+            self._no_answers.taken(place.agent)
+        if seen is not PickUp.MISSED or place.queue:
+            return False
+        if not self._no_answers.missed(place.agent, limit=limit):
+            return False
+        seat = self._seats[place.agent]
+        seat.benched = True
+        if seat.enrolled is not None:
+            self._benched(seat.enrolled)
+        return True
 
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
@@ -332,8 +360,8 @@ class Roster:
         seat = self._seats[place.agent]
         after = seat.told if seat.call_over else None
         self._move(seat, AgentState.ON_CALL, Teller.ENGINE)
-        if seat.queue in self._gates:
-            self._gates[seat.queue].confirm(self._in_queue(seat.queue, {AgentState.ON_CALL}))
+        if (gate := self._crews.gate(seat.queue)) is not None:
+            gate.confirm(self._crews.on_call(seat.queue))
         if after is not None:
             self._move(seat, after, Teller.FEED)
 
@@ -341,25 +369,19 @@ class Roster:
         """Wait until some agent's state changes."""
         await self._changed.wait()
 
-    def _ready_seats(self, campaign_id: int) -> Iterable[_Seat]:
-        return self._with_room(
-            seat
-            for seat in self._seats.values()
-            if seat.state is AgentState.READY and campaign_id in seat.places
-        )
-
-    def _reserve(self, seat: _Seat, campaign_id: int) -> AgentPlace:
+    def _reserve(self, seat: Seat, campaign_id: int) -> AgentPlace:
         self._go(seat, AgentState.RESERVED, Teller.ENGINE)
         seat.handover = None
         self._notice()
         return seat.places[campaign_id]
 
-    def _hand_out(self, seat: _Seat) -> None:
-        if not any(self._with_room([seat])):
+    def _hand_out(self, seat: Seat) -> None:
+        if not self._waiting or not self._crews.has_room(seat):
             return
         for waiting in self._waiting:
             if waiting.may_have(seat):
                 self._waiting.remove(waiting)
+                waiting.on_given()
                 waiting.place = self._reserve(seat, waiting.campaign_id)
                 waiting.given.set()
                 return
@@ -367,3 +389,5 @@ class Roster:
     def _notice(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+        for wake in self._wakes.values():
+            wake()

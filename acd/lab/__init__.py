@@ -2,8 +2,8 @@
 
     pjsua2 ─▶ SipPhone (callbacks → inbox) ─▶ Pbx ─┬─ digest     who may call
                                                    ├─ behaviour  what a dialed number does
-                                                   ├─ agents     who takes a transfer
-                                                   └─ timetable  what happens when
+                                                   ├─ timetable  what happens when
+    UDP ───▶ WatchPort ─▶ Notifier ────────────────┴─ agents     who takes a transfer
 
 One thread does everything. For trying things and for the demo: what acd promises is tested
 against real servers.

@@ -104,7 +104,7 @@ class Pbx:
         self._clock = clock
         self._record = record
         self._draws = Draws(settings.seed)
-        self._desk = AgentDesk(settings.extensions)
+        self.desk = AgentDesk(settings.extensions)
         self._legs: dict[Leg, _Person | _Transfer | _AgentCall] = {}
         self._transfers: dict[str, _Person] = {}
         self._calls_to: Counter[str] = Counter()
@@ -117,7 +117,7 @@ class Pbx:
         person = self._transfers.get(invite.sip_call_id) if invite.from_ourselves else None
         if invite.user == self._settings.queue:
             self._queue(leg, person)
-        elif self._desk.knows(invite.user):
+        elif self.desk.knows(invite.user):
             self._call_agent(leg, person, invite.user)
         else:
             self._call_person(leg, invite)
@@ -232,7 +232,7 @@ class Pbx:
     # Agents.
 
     def _call_agent(self, leg: Leg, person: _Person | None, extension: str) -> None:
-        if not self._desk.take(extension):
+        if not self.desk.take(extension):
             leg.respond(BUSY)
             return
         call = _AgentCall(leg, person)
@@ -242,7 +242,7 @@ class Pbx:
     def _queue(self, leg: Leg, person: _Person | None) -> None:
         call = _AgentCall(leg, person)
         self._legs[leg] = call
-        call.leave_queue = self._desk.wait(lambda extension: self._ring_agent(call, extension))
+        call.leave_queue = self.desk.wait(lambda extension: self._ring_agent(call, extension))
         if not call.extension:
             leg.respond(QUEUED)
 
@@ -256,6 +256,7 @@ class Pbx:
         if not call.leg.respond(OK):
             return
         now = call.answered_at = self._clock()
+        self.desk.talks(call.extension)
         person = call.person
         if person is not None:
             person.agent = call.extension
@@ -286,4 +287,4 @@ class Pbx:
                 talk_seconds=round(talked, 3),
             )
         )
-        self._desk.free(call.extension)
+        self.desk.free(call.extension)

@@ -9,6 +9,8 @@ from acd.errors import BadInput, Problem
 from acd.lab.digest import Account
 from acd.lab.draws import Span
 
+_LAST_PORT = 65535
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabSettings:
@@ -18,6 +20,8 @@ class LabSettings:
     """Loopback only: the lab's password is no secret."""
     port: int
     """0 takes any free one."""
+    watch_port: int
+    """Where it tells what the agents' phones do; 0 takes any free one."""
     account: Account
     agents: int
     first_extension: int
@@ -40,6 +44,10 @@ class LabSettings:
         if not _is_loopback(self.address):
             found.append(
                 Problem("--address", f"{self.address} is not on loopback", "127.0.0.1, 127.x.x.x")
+            )
+        if self.watch_port > _LAST_PORT:
+            found.append(
+                Problem("--watch-port", "the one after --port is none", "1 to 65535, or 0")
             )
         if self.first_extension + self.agents > 10**6:
             found.append(Problem("--first-extension", "too long", "extensions of 6 digits or less"))

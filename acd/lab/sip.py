@@ -27,11 +27,12 @@ from acd.lab.messages import is_own_target, read_invite
 from acd.lab.pbx import Pbx
 from acd.lab.records import Record
 from acd.lab.settings import LabSettings
+from acd.lab.watch_port import WatchPort
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LONGEST_PAUSE_SECONDS = 0.05
-"""How late a signal may be noticed."""
+"""How late a signal or a SUBSCRIBE may be noticed."""
 STOP_SECONDS = 3.0
 FILES_PER_CALL = 2
 """One RTP and one RTCP socket."""
@@ -193,11 +194,13 @@ class LabSip:
         self._legs: set[LabLeg] = set()
         self._ended: list[LabCall] = []
         """Calls that are over and whose slot already has another one."""
-        self._pbx = Pbx(
-            settings,
-            door=DigestDoor(settings.account, secrets.token_bytes(32)),
-            clock=time.monotonic,
-            record=record,
+        door = DigestDoor(settings.account, secrets.token_bytes(32))
+        self._pbx = Pbx(settings, door=door, clock=time.monotonic, record=record)
+        self._watch_port = WatchPort.open(
+            (settings.address, settings.watch_port),
+            desk=self._pbx.desk,
+            door=door,
+            timetable=self._pbx.timetable,
         )
         _silence_pjlib()
         self._endpoint = pj.Endpoint()
@@ -215,6 +218,11 @@ class LabSip:
         """host:port that it listens on."""
         return f"{self._settings.address}:{self._port}"
 
+    @property
+    def watch_address(self) -> str:
+        """host:port where it tells what the agents' phones do."""
+        return self._watch_port.address
+
     def serve(self, *, stopped: Callable[[], bool]) -> None:
         """Run calls until `stopped`."""
         while not stopped():
@@ -227,6 +235,7 @@ class LabSip:
         while self._legs and time.monotonic() < deadline:
             self._turn()
         self._legs.clear()
+        self._watch_port.close()
         self._account.shutdown()
         self._endpoint.libDestroy()
 
@@ -255,6 +264,7 @@ class LabSip:
         if due is not None:
             pause = min(pause, max(0.0, due - time.monotonic()))
         self._endpoint.libHandleEvents(int(pause * 1000))
+        self._watch_port.read()
         self._read_inbox()
         self._pbx.timetable.run_due(time.monotonic())
         self._read_inbox()

@@ -22,11 +22,13 @@ from acd.lines.events import (
     TransferUnconfirmed,
 )
 from acd.lines.extensions import ExtensionState, ExtensionUpdate, ExtensionUpdates
+from acd.lines.incoming import CallerLine, IncomingEnd
 from acd.lines.protocols import (
     CallerId,
     CallId,
     Destination,
     DestinationKind,
+    IncomingCall,
     Line,
     LinePool,
     OriginateRequest,
@@ -40,6 +42,7 @@ __all__ = [
     "Answered",
     "CallId",
     "CallerId",
+    "CallerLine",
     "Destination",
     "DestinationKind",
     "DialogId",
@@ -49,6 +52,8 @@ __all__ = [
     "ExtensionState",
     "ExtensionUpdate",
     "ExtensionUpdates",
+    "IncomingCall",
+    "IncomingEnd",
     "Line",
     "LineEvent",
     "LinePool",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache, partial
 
 from acd.lines.protocols import Destination, DestinationKind
 from acd.numbers import (
@@ -53,6 +54,8 @@ _URI = re.compile(
     r"(?P<port>:[0-9]{1,5})?(?P<transport>;transport=(?:udp|tcp|tls))?$"
 )
 _PHONE_LIKE = re.compile(r"^\+?[0-9]{7,}$")
+_KEPT = 1024
+"""As many targets and numbers are remembered: agents, queues, and what was just read."""
 _RULES = {
     NumberRule.EMERGENCY: DoorRule.EMERGENCY,
     NumberRule.SHORT_CODE: DoorRule.SHORT_CODE,
@@ -76,9 +79,19 @@ class Door:
         self._format = trunk.number_format if trunk else NumberFormat.PLUS
         self._prefix = trunk.number_prefix if trunk else ""
         self._allow = frozenset(plain(entry) for entry in destinations.allow)
+        # The rules read the same number twice, and each person is sent to one of the same agents.
+        self._read = lru_cache(maxsize=_KEPT)(partial(read_number, default_region=self._region))
+        self._judge_target = lru_cache(maxsize=_KEPT)(
+            partial(self._judge, kind=DestinationKind.TRANSFER)
+        )
 
     def admit(self, text: str, kind: DestinationKind) -> Destination | Refused:
         """Let a destination through as the PBX wants it written, or say why not."""
+        if kind is DestinationKind.TRANSFER:
+            return self._judge_target(text)
+        return self._judge(text, kind)
+
+    def _judge(self, text: str, kind: DestinationKind) -> Destination | Refused:
         wanted = plain(text)
         if self._is_emergency(wanted):
             return _refused(DoorRule.EMERGENCY, wanted, "reaches an emergency service")
@@ -103,7 +116,7 @@ class Door:
     def _dials_help(self, digits: str) -> bool:
         if is_emergency(digits, self._regions):
             return True
-        number = read_number(f"+{digits.removeprefix('00')}", default_region=self._region)
+        number = self._read(f"+{digits.removeprefix('00')}")
         return not isinstance(number, PhoneNumber) and number.rule is NumberRule.EMERGENCY
 
     def _allowed(self, wanted: str, kind: DestinationKind) -> Destination | Refused:
@@ -111,13 +124,13 @@ class Door:
             return Destination(kind=kind, user=_user_of(wanted), uri=wanted)
         if _INTERNAL.match(wanted) or _FEATURE_CODE.match(wanted):
             return Destination(kind=kind, user=wanted)
-        number = read_number(wanted, default_region=self._region)
+        number = self._read(wanted)
         if isinstance(number, PhoneNumber):
             return self._dialable(number, kind)
         return _refused(DoorRule.GRAMMAR, wanted, "cannot be written into a SIP request")
 
     def _admit_number(self, wanted: str, kind: DestinationKind) -> Destination | Refused:
-        number = read_number(wanted, default_region=self._region)
+        number = self._read(wanted)
         if not isinstance(number, PhoneNumber):
             return _refused(_RULES.get(number.rule, DoorRule.INVALID), wanted, number.why)
         return self.refusal(number) or self._dialable(number, kind)
@@ -141,7 +154,7 @@ class Door:
         uri = _URI.match(wanted)
         user = uri["user"] if uri else wanted
         if _PHONE_LIKE.match(user):
-            number = read_number(user, default_region=self._region)
+            number = self._read(user)
             if isinstance(number, PhoneNumber) and number.kind in COSTLY:
                 return _refused(DoorRule.PREMIUM, wanted, f"is a {number.kind} number")
             if not uri and isinstance(number, PhoneNumber) and user.startswith(("+", "00")):

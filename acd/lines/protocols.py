@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import NewType, Protocol
 from acd.calls import CallState
 from acd.lines.events import DialogId, LineEvent, TransferResult
 from acd.lines.extensions import ExtensionUpdates
+from acd.lines.incoming import CallerLine, IncomingEnd
 
 CallId = NewType("CallId", str)
 """Our name for one leg, in every log line and in SQL; never the SIP Call-ID."""
@@ -86,6 +87,10 @@ class Line(Protocol):
         """Wait for what happens next; after `Released` there is nothing until `originate`."""
         ...
 
+    def hang_up_soon(self) -> None:
+        """`hang_up` without a checkpoint; nothing happens where there is no call."""
+        ...
+
     async def hang_up(self) -> None:
         """End the call at whatever moment; `Ended` and `Released` follow as events."""
         ...
@@ -134,6 +139,31 @@ class Line(Protocol):
         Raises:
             IllegalTransition: the call is not ONHOLD.
         """
+        ...
+
+
+class IncomingCall(Protocol):
+    """One INVITE to us that waits; after its end every order to it is without effect."""
+
+    @property
+    def who(self) -> CallerLine:
+        """Who calls whom."""
+        ...
+
+    def ring(self) -> None:
+        """Send 180."""
+        ...
+
+    def turn_away(self, sip_status: int) -> None:
+        """Send this final response, 400 to 699."""
+        ...
+
+    def redirect(self, target: Destination) -> None:
+        """Send 302 with the target as Contact: the PBX, or the caller's phone, calls that."""
+        ...
+
+    async def wait_end(self) -> IncomingEnd:
+        """Wait until it is over for us, and how."""
         ...
 
 
@@ -236,7 +266,9 @@ class Trunk(Protocol):
         """
         ...
 
-    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
+    def watch(
+        self, extension: str, *, domain: str = ""
+    ) -> AbstractAsyncContextManager[ExtensionUpdates]:
         """Be told what the PBX knows of an extension's phone, for as long as the block lasts.
 
         A subscription that is refused, or lost with its PBX, is tried again by itself; until it
@@ -244,8 +276,17 @@ class Trunk(Protocol):
 
         Args:
             extension: the user part, as in `Destination.user`.
+            domain: host or host:port of who tells of it; empty: the trunk's own.
 
         Raises:
             BindingTooSmall: so many extensions cannot be watched at once.
+        """
+        ...
+
+    def take_calls(self, take: Callable[[IncomingCall], None]) -> AbstractContextManager[None]:
+        """Hand each call that comes in on the account to `take`, for as long as the block lasts.
+
+        `take` is called at once and returns at once. Outside such a block every caller is turned
+        away.
         """
         ...

@@ -6,15 +6,15 @@ the pool, so that whoever fills their share never stands in the way of another.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 
 import trio
 
 from acd.calls import CallState
 from acd.lines.events import DialogId
 from acd.lines.extensions import ExtensionUpdates
-from acd.lines.protocols import Line, LinePool, Trunk, TrunkHealth
+from acd.lines.protocols import IncomingCall, Line, LinePool, Trunk, TrunkHealth
 
 
 class LineShare:
@@ -103,6 +103,12 @@ class TrunkShare:
         """Send BYE for a dialog of a process that died."""
         return await self._trunk.hang_up_leftover(dialog)
 
-    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
+    def watch(
+        self, extension: str, *, domain: str = ""
+    ) -> AbstractAsyncContextManager[ExtensionUpdates]:
         """Be told what the PBX knows of an extension's phone."""
-        return self._trunk.watch(extension)
+        return self._trunk.watch(extension, domain=domain)
+
+    def take_calls(self, take: Callable[[IncomingCall], None]) -> AbstractContextManager[None]:
+        """Hand each call that comes in on the account to `take`."""
+        return self._trunk.take_calls(take)

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 ACTIONS: Mapping[str, str] = MappingProxyType(
     {
+        "agent.benched": "an agent took nobody so often in a row that they are not ready now",
         "ami.lost": "the connection to Asterisk's manager interface broke; it is tried again",
         "api.asked": "a client of the HTTP API asked for a change",
         "api.denied": "an HTTP request had no token that is known",
@@ -21,7 +22,10 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "call.abandoned": "a live answer was not joined to an agent within the limit",
         "call.answered": "200 OK came",
         "call.ended": "our leg is over, for this cause; sip_call_id is the PBX's name of it",
+        "call.offer_ended": "a call that was offered is over for us, in this way",
+        "call.offered": "somebody calls a TAPI line's account, and its application is told",
         "call.originate": "the row is committed and the INVITE leaves",
+        "call.withdrawn": "an unanswered call was hung up: no ready agent is left for it",
         "campaign.finished": "no lead of the campaign can be dialed any more",
         "campaign.left": "the engine dials this campaign no longer",
         "campaign.no_trunk": "the campaign is not dialed: acd.toml has no trunk of that name",
@@ -57,6 +61,10 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "metrics.serving": "/metrics is served at this address",
         "node.died": "another engine's lease ran out",
         "outcome.unwritten": "the engine ended with an outcome that SQL did not take",
+        "overflow.full": "no agent in time, and no member of the overflow queue is free",
+        "overflow.start": "no agent in time: the person is referred to the overflow",
+        "preview.end": "an agent has said, or time has, what becomes of the lead before them",
+        "preview.shown": "an agent is shown a lead, and is reserved for it",
         "sip.callback_failed": "a callback of ours failed; a bug",
         "sip.thread_stuck": "the SIP thread did not end in time",
         "sip_trace.broken": "the SIP trace's file cannot be written; the trace is off",
@@ -69,7 +77,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "tapi.denied": "a TAPI client's login was refused",
         "tapi.gone": "a TAPI client's connection is gone; its calls live for the grace time",
         "tapi.grace_over": "a TAPI client did not come back; its ringing calls end",
-        "tapi.lines": "the number of TAPI lines was changed while the engine runs",
+        "tapi.lines": "lines or profiles of the gateway were changed while the engine runs",
         "tapi.serving": "the TAPI gateway listens at this address",
         "transfer.end": "the REFER has its result",
         "transfer.refused": "the one door let an agent's extension not through",

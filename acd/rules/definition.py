@@ -32,11 +32,14 @@ from acd.rules.dispositions import (
 )
 from acd.rules.hours import CallingHours, Window
 from acd.rules.ledger import AbandonWindow
+from acd.rules.preview import PreviewTimeout
 
 
 class DialMode(StrEnum):
     """How many calls are started for the agents at hand."""
 
+    PREVIEW = "preview"
+    """None by itself: agents take leads, and have them dialed."""
     PROGRESSIVE = "progressive"
     """One call for one ready agent."""
     RATIO = "ratio"
@@ -139,6 +142,12 @@ class AgentsTable(_Table):
     """Only agents who have all of them are taken; see `acd agents import`."""
     disposition_seconds: Annotated[float, Field(ge=0, le=86400)] = 0.0
     """Longest that a lead handed over waits for its agent's word; 0: it closes at once."""
+    no_answer_limit: Annotated[int, Field(ge=0, le=100)] = 3
+    """People in a row whom an agent's phone may not take before they are not ready; 0: any."""
+    overflow: TransferTarget | Literal[""] = ""
+    """Queue or extension of the PBX for whoever no agent takes in time; empty: none."""
+    overflow_before_limit_seconds: Annotated[float, Field(gt=0, le=30)] = 1.0
+    """How long before `wait_limit_seconds` a person for whom nobody is ready is sent there."""
     codes: Mapping[AgentCode, Disposition] = Field(default_factory=dict)
     """The agents' own codes besides the dispositions; what follows is `[retry.<disposition>]`."""
 
@@ -167,6 +176,8 @@ class AgentsTable(_Table):
             raise ValueError("skills are not for a queue: there the PBX chooses the agent")
         if self.queue and not self.slots:
             raise ValueError("a queue needs slots: how many people its agents take at a time")
+        if self.overflow and self.overflow in (*self.extensions, self.queue):
+            raise ValueError("overflow must be another target than the campaign's own agents")
         if len(set(self.extensions)) != len(self.extensions):
             raise ValueError("an extension is listed twice in extensions")
         return self
@@ -231,6 +242,12 @@ class CampaignDefinition(_Table):
     """For `ratio`: calls aimed for per ready agent."""
     ramp_seconds: Annotated[float, Field(ge=0, le=3600)] = 60.0
     """For `ratio`: from the first agent at work until `calls_per_agent` is reached."""
+    preview_seconds: Annotated[float, Field(ge=1, le=600)] = 60.0
+    """For `preview`: how long an agent may look at a lead."""
+    preview_timeout: PreviewTimeout = PreviewTimeout.DIAL
+    """For `preview`: what follows when that time is over without a word."""
+    preview_skip_seconds: Annotated[int, Field(ge=0, le=366 * 86400)] = 3600
+    """For `preview`: how long a skipped lead waits before it is shown again."""
     abandon_limit_percent: Annotated[Decimal, Field(ge=0, le=10)] = Decimal(3)
     """Of the live answers in `abandon_window` (16 CFR 310.4(b)(4)(i) has 3 % in 30 days)."""
     abandon_window: AbandonWindowText = AbandonWindow()
@@ -247,6 +264,8 @@ class CampaignDefinition(_Table):
     """WAV of the same kind, repeated for a person who waits for an agent; None: quiet noise."""
     ring_timeout_seconds: Annotated[float, Field(ge=15, le=180)] | None = None
     """None: the trunk's. At least 15 s: 16 CFR 310.4(b)(4)(ii)."""
+    shortest_ring_seconds: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """For `progressive`: before this a ringing phone whose agent has left is not hung up."""
     calling_hours: HoursTable = HoursTable()
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 4
     """In all; France allows 4 in 30 days."""
@@ -278,13 +297,29 @@ class CampaignDefinition(_Table):
     @classmethod
     def _modes_so_far(cls, value: object) -> object:
         if value not in [str(mode) for mode in DialMode]:
-            raise ValueError('only "progressive" and "ratio" can be dialed so far')
+            raise ValueError('only "preview", "progressive" and "ratio" can be dialed so far')
         return value
 
     @model_validator(mode="after")
     def _a_ratio_says_how_many(self) -> CampaignDefinition:
-        if self.dial_mode is DialMode.PROGRESSIVE and self.calls_per_agent != 1:
-            raise ValueError('calls_per_agent is for dial_mode = "ratio"; progressive has one')
+        if self.dial_mode is not DialMode.RATIO and self.calls_per_agent != 1:
+            raise ValueError('calls_per_agent is for dial_mode = "ratio"; the others have one')
+        return self
+
+    @model_validator(mode="after")
+    def _a_preview_is_before_somebody(self) -> CampaignDefinition:
+        if self.dial_mode is DialMode.PREVIEW and self.agents.queue:
+            raise ValueError('dial_mode = "preview" is for agents, not for a queue of the PBX')
+        return self
+
+    @model_validator(mode="after")
+    def _the_overflow_has_time(self) -> CampaignDefinition:
+        before = self.agents.overflow_before_limit_seconds
+        if self.agents.overflow and before >= self.wait_limit_seconds:
+            raise ValueError(
+                f"agents.overflow_before_limit_seconds ({before:g}) must be less than "
+                f"wait_limit_seconds ({self.wait_limit_seconds:g})"
+            )
         return self
 
     @field_validator("retry")

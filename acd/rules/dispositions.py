@@ -34,7 +34,7 @@ class Disposition(StrEnum):
     LEAD_HUNG_UP = "lead_hung_up"
     """They hung up after the answer, before any transfer and before the limit."""
     STOPPED = "stopped"
-    """We hung up: an operator, a shutdown, the line's deadline."""
+    """We hung up: an operator, a shutdown, the line's deadline, the agent left meanwhile."""
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     REJECTED = "rejected"

@@ -17,6 +17,8 @@ class Hold(StrEnum):
     """The trunk may not dial: unreachable, refused, backing off."""
     STORE = "store"
     """The database is away: a call could not be recorded."""
+    PREVIEW = "preview"
+    """Leads are dialed when agents take them."""
     NO_READY_AGENT = "no_ready_agent"
     NO_LEAD = "no_lead"
     """Agents are ready, and no lead may be dialed now."""

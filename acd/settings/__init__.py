@@ -10,13 +10,15 @@ from acd.settings.load import load_settings
 from acd.settings.profile_words import AutoAnswer, LineMode
 from acd.settings.profiles import (
     base_trunk,
+    called_trunks,
     lines_allowed,
     lines_by_trunk,
     profile_lines,
+    resting_trunks,
     switched_off_lines,
-    trunks_to_open,
     with_lines,
 )
+from acd.settings.runtime import tapi_part, with_tapi_part
 from acd.settings.tables import (
     MAX_LINES,
     MOST_REDIRECTS,
@@ -78,11 +80,14 @@ __all__ = [
     "Transport",
     "TrunkSettings",
     "base_trunk",
+    "called_trunks",
     "lines_allowed",
     "lines_by_trunk",
     "load_settings",
     "profile_lines",
+    "resting_trunks",
     "switched_off_lines",
-    "trunks_to_open",
+    "tapi_part",
     "with_lines",
+    "with_tapi_part",
 ]

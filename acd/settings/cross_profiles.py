@@ -20,6 +20,7 @@ def check_profiles(settings: Settings) -> Iterator[Finding]:
         yield from _check_lines(settings, profile, at)
         yield from _check_mode(profile, at)
         yield from _check_trunk(settings, profile, at)
+        yield from _check_incoming(settings, profile, at)
     yield from _check_pairs(settings.profile)
 
 
@@ -75,6 +76,31 @@ def _check_trunk(settings: Settings, profile: ProfileSettings, at: Loc) -> Itera
             (*at, "mode"),
             f"trunk {name} leads to one phone, and cannot be in {other} mode too",
             "give each a [[trunk]] of its own",
+        )
+
+
+def _check_incoming(settings: Settings, profile: ProfileSettings, at: Loc) -> Iterator[Finding]:
+    if profile.send_180 and not profile.incoming:
+        yield Finding(
+            (*at, "send_180"),
+            "has no use where no caller is shown",
+            "take it out, or set incoming = true",
+        )
+    if not profile.incoming:
+        return
+    if profile.mode is LineMode.ALTERNATIVE:
+        yield Finding(
+            (*at, "incoming"),
+            "has no use in alternative mode: the account's calls come to the phone itself",
+            "take it out, or choose another mode",
+        )
+    name = profile.trunk or base_trunk(settings)
+    lines = lines_by_trunk(settings).get(name, ())
+    if profile.mode is LineMode.ACD and len(lines) > 1:
+        yield Finding(
+            (*at, "incoming"),
+            f"has no use in acd mode where {len(lines)} lines share the account of trunk {name}",
+            "take it out, or give the line a [[trunk]] of its own",
         )
 
 

@@ -20,7 +20,8 @@ from pydantic import SecretStr, ValidationError
 from acd.errors import BadSettings, Problem
 from acd.settings.cross import cross_check
 from acd.settings.tables import Settings
-from acd.settings.wording import Finding, Loc, Places, find_key_lines, findings
+from acd.settings.toml_lines import Loc, find_key_lines
+from acd.settings.wording import Finding, Places, findings
 
 _Raw = MutableMapping[str, Any]
 _SECRETS: Mapping[Loc, str] = {

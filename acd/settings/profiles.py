@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from acd.settings.tables import MAX_LINES, ProfileSettings, Settings, TrunkSettings
+from acd.settings.tables import MAX_LINES, ProfileSettings, Settings
 
 
 def base_trunk(settings: Settings) -> str:
@@ -39,6 +39,13 @@ def switched_off_lines(settings: Settings) -> tuple[int, ...]:
     return tuple(sorted(off | set(settings.tapi.disabled_lines)))
 
 
+def called_trunks(settings: Settings) -> tuple[str, ...]:
+    """Trunks whose callers applications are shown."""
+    base = base_trunk(settings)
+    shown = (each for each in settings.profile if each.enabled and each.incoming)
+    return tuple(dict.fromkeys(each.trunk or base for each in shown))
+
+
 def with_lines(settings: Settings, lines: int) -> Settings:
     """The same settings with another number of lines in `[tapi]`."""
     return settings.model_copy(update={"tapi": settings.tapi.model_copy(update={"lines": lines})})
@@ -59,16 +66,11 @@ def lines_allowed(settings: Settings, *, most: int) -> range:
     return range(max((each.last_line for each in settings.profile), default=1), last + 1)
 
 
-def trunks_to_open(settings: Settings) -> tuple[TrunkSettings, ...]:
-    """All trunks; those that belong to switched-off profiles alone do not register.
+def resting_trunks(settings: Settings) -> frozenset[str]:
+    """Trunks that belong to switched-off profiles alone, and need not register.
 
-    The first trunk and that of `[tapi]` are left as they are: campaigns and plain lines dial on
-    them.
+    The first trunk and that of `[tapi]` never rest: campaigns and plain lines dial on them.
     """
     wanted = {profile.trunk for profile in settings.profile if profile.enabled}
-    idle = {profile.trunk for profile in settings.profile} - wanted
-    idle -= {settings.trunk[0].name, base_trunk(settings)}
-    return tuple(
-        trunk.model_copy(update={"register_account": False}) if trunk.name in idle else trunk
-        for trunk in settings.trunk
-    )
+    resting = {profile.trunk for profile in settings.profile} - wanted
+    return frozenset(resting - {"", settings.trunk[0].name, base_trunk(settings)})

@@ -371,6 +371,12 @@ class DialogInfoSettings(Table):
     """`[feeds.dialog_info]`: subscriptions to the agents' extensions (RFC 4235)."""
 
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: the first")
+    domain: str = Field(
+        default="",
+        pattern=f"^({HOST})?$",
+        description="a host name or address, with its port if unusual; empty: the trunk's domain",
+    )
+    """Of who tells what the phones do, where that is not the PBX itself."""
 
 
 class FeedsSettings(Table):
@@ -456,6 +462,10 @@ class ProfileSettings(Table):
     )
     """Empty: the trunk's `user`."""
     auto_answer: AutoAnswer = AutoAnswer.OFF
+    incoming: Flag = False
+    """Whether applications are shown who calls the account; it is never acd that answers."""
+    send_180: Flag = False
+    """Whether such a caller is told that it rings here, too."""
 
 
 class DestinationSettings(Table):

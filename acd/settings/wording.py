@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,7 @@ from pydantic_core import ErrorDetails
 
 from acd.errors import Problem
 from acd.settings.tables import Settings
-
-Loc = tuple[str | int, ...]
-"""A key as pydantic names it: ("trunk", 0, "lines")."""
-
-_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]")
-_KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
+from acd.settings.toml_lines import Loc as Loc
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +50,6 @@ class Places:
             if loc[:length] in self.lines:
                 return self.lines[loc[:length]]
         return 0
-
-
-def find_key_lines(text: str) -> dict[Loc, int]:
-    """Which line each table and key stands in, by a scan that ignores what values look like."""
-    found: dict[Loc, int] = {}
-    tables: Counter[str] = Counter()
-    at: Loc = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
-            name = header[2]
-            at = (name, tables[name]) if header[1] == "[[" else _place(name, tables)
-            tables[name] += 1
-            found[at] = number
-            found.setdefault(at[:1], number)
-        elif key := _KEY.match(line):
-            found.setdefault((*at, key[1]), number)
-    return found
-
-
-def _place(name: str, tables: Counter[str]) -> Loc:
-    """Of a table in single brackets; below one of many it belongs to the last of them."""
-    first, *below = name.split(".")
-    many = below and first in _MANY
-    return (first, tables[first] - 1, *below) if many else (first, *below)
 
 
 def dotted(loc: Loc) -> str:
@@ -165,8 +135,6 @@ def _tables(model: type[BaseModel], above: str = "") -> dict[type[BaseModel], st
 
 _HEADINGS = _tables(Settings)
 _TABLES = {model.__name__: model for model in _HEADINGS}
-_MANY = frozenset(heading[2:-2] for heading in _HEADINGS.values() if heading.startswith("[["))
-"""Tables of which there may be many, and which stand in two brackets."""
 
 
 def _allowed(schema: Mapping[str, Any], model: type[BaseModel]) -> str:

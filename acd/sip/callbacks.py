@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import wraps
 from time import gmtime, perf_counter, strftime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pjsua2 as pj
 
@@ -22,7 +22,6 @@ from acd.sip.offer import with_only
 
 _RINGING = 180
 _FORBIDDEN = 403
-_TEMPORARILY_UNAVAILABLE = 480
 _TSX_OVER = pj.PJSIP_TSX_STATE_COMPLETED
 
 _Callback = TypeVar("_Callback", bound=Callable[..., None])
@@ -154,6 +153,12 @@ class Watched(NamedTuple):
     """The NOTIFY; empty where it was something else."""
 
 
+class HasInbox(Protocol):
+    """Whatever has callbacks."""
+
+    inbox: Inbox
+
+
 class Broken(NamedTuple):
     """One of our own callbacks failed."""
 
@@ -179,9 +184,11 @@ Seen = (
 Inbox = deque[Seen]
 
 
-def _guarded(callback: _Callback) -> _Callback:
+def guarded(callback: _Callback) -> _Callback:
+    """A callback that lets nothing out but into the inbox."""
+
     @wraps(callback)
-    def guard(self: LegCall | TrunkAccount | ExtensionBuddy | ListeningEndpoint, prm: Any) -> None:
+    def guard(self: HasInbox, prm: Any) -> None:
         try:
             callback(self, prm)
         except Exception:  # whatever it is, it must not reach SWIG
@@ -210,7 +217,7 @@ class LegCall(pj.Call):
         self._answered = False
         self._sent = False
 
-    @_guarded
+    @guarded
     def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802 # pjsua2's name
         """2xx and the end; pjsua2 says no more after a hang-up of our own."""
         at_seconds = perf_counter()
@@ -227,7 +234,7 @@ class LegCall(pj.Call):
             self._answered = True
             self.inbox.append(Answered(self.leg, at_seconds, _message_of(prm.e.body.tsxState)))
 
-    @_guarded
+    @guarded
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:  # noqa: N802 # pjsua2's name
         """1xx to the INVITE, responses to a REFER, NOTIFY requests."""
         at_seconds = perf_counter()
@@ -251,13 +258,13 @@ class LegCall(pj.Call):
         elif method == "REFER" and transaction.role == pj.PJSIP_ROLE_UAC:
             self._refer(at_seconds, event, transaction)
 
-    @_guarded
+    @guarded
     def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:  # noqa: N802 # as above
         """Our offer or answer, before it leaves."""
         if self._codecs is not None:
             prm.sdp.wholeSdp = with_only(prm.sdp.wholeSdp, self._codecs)
 
-    @_guarded
+    @guarded
     def onCallMediaState(self, _prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802 # as above
         """An offer was answered, by us or by the other side."""
         if self.plays and not self.muted:
@@ -321,7 +328,7 @@ class ListeningEndpoint(pj.Endpoint):
         super().__init__()
         self.inbox = inbox
 
-    @_guarded
+    @guarded
     def onTransportState(self, prm: pj.OnTransportStateParam) -> None:  # noqa: N802 # as above
         """Only a certificate that did not pass is of interest; requests tell the rest."""
         tls = prm.tlsInfo
@@ -344,15 +351,21 @@ class TrunkAccount(pj.Account):
     """pjsua2's account behind one trunk."""
 
     def __init__(
-        self, trunk: str, inbox: Inbox, *, codecs: tuple[Codec, ...] | None = None
+        self,
+        trunk: str,
+        inbox: Inbox,
+        *,
+        called: Callable[[TrunkAccount, pj.OnIncomingCallParam], None],
+        codecs: tuple[Codec, ...] | None = None,
     ) -> None:
         super().__init__()
         self.codecs = codecs
         """Where they are not pjsua's own."""
         self.trunk = trunk
         self.inbox = inbox
+        self._called = called
 
-    @_guarded
+    @guarded
     def onRegState(self, prm: pj.OnRegStateParam) -> None:  # noqa: N802 # pjsua2's name
         """REGISTER's outcome."""
         received = bool(prm.rdata.wholeMsg)
@@ -367,7 +380,7 @@ class TrunkAccount(pj.Account):
             )
         )
 
-    @_guarded
+    @guarded
     def onSendRequest(self, prm: pj.OnSendRequestParam) -> None:  # noqa: N802 # pjsua2's name
         """OPTIONS' outcome."""
         state = prm.e.body.tsxState
@@ -377,21 +390,19 @@ class TrunkAccount(pj.Account):
             status, message = 0, ""
         self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, message))
 
-    @_guarded
+    @guarded
     def onIncomingSubscribe(self, prm: pj.OnIncomingSubscribeParam) -> None:  # noqa: N802
         """Somebody wants to watch us: a dialer has no presence."""
         prm.code = _FORBIDDEN
 
-    @_guarded
+    @guarded
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802 # pjsua2's name
-        """Somebody calls us: a dialer takes no calls.
+        """Somebody calls us.
 
-        This one answers from inside, or pjsua2 would say 500 by itself as soon as we return.
+        What is not turned away from inside, and has no call object when we return, is answered
+        500 by pjsua2 itself.
         """
-        options = pj.CallOpParam()
-        options.statusCode = _TEMPORARILY_UNAVAILABLE
-        pj.Call(self, prm.callId).hangup(options)
-        self.inbox.append(CallerTurnedAway(self.trunk, perf_counter()))
+        self._called(self, prm)
 
 
 class ExtensionBuddy(pj.Buddy):
@@ -404,12 +415,12 @@ class ExtensionBuddy(pj.Buddy):
         self.inbox = inbox
         self.presence = presence
 
-    @_guarded
+    @guarded
     def onBuddyEvSubDlgEventState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802
         """A NOTIFY, an answer to our SUBSCRIBE, or the end of the subscription."""
         self._seen(prm.e)
 
-    @_guarded
+    @guarded
     def onBuddyEvSubState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802
         """The same for a subscription to presence."""
         self._seen(prm.e)

@@ -7,10 +7,11 @@ ends the thread.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from types import MappingProxyType
@@ -27,10 +28,13 @@ from acd.errors import (
     UnknownName,
 )
 from acd.settings import DestinationSettings, TrunkSettings
+from acd.sip.incoming import TEMPORARILY_UNAVAILABLE, SipIncomingCall
 from acd.sip.limits import check_binding, check_watches, compiled_limits, raise_file_limit
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
     CHALLENGES,
+    CallerArrived,
+    CallerGone,
     CallNamed,
     CallReleased,
     Command,
@@ -40,12 +44,14 @@ from acd.sip.messages import (
     LegReport,
     MessageSeen,
     Report,
+    RestTrunk,
     Started,
     Stop,
     Stopped,
     TraceMessages,
     TraceReport,
     TrunkReport,
+    TurnCallerAway,
 )
 from acd.sip.plan import ProbeTiming, TrunkPlan, plan_trunks
 from acd.sip.thread import SipThread
@@ -53,6 +59,7 @@ from acd.sip.trunk import SipTrunk
 
 _log = structlog.get_logger(__name__)
 
+_COLLECT_AFTER_OBJECTS = 10_000
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a busy trio side may keep the SIP thread from the interpreter (default 5 ms)."""
 _THREAD_END_SECONDS = 10.0
@@ -75,6 +82,7 @@ class Sip:
         self._trunks: dict[str, SipTrunk] = {}
         self._legs: dict[int, Callable[[LegReport], None]] = {}
         self._last_leg = 0
+        self._callers: dict[int, SipIncomingCall] = {}
         self._watches: dict[int, Callable[[ExtensionReport], None]] = {}
         self._last_watch = 0
         self._started = trio.Event()
@@ -126,6 +134,10 @@ class Sip:
             yield number
         finally:
             del self._watches[number]
+
+    def rest(self, trunk: str, on: bool) -> None:  # it is the state asked for
+        """Take a trunk's registration back, or let it register again."""
+        self.post(RestTrunk(trunk, on))
 
     def trace(self, receive: Callable[[TraceReport], None] | None) -> None:
         """Hand every SIP message to `receive` from now on; None: no longer."""
@@ -199,6 +211,11 @@ class Sip:
                 receive = self._watches.get(report.watch)
                 if receive is not None:
                     receive(report)
+            case CallerArrived():
+                self._called(report)
+            case CallerGone():
+                if (gone := self._callers.pop(report.caller, None)) is not None:
+                    gone.over(report.end)
             case Counted():
                 self.counts[report.name] += 1
                 if report.name == CHALLENGES:
@@ -218,6 +235,13 @@ class Sip:
             case _:
                 self._deliver_leg(report)
 
+    def _called(self, report: CallerArrived) -> None:
+        trunk = self._trunks.get(report.trunk)
+        if trunk is None:  # we have only begun to start
+            self.post(TurnCallerAway(report.caller, TEMPORARILY_UNAVAILABLE))
+        else:
+            self._callers[report.caller] = trunk.called(report)
+
     def _deliver_leg(self, report: LegReport) -> None:
         receive = self._legs.get(report.leg)
         if receive is None:
@@ -236,6 +260,8 @@ async def open_sip(
     probe: ProbeTiming | None = ProbeTiming(),  # noqa: B008 # frozen
     stop_grace_seconds: float = 4.0,
     trace: Callable[[TraceReport], None] | None = None,
+    called: Collection[str] = (),
+    resting: Collection[str] = (),
 ) -> AsyncIterator[Sip]:
     """Run the SIP side for these trunks.
 
@@ -246,6 +272,8 @@ async def open_sip(
             REGISTER or a call tells.
         stop_grace_seconds: how long leaving waits for BYEs and un-REGISTERs to be answered.
         trace: gets every SIP message from the first on; see `Sip.trace`.
+        resting: names of trunks that do not register before `Sip.rest` says so.
+        called: names of trunks that somebody will `take_calls` of; their Contacts differ.
 
     Raises:
         BindingTooSmall: this pjsua2 holds fewer calls or accounts.
@@ -261,9 +289,16 @@ async def open_sip(
     check_binding(limits, lines=lines, accounts=len(trunks))
     raise_file_limit(lines=lines)
     plans = await trio.to_thread.run_sync(
-        partial(plan_trunks, trunks, probe=probe, destinations=destinations)
+        partial(
+            plan_trunks,
+            trunks,
+            probe=probe,
+            destinations=destinations,
+            called=called,
+            resting=resting,
+        )
     )
-    with _alone(), _switching_often():
+    with _alone(), _switching_often(), _collecting_little():
         sip = Sip()
         sip._tracing = trace
         thread = await sip._start(plans)
@@ -295,6 +330,20 @@ def _switching_often() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+@contextmanager
+def _collecting_little() -> Iterator[None]:
+    """A full collection holds the interpreter: it passes over what is older than the first call."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 async def _join(thread: threading.Thread) -> None:

@@ -38,7 +38,7 @@ _STATUS_LINE = re.compile(r"^SIP/2\.0 (\d{3})", re.IGNORECASE)
 
 def dialog_of(message: str) -> DialogId | None:
     """The dialog that a response to our INVITE made (RFC 3261 12.1.2); None where it made none."""
-    headers = _headers(message.partition("\r\n\r\n")[0])
+    headers = headers_of(message.partition("\r\n\r\n")[0])
     target = _uri_of(headers.get("contact", [""])[0])
     remote = headers.get("to", [""])[0]
     number = headers.get("cseq", [""])[0].partition(" ")[0]
@@ -54,7 +54,7 @@ def dialog_of(message: str) -> DialogId | None:
     )
 
 
-def _headers(head: str) -> dict[str, list[str]]:
+def headers_of(head: str) -> dict[str, list[str]]:
     """Values by lower-case name; lists of routes are taken apart, folded lines joined."""
     found: dict[str, list[str]] = {}
     for line in re.sub(r"\r\n[ \t]+", " ", head).split("\r\n")[1:]:

@@ -13,7 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from acd.calls import DisconnectCause
-from acd.lines import DialogId, ExtensionState, PersonWith, TrunkStatus
+from acd.lines import (
+    CallerLine,
+    DialogId,
+    ExtensionState,
+    IncomingEnd,
+    PersonWith,
+    TrunkStatus,
+)
 from acd.sip.transfer import TransferOutcome
 from acd.sip.wav import WavFile
 
@@ -114,9 +121,50 @@ class UnwatchExtension:
     trunk: str
 
 
+@dataclass(frozen=True, slots=True)
+class RestTrunk:
+    """Take the account's registration back, or register again."""
+
+    trunk: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TakeCalls:
+    """Report who calls this trunk's account from now on, or turn them away."""
+
+    trunk: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RingCaller:
+    """Send 180 to somebody who calls us."""
+
+    caller: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCallerAway:
+    """Send a final response to somebody who calls us."""
+
+    caller: int
+    sip_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectCaller:
+    """Send 302 to somebody who calls us."""
+
+    caller: int
+    contact: str
+    """A whole Contact value."""
+
+
 LegOrder = HangUpCall | TransferCall | PlayWav | StopPlaying | HoldCall | ResumeCall
 WatchOrder = WatchExtension | UnwatchExtension
-Command = StartCall | LegOrder | WatchOrder | TraceMessages | Stop
+CallerOrder = TakeCalls | RingCaller | TurnCallerAway | RedirectCaller
+Command = StartCall | LegOrder | WatchOrder | CallerOrder | RestTrunk | TraceMessages | Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +261,26 @@ class ExtensionReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerArrived:
+    """An INVITE came to a trunk that takes calls, and waits."""
+
+    caller: int
+    """Names it within this process; never used again."""
+    trunk: str
+    at_seconds: float
+    who: CallerLine
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """It is over for us."""
+
+    caller: int
+    at_seconds: float
+    end: IncomingEnd
+
+
+@dataclass(frozen=True, slots=True)
 class TrunkReport:
     """A trunk's health changed."""
 
@@ -279,9 +347,11 @@ class Stopped:
 EventReport = CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased
 LegReport = EventReport | TransferAccepted | TransferEnded | PlayEnded | HoldEnded
 TraceReport = CallNamed | MessageSeen
+CallerReport = CallerArrived | CallerGone
 Report = (
     LegReport
     | ExtensionReport
+    | CallerReport
     | TrunkReport
     | TraceReport
     | Counted

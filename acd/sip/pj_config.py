@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pjsua2 as pj
 
 from acd.settings import Codec, Srtp, Transport
+from acd.sip.invitation import line_token
 from acd.sip.plan import TrunkPlan
 from acd.sip.uris import route_uri, transport_parameter, user_uri
 
@@ -109,6 +110,9 @@ def account_config(plan: TrunkPlan, transport_id: int, *, shared_auth: bool) -> 
     sip = config.sipConfig
     sip.authCreds.append(pj.AuthCredInfo("digest", plan.realm, plan.auth_user, 0, plan.password))
     sip.transportId = transport_id
+    if plan.is_called:
+        # What the PBX calls is our Contact: it says whose call it is, on a shared socket too.
+        sip.contactUriParams = f";line={line_token(plan.name)}"
     if plan.proxy:
         sip.proxies.append(route_uri(plan.proxy, plan.transport))
     if shared_auth:
@@ -128,7 +132,7 @@ def add_headers(to: pj.SipHeaderVector, headers: Sequence[tuple[str, str]]) -> N
 
 
 def _set_registration(config: pj.AccountRegConfig, plan: TrunkPlan) -> None:
-    config.registerOnAdd = plan.register
+    config.registerOnAdd = plan.register and not plan.rests
     if not plan.register:
         return
     add_headers(config.headers, plan.own_headers)

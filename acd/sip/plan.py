@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from acd.calls import DisconnectCause
@@ -67,6 +67,11 @@ class TrunkPlan:
     redirect_door: Door | None
     """What a 3xx's Contact must pass; None: no 3xx is followed."""
 
+    rests: bool = False
+    """Not registered before somebody asks for it."""
+    is_called: bool = False
+    """Somebody wants to see who calls the account."""
+
     @property
     def own_headers(self) -> tuple[tuple[str, str], ...]:
         """What each request outside a dialog must say for this trunk alone."""
@@ -78,17 +83,27 @@ def plan_trunks(
     *,
     probe: ProbeTiming | None,
     destinations: DestinationSettings | None = None,
+    called: Collection[str] = (),
+    resting: Collection[str] = (),
 ) -> tuple[TrunkPlan, ...]:
     """Plan every trunk; reads the routing table and may look up names, so call it in a thread.
 
-    Without `destinations` there is no door to pass, and no trunk follows a redirect.
+    Without `destinations` there is no door to pass, and no trunk follows a redirect. `called`
+    names trunks whose callers somebody wants to see, `resting` those that do not register yet.
 
     Raises:
         BadSettings: a domain is no host, names repeat, or RTP ports are too few for the lines.
     """
     slices = _rtp_slices(trunks)
     own_words = len({(trunk.user_agent, trunk.codecs) for trunk in trunks}) > 1
-    plans = (_plan(trunk, slices[trunk.name], probe, own_words=own_words) for trunk in trunks)
+    plans = [
+        replace(
+            _plan(trunk, slices[trunk.name], probe, own_words=own_words),
+            is_called=trunk.name in called,
+            rests=trunk.name in resting,
+        )
+        for trunk in trunks
+    ]
     if destinations is None:
         return tuple(plans)
     return tuple(

@@ -7,6 +7,7 @@ then for a token, and chooses among the waiting only then, so that both are shar
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -46,6 +47,8 @@ class SipLinePool:
         burst = max(1.0, calls_per_second * _BURST_SECONDS)
         self._bucket = TokenBucket(calls_per_second, burst=burst)
         self._expired_leases = 0
+        self._expiring = False
+        self._first_deadline = trio.CancelScope()
 
     @property
     def size(self) -> int:
@@ -89,14 +92,12 @@ class SipLinePool:
         self, holder: str, deadline_seconds: float, weight: int
     ) -> AsyncIterator[Line]:
         number = await self._wait_number(holder, weight)
-        lease = _Lease(number, self._host, holder, self._give_back)
+        lease = _Lease(number, self._host, holder, deadline_seconds, self._give_back)
         self._leases.add(lease)
-        watch = trio.CancelScope()
-        self._nursery.start_soon(self._expire, lease, deadline_seconds, watch)
+        self._expire_at(lease)
         try:
             yield lease.line
         finally:
-            watch.cancel()
             lease.end()
 
     def _give_back(self, lease: _Lease) -> None:
@@ -146,21 +147,34 @@ class SipLinePool:
             await trio.sleep(wait_seconds)
             wait_seconds = self._bucket.take(trio.current_time())
 
-    async def _expire(
-        self, lease: _Lease, deadline_seconds: float, watch: trio.CancelScope
-    ) -> None:
-        with watch:
-            await trio.sleep(deadline_seconds)
-            self._expired_leases += 1
-            _log.warning(
-                "A lease ran into its deadline and was hung up.",
-                action="line.lease_expired",
-                trunk=self._host.plan.name,
-                line=lease.line.number,
-                holder=lease.holder,
-                deadline_seconds=deadline_seconds,
-            )
-            lease.end()
+    def _expire_at(self, lease: _Lease) -> None:
+        """Have the lease ended at its deadline: one task sleeps until the first of them all."""
+        if not self._expiring:
+            self._expiring = True
+            self._nursery.start_soon(self._expire)
+        self._first_deadline.deadline = min(self._first_deadline.deadline, lease.deadline_at)
+
+    async def _expire(self) -> None:
+        while True:
+            alive = [lease for lease in self._leases if not lease.over]
+            first = min((lease.deadline_at for lease in alive), default=math.inf)
+            with trio.CancelScope(deadline=first) as self._first_deadline:
+                await trio.sleep_forever()
+            for lease in [each for each in self._leases if not each.over]:
+                if lease.deadline_at <= trio.current_time():
+                    self._end_expired(lease)
+
+    def _end_expired(self, lease: _Lease) -> None:
+        self._expired_leases += 1
+        _log.warning(
+            "A lease ran into its deadline and was hung up.",
+            action="line.lease_expired",
+            trunk=self._host.plan.name,
+            line=lease.line.number,
+            holder=lease.holder,
+            deadline_seconds=lease.deadline_seconds,
+        )
+        lease.end()
 
 
 @dataclass(slots=True, eq=False)
@@ -180,10 +194,17 @@ class _Lease:
     """Gives its line's number back exactly once: when both the lease and the dialog are over."""
 
     def __init__(
-        self, number: int, host: LineHost, holder: str, give_back: Callable[[_Lease], None]
+        self,
+        number: int,
+        host: LineHost,
+        holder: str,
+        deadline_seconds: float,
+        give_back: Callable[[_Lease], None],
     ) -> None:
         self.line = SipLine(number, host, self._idle)
         self.holder = holder
+        self.deadline_seconds = deadline_seconds
+        self.deadline_at = trio.current_time() + deadline_seconds
         self._give_back = give_back
         self._over = False
         self._returned = False
@@ -195,6 +216,11 @@ class _Lease:
             # Nobody takes its events any more; the dialog is not over, or it were given back.
             return CallState.DISCONNECTED
         return self.line.state
+
+    @property
+    def over(self) -> bool:
+        """Left, or past its deadline; its dialog may not be over."""
+        return self._over
 
     def end(self) -> None:
         """Left by its holder, or past its deadline; the second time nothing happens."""

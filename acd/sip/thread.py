@@ -34,6 +34,7 @@ from acd.sip.callbacks import (
     TrunkAccount,
     Watched,
 )
+from acd.sip.callers import Callers
 from acd.sip.late_orders import no_such_call
 from acd.sip.leg import Closing, Leg, LegWorld
 from acd.sip.limits import BindingLimits
@@ -45,12 +46,17 @@ from acd.sip.messages import (
     Complaint,
     Counted,
     LegOrder,
+    RedirectCaller,
     Report,
+    RestTrunk,
+    RingCaller,
     StartCall,
     Started,
     Stop,
     Stopped,
+    TakeCalls,
     TraceMessages,
+    TurnCallerAway,
     UnwatchExtension,
     WatchExtension,
 )
@@ -71,7 +77,7 @@ from acd.sip.tracing import Tracer, set_library_level
 from acd.sip.trunk_side import TrunkSide
 
 _LONGEST_SLEEP_SECONDS = 1.0
-_SWEEP_SECONDS = 0.002
+_SWEEP_SECONDS = 0.005
 """Hung-up calls are looked at no more often than this."""
 _OS_ERROR = 120000
 """PJ_STATUS_FROM_OS: pjlib's numbers for errno begin here."""
@@ -100,6 +106,7 @@ class SipThread:
         self._timers = Timers()
         self._players = Players(self._timers, limits.players)
         self._tracer = Tracer(reports)
+        self._callers = Callers(self._inbox, self._timers, reports)
         self._endpoint: pj.Endpoint | None = None
         self._trunks: dict[str, TrunkSide] = {}
         self._legs: dict[int, Leg] = {}
@@ -161,8 +168,12 @@ class SipThread:
         return endpoint
 
     def _open_trunk(self, plan: TrunkPlan, transport_id: int) -> TrunkSide:
+        self._callers.know(plan)
         account = TrunkAccount(
-            plan.name, self._inbox, codecs=plan.codecs if plan.own_words else None
+            plan.name,
+            self._inbox,
+            called=self._callers.arrived,
+            codecs=plan.codecs if plan.own_words else None,
         )
         account.create(
             account_config(plan, transport_id, shared_auth=self._limits.shared_auth),
@@ -185,6 +196,7 @@ class SipThread:
             self._sweep_due = True
         while self._inbox:
             self._see(self._inbox.popleft())
+        self._callers.sweep()
         now = perf_counter()
         if self._sweep_due and now - self._swept_at >= _SWEEP_SECONDS:
             self._sweep(now)
@@ -225,6 +237,10 @@ class SipThread:
                 self._trunks[command.trunk].watches.add(command.watch, command.extension_uri)
             case UnwatchExtension():
                 self._trunks[command.trunk].watches.remove(command.watch)
+            case TakeCalls() | RingCaller() | TurnCallerAway() | RedirectCaller():
+                self._callers.obey(command)
+            case RestTrunk():
+                self._trunks[command.trunk].rest(on=command.on)
             case TraceMessages():
                 self._tracer.switch(self._legs.values(), on=command.on)
             case Stop():
@@ -289,6 +305,7 @@ class SipThread:
         self._stop_by = perf_counter() + command.grace_seconds
         for leg in list(self._legs.values()):
             leg.hang_up()
+        self._callers.end_all()
         for trunk in self._trunks.values():
             trunk.watches.close()
             trunk.unregister()
@@ -311,6 +328,7 @@ class SipThread:
         self._legs.clear()
         self._closing.clear()
         self._displaced.clear()
+        self._callers.close()
         # An action may hold a player: one that outlived this run would destroy, when the garbage
         # collector finds it, whatever player has its number in the next.
         self._timers.clear()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from time import perf_counter
 
 import structlog
@@ -15,14 +15,18 @@ from acd.lines import (
     DialogId,
     ExtensionUpdate,
     ExtensionUpdates,
+    IncomingCall,
     TrunkHealth,
     TrunkStatus,
 )
+from acd.sip.incoming import TEMPORARILY_UNAVAILABLE, SipIncomingCall
 from acd.sip.leftover import hang_up_leftover
 from acd.sip.messages import (
+    CallerArrived,
     Command,
     ExtensionReport,
     LegReport,
+    TakeCalls,
     TrunkReport,
     UnwatchExtension,
     WatchExtension,
@@ -56,6 +60,7 @@ class SipTrunk:
         self.post = post
         self.attach = attach
         self._watching = watching
+        self._takes: Callable[[IncomingCall], None] | None = None
         self._health = TrunkHealth(status=TrunkStatus.STARTING)
         self._changed = trio.Event()
         self._lines = SipLinePool(self, nursery, size=plan.lines, calls_per_second=calls_per_second)
@@ -87,7 +92,7 @@ class SipTrunk:
         return await hang_up_leftover(dialog, self.plan)
 
     @asynccontextmanager
-    async def watch(self, extension: str) -> AsyncIterator[ExtensionUpdates]:
+    async def watch(self, extension: str, *, domain: str = "") -> AsyncIterator[ExtensionUpdates]:
         """Be told what the PBX knows of an extension's phone, for as long as the block lasts."""
         # Unbounded: the SIP side must never wait for whoever watches.
         send, receive = trio.open_memory_channel[ExtensionUpdate](float("inf"))
@@ -103,13 +108,33 @@ class SipTrunk:
         # Not through the door: nobody is called.
         who = Destination(kind=DestinationKind.TRANSFER, user=extension)
         plan = self.plan
-        uri = destination_uri(who, domain=plan.domain, transport=plan.transport)
+        uri = destination_uri(who, domain=domain or plan.domain, transport=plan.transport)
         with send, receive, self._watching(take) as number:
             self.post(WatchExtension(number, plan.name, uri))
             try:
                 yield receive
             finally:
                 self.post(UnwatchExtension(number, plan.name))
+
+    @contextmanager
+    def take_calls(self, take: Callable[[IncomingCall], None]) -> Iterator[None]:
+        """Hand each call that comes in on the account to `take`, for as long as the block lasts."""
+        self._takes = take
+        self.post(TakeCalls(self.plan.name, on=True))
+        try:
+            yield
+        finally:
+            self.post(TakeCalls(self.plan.name, on=False))
+            self._takes = None
+
+    def called(self, report: CallerArrived) -> SipIncomingCall:
+        """Somebody calls the account: hand the call to whoever takes calls."""
+        call = SipIncomingCall(report, domain=self.plan.domain, post=self.post)
+        if self._takes is None:
+            call.turn_away(TEMPORARILY_UNAVAILABLE)
+        else:
+            self._takes(call)
+        return call
 
     def take(self, report: TrunkReport) -> None:
         """What the SIP thread says of the trunk."""

@@ -49,7 +49,7 @@ class TrunkSide:
         )
         self._permission = TransferPermission()
         self._judge = HealthJudge(
-            registers=plan.register,
+            registers=plan.register and not plan.rests,
             probes=plan.probe is not None,
             asks_beyond=bool(plan.probe is not None and plan.probe_user),
         )
@@ -75,6 +75,19 @@ class TrunkSide:
     def drop_account(self) -> None:
         """Let go of the pj object, in this thread and now; nothing else may be asked for after."""
         del self.account
+
+    def rest(self, *, on: bool) -> None:
+        """Take the registration back, or register again; one that never registers does neither."""
+        if not self.plan.register or self._stopping or self._judge.registers is not on:
+            return
+        self._judge.registers = not on
+        try:
+            self.account.setRegistration(not on)
+        except pj.Error:
+            # There is no registration to take back, or no way to make one.
+            if not on:
+                self._judge.silent()
+        self._publish()
 
     def unregister(self) -> None:
         """Ask the PBX to forget us; `registered` turns False when it did."""
@@ -220,7 +233,7 @@ class TrunkSide:
     def _wakened(self) -> None:
         """A back-off or the pause after refused credentials is over."""
         self._wake = None
-        if self.plan.register and not self._judge.registered and not self._stopping:
+        if self._judge.registers and not self._judge.registered and not self._stopping:
             try:
                 self.account.setRegistration(True)
             except pj.Error:

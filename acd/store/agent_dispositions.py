@@ -19,11 +19,11 @@ from acd.rules.definition import CampaignDefinition
 from acd.rules.dispositions import AGENT_DISPOSITIONS, Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
-from acd.store.attempts import settle_lead
 from acd.store.campaigns import campaign_by_id
 from acd.store.dnc import add_numbers, open_list
 from acd.store.events import Subject, record
 from acd.store.lead_changes import ERASED, promise_callback
+from acd.store.settling import Ended, settle_lead
 
 AGENTS_LIST = "agents"
 """The do-not-call list of those who told an agent; it holds for every campaign."""
@@ -76,12 +76,24 @@ def dispose_attempt(
     if disposition is Disposition.DO_NOT_CALL:
         _never_again(conn, attempt.lead_id, now)
     if callback_at is None:
-        settle_lead(conn, attempt, disposition, now, now)
+        settle_lead(conn, _ended(attempt, disposition, now), now=now)
     else:
         promise_callback(
             conn, lead_id=attempt.lead_id, at=callback_at, agent=callback_agent, now=now
         )
     return disposition
+
+
+def _ended(attempt: sa.Row[Any], disposition: Disposition, at: datetime) -> Ended:
+    return Ended(
+        attempt_id=attempt.attempt_id,
+        lead_id=attempt.lead_id,
+        campaign_id=attempt.campaign_id,
+        number_id=attempt.number_id,
+        attempt_no=attempt.attempt_no,
+        disposition=disposition,
+        at=at,
+    )
 
 
 def _disposable(conn: sa.Connection, attempt_id: int) -> sa.Row[Any]:
@@ -214,7 +226,8 @@ def close_undisposed(conn: sa.Connection, *, now: datetime) -> list[int]:
             .order_by(t.attempts.c.attempt_no.desc())
             .limit(1)
         ).one()
-        settle_lead(conn, attempt, Disposition(attempt.disposition), now, now)
+        ended = _ended(attempt, Disposition(attempt.disposition), now)
+        settle_lead(conn, ended, now=now)
     return lead_ids
 
 

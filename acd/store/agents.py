@@ -8,7 +8,7 @@ soon as no person is with them. Every change of `state` is a row in the event lo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +20,7 @@ from acd.agents import AgentState
 from acd.errors import Problem, UnknownName
 from acd.rules.agent_states import resting_steps
 from acd.store import schema as t
-from acd.store.events import Subject, record
+from acd.store.events import Journal, Subject, record
 
 
 class Teller(StrEnum):
@@ -80,6 +80,14 @@ class AgentMoved:
     told_by: Teller
     reason: str = ""
     """Why they are not ready, where a feed knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBenched:
+    """An engine lets an agent not be ready any more, though nobody has asked for that."""
+
+    extension: str
+    reason: str
 
 
 def all_agents(conn: sa.Connection) -> list[AgentRow]:
@@ -229,18 +237,82 @@ def ask_agent(
     return agent_named(conn, agent.name)
 
 
-def note_agent_moved(conn: sa.Connection, moved: AgentMoved) -> None:
-    """Write the state that an engine saw; an agent who is in it already, or unknown, stays."""
-    row = conn.execute(
-        sa.select(t.agents.c.name, t.agents.c.state, t.agents.c.reason, t.agents.c.wanted)
-        .where(t.agents.c.extension == moved.extension)
-        .with_for_update()
-    ).first()
-    if row is None or row.state == moved.state.value:
-        return
-    as_wanted = row.wanted == moved.state.value
-    reason = moved.reason or (row.reason if as_wanted else "")
-    _move(conn, row.name, moved.state, moved.at, told_by=moved.told_by, reason=reason)
+_SEATED = (
+    sa.select(
+        t.agents.c.extension,
+        t.agents.c.name,
+        t.agents.c.state,
+        t.agents.c.reason,
+        t.agents.c.wanted,
+    )
+    .where(t.agents.c.extension.in_(sa.bindparam("extensions", expanding=True)))
+    .order_by(t.agents.c.agent_id)
+    .with_for_update()
+)
+_MOVE = (
+    sa.update(t.agents)
+    .where(t.agents.c.name == sa.bindparam("this_agent"))
+    .values(state=sa.bindparam("new_state"), since=sa.bindparam("at"), feed=sa.bindparam("told_by"))
+)
+
+
+class MovingAgents:
+    """The agents of whom one transaction writes what an engine saw them do."""
+
+    def __init__(
+        self, conn: sa.Connection, extensions: Collection[str], *, journal: Journal
+    ) -> None:
+        """Read and lock the agents at these extensions; `journal` gets the events, in order."""
+        self._conn = conn
+        self._journal = journal
+        rows = conn.execute(_SEATED, {"extensions": sorted(extensions)}) if extensions else ()
+        self._rows = {row.extension: row for row in rows}
+        self._states = {extension: row.state for extension, row in self._rows.items()}
+        self._moves: dict[str, dict[str, Any]] = {}
+
+    def move(self, moved: AgentMoved) -> None:
+        """An agent came into a state; who is in it already, or unknown, stays."""
+        row, state = self._rows.get(moved.extension), moved.state.value
+        if row is None or self._states[moved.extension] == state:
+            return
+        self._states[moved.extension] = state
+        self._moves[row.name] = {
+            "this_agent": row.name,
+            "new_state": state,
+            "at": moved.at,
+            "told_by": moved.told_by.value,
+        }
+        reason = moved.reason or (row.reason if row.wanted == state else "")
+        self._journal.note(
+            at=moved.at,
+            subject=Subject.AGENT,
+            subject_id=row.name,
+            what=state,
+            detail={"told_by": moved.told_by.value, "reason": reason},
+        )
+
+    def write(self) -> None:
+        """Write where they are now."""
+        if self._moves:
+            self._conn.execute(_MOVE, list(self._moves.values()))
+
+
+def note_agent_benched(conn: sa.Connection, benched: AgentBenched) -> None:
+    """Want an agent not ready, as a command would; one who shall not be ready anyway stays.
+
+    The state follows by `note_agent_moved`.
+    """
+    conn.execute(
+        sa.update(t.agents)
+        .where(
+            t.agents.c.extension == benched.extension, t.agents.c.wanted == AgentState.READY.value
+        )
+        .values(
+            wanted=AgentState.NOT_READY.value,
+            reason=benched.reason,
+            version=t.agents.c.version + 1,
+        )
+    )
 
 
 def _move(
@@ -252,11 +324,8 @@ def _move(
     told_by: Teller,
     reason: str = "",
 ) -> None:
-    conn.execute(
-        sa.update(t.agents)
-        .where(t.agents.c.name == name)
-        .values(state=state.value, since=at, feed=told_by.value)
-    )
+    moved = {"this_agent": name, "new_state": state.value, "at": at, "told_by": told_by.value}
+    conn.execute(_MOVE, moved)
     _record(conn, name, state.value, at, told_by=told_by.value, reason=reason)
 
 

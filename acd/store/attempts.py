@@ -1,43 +1,96 @@
-"""Attempts in SQL: begun before the INVITE, closed in the transaction that frees the lead.
+"""Attempts in SQL, from the row that was committed before the INVITE to the one that is closed.
 
 A row is open (`dialing`, `answered`) until it is `closed`; one open attempt a lead, held by a
 partial unique index. What was open when an engine died ends as `unknown` and its lead waits
 for a person: it is never redialed by itself.
+
+What becomes of attempts comes in batches. `OpenAttempts` reads all rows of a batch together and
+locks them, changes them in memory in the batch's order, and writes each kind of change with one
+statement for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from acd.calls import DisconnectCause
-from acd.rules.dispositions import (
-    Disposition,
-    RetryAction,
-    RetryDecision,
-    RetryHistory,
-    TransferOutcome,
-    decide_retry,
-    disposition_of,
-)
-from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, judge
+from acd.rules.dispositions import Disposition, TransferOutcome, disposition_of
 from acd.store import schema as t
-from acd.store.campaigns import campaign_by_id
-from acd.store.events import Subject, record
-from acd.store.lanes import lane_of_lead
-from acd.store.leads import ClaimedLead, lead_snapshots, release_claims_of, unclaim_leads
+from acd.store.events import Journal, Subject
+from acd.store.leads import ClaimedLead, release_claims_of, unclaim_leads
+from acd.store.settling import Ended, Settling
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
-    """Why an attempt was not begun; the lead was given back."""
-
-    rule: Rule
-    sentence: str
+_ROWS = (
+    sa.select(
+        t.attempts.c.attempt_id,
+        t.attempts.c.lead_id,
+        t.attempts.c.campaign_id,
+        t.attempts.c.number_id,
+        t.attempts.c.attempt_no,
+        t.attempts.c.state,
+        t.attempts.c.answered_at,
+        t.attempts.c.disposition,
+        t.attempts.c.sip_call_id,
+        t.attempts.c.agent_rang_at,
+        t.attempts.c.agent_answered_at,
+        t.attempts.c.talk_seconds,
+    )
+    .where(t.attempts.c.attempt_id.in_(sa.bindparam("attempt_ids", expanding=True)))
+    # Attempts before leads, each by their ids: whoever locks several waits for nobody in a circle.
+    .order_by(t.attempts.c.attempt_id)
+    .with_for_update()
+)
+_THIS_ATTEMPT = t.attempts.c.attempt_id == sa.bindparam("this_attempt")
+_DIALOG = (
+    sa.update(t.attempts)
+    .where(_THIS_ATTEMPT)
+    .values(sip_call_id=sa.bindparam("new_call_id"), dialog=sa.bindparam("new_dialog"))
+)
+_ANSWER = (
+    sa.update(t.attempts)
+    .where(_THIS_ATTEMPT)
+    .values(state="answered", answered_at=sa.bindparam("at"))
+)
+_TIMES = (
+    sa.update(t.attempts)
+    .where(_THIS_ATTEMPT)
+    .values(
+        agent_rang_at=sa.bindparam("rang_at"),
+        agent_answered_at=sa.bindparam("agent_at"),
+        talk_seconds=sa.bindparam("seconds"),
+    )
+)
+_END_COLUMNS = (
+    "disposition",
+    "cause",
+    "sip_status",
+    "q850_cause",
+    "ring_seconds",
+    "wait_seconds",
+    "transfer_result",
+    "transfer_target",
+    "transfer_sip_status",
+    "answered_at",
+    "transferred_at",
+    "ended_at",
+    "abandoned",
+    "agent",
+    "sip_call_id",
+)
+_CLOSE = (
+    sa.update(t.attempts)
+    .where(_THIS_ATTEMPT)
+    .values(
+        state="closed",
+        dialog=None,
+        **{name: sa.bindparam(f"end_{name}") for name in _END_COLUMNS},
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,93 +118,188 @@ class AttemptClosed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentTimes:
+    """All that a feed has seen so far of the agent's phone and this attempt's person."""
+
+    attempt_id: int
+    rang_at: datetime | None
+    answered_at: datetime | None
+    talk_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
     """A dialog that nobody ended, because the engine that held it died."""
 
     attempt_id: int
     trunk: str
     dialog: Mapping[str, Any]
-    """As `note_dialog` was given it."""
+    """As `OpenAttempts.saw_dialog` was given it."""
 
 
-def begin_attempt(
-    conn: sa.Connection,
-    *,
-    lead: ClaimedLead,
-    node: str,
-    trunk: str,
-    line: int,
-    now: datetime,
-) -> int | Blocked:
-    """Commit that a number is about to be dialed; the attempt's id, or why it must not be.
+@dataclass(slots=True)
+class _Row:
+    """What counts of an attempt, as it is after what the batch has said so far."""
 
-    Everything is asked once more (the lists, the hours, the claim itself): minutes may have
-    gone by since the claim. A blocked lead is free again.
-    """
-    blocked = _why_not(conn, lead, node, now)
-    if blocked is not None:
-        unclaim_leads(conn, node=node, lead_ids=[lead.lead_id], now=now)
-        return blocked
-    attempt_id: int = conn.execute(
-        sa.insert(t.attempts)
-        .values(
-            lead_id=lead.lead_id,
-            campaign_id=lead.campaign_id,
-            number_id=lead.number_id,
-            attempt_no=lead.attempt_no,
-            state="dialing",
-            node=node,
-            trunk=trunk,
-            line=line,
-            started_at=now,
+    attempt_id: int
+    lead_id: int | None
+    campaign_id: int | None
+    number_id: int | None
+    attempt_no: int
+    state: str
+    answered_at: datetime | None
+    disposition: str | None
+    sip_call_id: str | None
+    agent_rang_at: datetime | None
+    agent_answered_at: datetime | None
+    talk_seconds: float | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state != "closed"
+
+
+class OpenAttempts:
+    """The attempts that one transaction writes about; also those that are closed already."""
+
+    def __init__(
+        self,
+        conn: sa.Connection,
+        attempt_ids: Collection[int],
+        *,
+        ending: Collection[int],
+        journal: Journal,
+        now: datetime,
+    ) -> None:
+        """Read the attempts, and lock them.
+
+        Args:
+            conn: in a transaction.
+            attempt_ids: of all that is told; an id that is not there is passed over.
+            ending: those that `close` is told of; their leads are read and locked too.
+            journal: gets the events, in order.
+            now: dates them.
+        """
+        self._conn = conn
+        self._journal = journal
+        self._now = now
+        self._rows = _read_rows(conn, attempt_ids)
+        ends = [row for row in map(self._rows.get, sorted(set(ending))) if row and row.is_open]
+        self._settling = Settling(
+            conn,
+            [(row.lead_id, row.attempt_no) for row in ends if row.lead_id is not None],
+            journal=journal,
+            now=now,
         )
-        .returning(t.attempts.c.attempt_id)
-    ).scalar_one()
-    conn.execute(
-        sa.update(t.leads)
-        .where(t.leads.c.lead_id == lead.lead_id)
-        .values(attempts=lead.attempt_no, changed_at=now)
-    )
-    record(
-        conn,
-        at=now,
-        subject=Subject.ATTEMPT,
-        subject_id=attempt_id,
-        what="dialing",
-        detail={"lead": lead.lead_id, "attempt_no": lead.attempt_no, "node": node, "line": line},
-    )
-    return attempt_id
+        self._dialogs: dict[int, dict[str, Any]] = {}
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._times: dict[int, dict[str, Any]] = {}
+        self._ends: list[dict[str, Any]] = []
+
+    def saw_dialog(self, attempt_id: int, *, sip_call_id: str, dialog: Mapping[str, Any]) -> None:
+        """Keep what a BYE would need, as long as the attempt is open."""
+        row = self._rows.get(attempt_id)
+        if row is None or not row.is_open:
+            return
+        row.sip_call_id = sip_call_id
+        self._dialogs[attempt_id] = {
+            "this_attempt": attempt_id,
+            "new_call_id": sip_call_id,
+            "new_dialog": dict(dialog),
+        }
+
+    def answered(self, attempt_id: int, *, at: datetime) -> None:
+        """Note the 2xx; an attempt that is answered or closed already stays as it is."""
+        row = self._rows.get(attempt_id)
+        if row is None or row.state != "dialing":
+            return
+        row.state, row.answered_at = "answered", at
+        self._answers[attempt_id] = {"this_attempt": attempt_id, "at": at}
+        self._note(attempt_id, "answered", at)
+
+    def agent_times(self, seen: AgentTimes) -> None:
+        """Keep what a feed has seen of the agent's phone; also of an attempt that is closed."""
+        row = self._rows.get(seen.attempt_id)
+        if row is None:
+            return
+        news = (seen.rang_at, seen.answered_at, seen.talk_seconds)
+        if news == (row.agent_rang_at, row.agent_answered_at, row.talk_seconds):
+            return
+        row.agent_rang_at, row.agent_answered_at, row.talk_seconds = news
+        self._times[seen.attempt_id] = {
+            "this_attempt": seen.attempt_id,
+            "rang_at": seen.rang_at,
+            "agent_at": seen.answered_at,
+            "seconds": seen.talk_seconds,
+        }
+        self._note(seen.attempt_id, "agent_times", self._now)
+
+    def close(self, closed: AttemptClosed) -> Disposition:
+        """The end of an attempt, and what follows for its lead.
+
+        The first close wins: a second one changes nothing and gives the disposition that stands.
+        """
+        row = self._rows[closed.attempt_id]
+        if not row.is_open:
+            return Disposition(row.disposition or "")
+        row.answered_at = closed.answered_at or row.answered_at
+        disposition = disposition_of(
+            cause=closed.cause,
+            answered=row.answered_at is not None,
+            abandoned=closed.abandoned,
+            transfer=TransferOutcome(closed.transfer_result) if closed.transfer_result else None,
+        )
+        row.state, row.disposition = "closed", disposition.value
+        self._ends.append(_end(row, closed))
+        # What the close says as well, or takes away again.
+        self._dialogs.pop(row.attempt_id, None)
+        self._answers.pop(row.attempt_id, None)
+        detail = {"disposition": disposition.value, "cause": closed.cause}
+        self._note(row.attempt_id, "closed", self._now, detail)
+        if row.lead_id is not None and row.campaign_id is not None:
+            ended = Ended(
+                attempt_id=row.attempt_id,
+                lead_id=row.lead_id,
+                campaign_id=row.campaign_id,
+                number_id=row.number_id,
+                attempt_no=row.attempt_no,
+                disposition=disposition,
+                at=closed.ended_at,
+            )
+            self._settling.after_call(ended)
+        return disposition
+
+    def _note(
+        self, attempt_id: int, what: str, at: datetime, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        self._journal.note(
+            at=at, subject=Subject.ATTEMPT, subject_id=attempt_id, what=what, detail=detail
+        )
+
+    def write(self) -> None:
+        """Write what was told."""
+        _keep_dialogs(self._conn, list(self._dialogs.values()))
+        _mark_answered(self._conn, list(self._answers.values()))
+        _keep_times(self._conn, list(self._times.values()))
+        _close(self._conn, self._ends)
+        self._settling.write()
 
 
-def _why_not(conn: sa.Connection, lead: ClaimedLead, node: str, now: datetime) -> Blocked | None:
-    held = conn.execute(
-        sa.select(t.leads.c.attempts, t.leads.c.claimed_by, t.leads.c.state)
-        .where(t.leads.c.lead_id == lead.lead_id)
-        .with_for_update()
-    ).first()
-    if (
-        held is None
-        or held.state != LeadState.CLAIMED.value
-        or held.claimed_by != node
-        or held.attempts != lead.attempt_no - 1
-    ):
-        return Blocked(rule=Rule.LEAD_STATE, sentence="this node no longer holds the lead")
-    campaign = campaign_by_id(conn, lead.campaign_id)
-    snapshot = lead_snapshots(conn, campaign, [lead.lead_id], now=now)[lead.lead_id]
-    verdict = judge(_as_waiting(snapshot), campaign.definition, now)
-    if verdict.eligible:
-        return None
-    first = verdict.blocking[0]
-    return Blocked(rule=first.rule, sentence=first.detail)
-
-
-def _as_waiting(snapshot: LeadSnapshot) -> LeadSnapshot:
-    """The snapshot as the judge saw it before the claim."""
-    return replace(snapshot, state=LeadState.WAITING)
+def close_attempts(
+    conn: sa.Connection, ends: Sequence[AttemptClosed], *, now: datetime
+) -> list[Disposition]:
+    """`OpenAttempts.close` for each, written at once."""
+    journal = Journal()
+    ids = [end.attempt_id for end in ends]
+    attempts = OpenAttempts(conn, ids, ending=ids, journal=journal, now=now)
+    dispositions = [attempts.close(end) for end in ends]
+    attempts.write()
+    journal.write(conn)
+    return dispositions
 
 
 def withdraw_attempt(conn: sa.Connection, *, lead: ClaimedLead, node: str, now: datetime) -> None:
-    """Free a lead whose `begin_attempt` failed, so that nothing was sent.
+    """Free a lead whose `begin_attempts` failed, so that nothing was sent.
 
     The row may be there all the same: an answer to its COMMIT that got lost looks like failure.
     """
@@ -164,19 +312,8 @@ def withdraw_attempt(conn: sa.Connection, *, lead: ClaimedLead, node: str, now: 
         )
     )
     if begun is not None:
-        close_attempt(conn, _ended(begun, now, cause=DisconnectCause.HUNG_UP), now=now)
+        close_attempts(conn, [_ended(begun, now, cause=DisconnectCause.HUNG_UP)], now=now)
     unclaim_leads(conn, node=node, lead_ids=[lead.lead_id], now=now)
-
-
-def note_dialog(
-    conn: sa.Connection, *, attempt_id: int, sip_call_id: str, dialog: Mapping[str, Any]
-) -> None:
-    """Keep what a BYE would need, as long as the attempt is open."""
-    conn.execute(
-        sa.update(t.attempts)
-        .where(t.attempts.c.attempt_id == attempt_id, t.attempts.c.state != "closed")
-        .values(sip_call_id=sip_call_id, dialog=dict(dialog))
-    )
 
 
 def leftover_dialogs(conn: sa.Connection, *, node: str) -> list[Leftover]:
@@ -187,216 +324,6 @@ def leftover_dialogs(conn: sa.Connection, *, node: str) -> list[Leftover]:
         .order_by(t.attempts.c.attempt_id)
     )
     return [Leftover(**row._asdict()) for row in rows if row.dialog]
-
-
-def mark_answered(conn: sa.Connection, *, attempt_id: int, at: datetime) -> None:
-    """Note the 2xx; an attempt that is answered or closed already stays as it is."""
-    marked = conn.execute(
-        sa.update(t.attempts)
-        .where(t.attempts.c.attempt_id == attempt_id, t.attempts.c.state == "dialing")
-        .values(state="answered", answered_at=at)
-    )
-    if marked.rowcount:
-        record(conn, at=at, subject=Subject.ATTEMPT, subject_id=attempt_id, what="answered")
-
-
-def note_agent_times(
-    conn: sa.Connection,
-    *,
-    attempt_id: int,
-    rang_at: datetime | None,
-    answered_at: datetime | None,
-    talk_seconds: float | None,
-    now: datetime,
-) -> None:
-    """Keep what a feed has seen of the agent's phone; also of an attempt that is closed."""
-    columns = t.attempts.c
-    seen = {
-        columns.agent_rang_at: rang_at,
-        columns.agent_answered_at: answered_at,
-        columns.talk_seconds: talk_seconds,
-    }
-    news = sa.or_(*(column.is_distinct_from(value) for column, value in seen.items()))
-    noted = conn.execute(
-        sa.update(t.attempts).where(columns.attempt_id == attempt_id, news).values(seen)
-    )
-    if noted.rowcount:
-        record(conn, at=now, subject=Subject.ATTEMPT, subject_id=attempt_id, what="agent_times")
-
-
-def close_attempt(conn: sa.Connection, closed: AttemptClosed, *, now: datetime) -> Disposition:
-    """Write the end of an attempt and what follows for its lead, in one transaction.
-
-    The first close wins: a second one changes nothing and gives the disposition that stands.
-    """
-    attempt = conn.execute(
-        sa.select(t.attempts).where(t.attempts.c.attempt_id == closed.attempt_id).with_for_update()
-    ).one()
-    if attempt.state == "closed":
-        return Disposition(attempt.disposition)
-    answered_at = closed.answered_at or attempt.answered_at
-    transfer = TransferOutcome(closed.transfer_result) if closed.transfer_result else None
-    disposition = disposition_of(
-        cause=closed.cause,
-        answered=answered_at is not None,
-        abandoned=closed.abandoned,
-        transfer=transfer,
-    )
-    conn.execute(
-        sa.update(t.attempts)
-        .where(t.attempts.c.attempt_id == closed.attempt_id)
-        .values(
-            state="closed",
-            disposition=disposition.value,
-            cause=closed.cause.value if closed.cause else None,
-            sip_status=closed.sip_status,
-            q850_cause=closed.q850_cause,
-            ring_seconds=closed.ring_seconds,
-            wait_seconds=closed.wait_seconds,
-            transfer_result=transfer.value if transfer else None,
-            transfer_target=closed.transfer_target,
-            transfer_sip_status=closed.transfer_sip_status,
-            answered_at=answered_at,
-            transferred_at=closed.transferred_at,
-            ended_at=closed.ended_at,
-            abandoned=closed.abandoned,
-            agent=closed.agent,
-            dialog=None,
-        )
-    )
-    record(
-        conn,
-        at=now,
-        subject=Subject.ATTEMPT,
-        subject_id=closed.attempt_id,
-        what="closed",
-        detail={"disposition": disposition.value, "cause": closed.cause},
-    )
-    if attempt.lead_id is not None:
-        _after_call(conn, attempt, disposition, closed.ended_at, now)
-    return disposition
-
-
-_AGENT_WILL_SAY = (Disposition.HANDED_OVER, Disposition.HANDED_OVER_UNCONFIRMED)
-
-
-def _after_call(
-    conn: sa.Connection,
-    attempt: sa.Row[Any],
-    disposition: Disposition,
-    ended_at: datetime,
-    now: datetime,
-) -> None:
-    """Free the lead, or let it wait for its agent's word where the campaign wants that."""
-    wait_seconds = campaign_by_id(conn, attempt.campaign_id).definition.agents.disposition_seconds
-    if disposition not in _AGENT_WILL_SAY or not wait_seconds:
-        settle_lead(conn, attempt, disposition, ended_at, now)
-        return
-    until = ended_at + timedelta(seconds=wait_seconds)
-    state = LeadState.WITH_AGENT.value
-    conn.execute(
-        sa.update(t.leads)
-        .where(t.leads.c.lead_id == attempt.lead_id)
-        .values(state=state, reason="", claimed_by=None, lease_until=until, changed_at=now)
-    )
-    record(conn, at=now, subject=Subject.LEAD, subject_id=attempt.lead_id, what=state)
-
-
-def settle_lead(
-    conn: sa.Connection,
-    attempt: sa.Row[Any],
-    disposition: Disposition,
-    ended_at: datetime,
-    now: datetime,
-) -> None:
-    """Do what a disposition means for the lead of a closed attempt (a row of the table).
-
-    Args:
-        conn: in the transaction that writes the disposition.
-        attempt: the lead's last one.
-        disposition: of the attempt.
-        ended_at: from when a retry waits.
-        now: dates the event rows.
-    """
-    decision = _decide(conn, attempt, disposition, ended_at)
-    if decision.number_is_dead:
-        conn.execute(
-            sa.update(t.lead_numbers)
-            .where(t.lead_numbers.c.number_id == attempt.number_id)
-            .values(dead=True)
-        )
-    states = {
-        RetryAction.RETRY: LeadState.WAITING,
-        RetryAction.CLOSE: LeadState.CLOSED,
-        RetryAction.REVIEW: LeadState.REVIEW,
-    }
-    state = states[decision.action]
-    values: dict[str, Any] = {
-        "state": state.value,
-        "reason": decision.reason,
-        "next_position": decision.next_position,
-        "claimed_by": None,
-        "lease_until": None,
-        # The promise was kept or broken; a new one is a new callback.
-        "callback_at": None,
-        "callback_agent": None,
-        "changed_at": now,
-    }
-    if decision.next_attempt_at is not None:
-        values["next_attempt_at"] = decision.next_attempt_at
-        values["lane_id"] = _lane_of_position(conn, attempt, decision.next_position)
-    conn.execute(sa.update(t.leads).where(t.leads.c.lead_id == attempt.lead_id).values(**values))
-    record(
-        conn,
-        at=now,
-        subject=Subject.LEAD,
-        subject_id=attempt.lead_id,
-        what=state.value,
-        detail={
-            "reason": decision.reason,
-            "next_attempt_at": decision.next_attempt_at and decision.next_attempt_at.isoformat(),
-            "number_is_dead": decision.number_is_dead,
-        },
-    )
-
-
-def _decide(
-    conn: sa.Connection, attempt: sa.Row[Any], disposition: Disposition, ended_at: datetime
-) -> RetryDecision:
-    definition = campaign_by_id(conn, attempt.campaign_id).definition
-    numbers = conn.execute(
-        sa.select(
-            t.lead_numbers.c.number_id, t.lead_numbers.c.position, t.lead_numbers.c.dead
-        ).where(t.lead_numbers.c.lead_id == attempt.lead_id)
-    ).all()
-    times = conn.scalar(
-        sa.select(sa.func.count()).where(
-            t.attempts.c.lead_id == attempt.lead_id,
-            t.attempts.c.disposition == disposition.value,
-        )
-    )
-    tried = [row.position for row in numbers if row.number_id == attempt.number_id]
-    return decide_retry(
-        definition.rule_for(disposition),
-        disposition=disposition,
-        history=RetryHistory(
-            attempts=attempt.attempt_no - _forgiven(conn, attempt.lead_id),
-            times_this_disposition=times or 0,
-            position=tried[0] if tried else 0,
-            usable_positions=sorted(row.position for row in numbers if not row.dead),
-        ),
-        max_attempts=definition.max_attempts,
-        now=ended_at,
-    )
-
-
-def _forgiven(conn: sa.Connection, lead_id: int) -> int:
-    query = sa.select(t.leads.c.attempts_before).where(t.leads.c.lead_id == lead_id)
-    return conn.scalar(query) or 0
-
-
-def _lane_of_position(conn: sa.Connection, attempt: sa.Row[Any], position: int) -> int:
-    return lane_of_lead(conn, attempt.lead_id, position=position)
 
 
 def close_orphans(conn: sa.Connection, *, node: str, now: datetime) -> list[int]:
@@ -413,10 +340,58 @@ def close_orphans(conn: sa.Connection, *, node: str, now: datetime) -> list[int]
             .order_by(t.attempts.c.attempt_id)
         )
     )
-    for attempt_id in orphans:
-        close_attempt(conn, _ended(attempt_id, now, cause=None), now=now)
+    close_attempts(conn, [_ended(each, now, cause=None) for each in orphans], now=now)
     release_claims_of(conn, node=node, now=now)
     return orphans
+
+
+def _read_rows(conn: sa.Connection, attempt_ids: Collection[int]) -> dict[int, _Row]:
+    if not attempt_ids:
+        return {}
+    rows = conn.execute(_ROWS, {"attempt_ids": sorted(set(attempt_ids))})
+    return {row.attempt_id: _Row(**row._asdict()) for row in rows}
+
+
+def _end(row: _Row, closed: AttemptClosed) -> dict[str, Any]:
+    """The values of `_CLOSE`."""
+    return {
+        "this_attempt": row.attempt_id,
+        "end_disposition": row.disposition,
+        "end_cause": closed.cause.value if closed.cause else None,
+        "end_sip_status": closed.sip_status,
+        "end_q850_cause": closed.q850_cause,
+        "end_ring_seconds": closed.ring_seconds,
+        "end_wait_seconds": closed.wait_seconds,
+        "end_transfer_result": closed.transfer_result or None,
+        "end_transfer_target": closed.transfer_target,
+        "end_transfer_sip_status": closed.transfer_sip_status,
+        "end_answered_at": row.answered_at,
+        "end_transferred_at": closed.transferred_at,
+        "end_ended_at": closed.ended_at,
+        "end_abandoned": closed.abandoned,
+        "end_agent": closed.agent,
+        "end_sip_call_id": row.sip_call_id,
+    }
+
+
+def _keep_dialogs(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        conn.execute(_DIALOG, rows)
+
+
+def _mark_answered(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        conn.execute(_ANSWER, rows)
+
+
+def _keep_times(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        conn.execute(_TIMES, rows)
+
+
+def _close(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        conn.execute(_CLOSE, rows)
 
 
 def _ended(attempt_id: int, now: datetime, *, cause: DisconnectCause | None) -> AttemptClosed:

@@ -17,7 +17,7 @@ from acd.store import schema as t
 from acd.store.campaigns import CampaignRow, dnc_listed
 from acd.store.dnc import stale_lists
 from acd.store.lanes import lanes_of
-from acd.store.leads import judge_leads
+from acd.store.snapshots import judge_leads
 
 DIALABLE = "dialable"
 _AT_A_TIME = 1000

@@ -155,6 +155,10 @@ _WITH_DEFINITION = sa.select(
 )
 
 
+# Built once: every batch of attempts asks for its campaign, and building costs more than asking.
+_BY_ID = _WITH_DEFINITION.where(t.campaigns.c.campaign_id == sa.bindparam("wanted_id"))
+
+
 def all_campaigns(conn: sa.Connection) -> list[CampaignRow]:
     """Every campaign, by name."""
     return [_row(row) for row in conn.execute(_WITH_DEFINITION.order_by(t.campaigns.c.name))]
@@ -172,7 +176,7 @@ def campaign_by_id(conn: sa.Connection, campaign_id: int) -> CampaignRow:
     Raises:
         UnknownName: there is none.
     """
-    row = conn.execute(_WITH_DEFINITION.where(t.campaigns.c.campaign_id == campaign_id)).first()
+    row = conn.execute(_BY_ID, {"wanted_id": campaign_id}).first()
     if row is None:
         raise UnknownName(f"campaign number {campaign_id}: there is none")
     return _row(row)

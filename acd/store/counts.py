@@ -54,6 +54,16 @@ def transfers_by_result(conn: sa.Connection, campaign_id: int) -> dict[str, int]
     )
 
 
+def overflows_by_result(conn: sa.Connection, campaign_id: int, target: str) -> dict[str, int]:
+    """Transfer result → attempts whose person was last referred to `target`."""
+    return _counted(
+        conn,
+        sa.select(t.attempts.c.transfer_result, sa.func.count())
+        .where(t.attempts.c.campaign_id == campaign_id, t.attempts.c.transfer_target == target)
+        .group_by(t.attempts.c.transfer_result),
+    )
+
+
 def live_answers_and_abandoned(conn: sa.Connection, campaign_id: int) -> tuple[int, int]:
     """Closed attempts that a person answered, and those of them that were abandoned."""
     row = conn.execute(

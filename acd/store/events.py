@@ -9,7 +9,7 @@ change.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -53,18 +53,46 @@ def record_all(
     detail: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the same event for each subject."""
-    rows = [
-        {
-            "at": at,
-            "subject": subject.value,
-            "subject_id": str(subject_id),
-            "what": what,
-            "detail": dict(detail or {}),
-        }
-        for subject_id in subject_ids
-    ]
-    if rows:
-        conn.execute(sa.insert(events), rows)
+    journal = Journal()
+    for subject_id in subject_ids:
+        journal.note(at=at, subject=subject, subject_id=subject_id, what=what, detail=detail)
+    journal.write(conn)
+
+
+@dataclass(slots=True)
+class Journal:
+    """Events of one transaction, in their order, written with one statement at its end."""
+
+    _rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(
+        self,
+        *,
+        at: datetime,
+        subject: Subject,
+        subject_id: int | str,
+        what: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add one event."""
+        self._rows.append(
+            {
+                "at": at,
+                "subject": subject.value,
+                "subject_id": str(subject_id),
+                "what": what,
+                "detail": dict(detail or {}),
+            }
+        )
+
+    def write(self, conn: sa.Connection) -> None:
+        """Write what was noted; nothing is left to write then."""
+        rows, self._rows = self._rows, []
+        if rows:
+            conn.execute(_INSERT, rows)
+
+
+_INSERT = sa.insert(events)
 
 
 def events_of(conn: sa.Connection, subject: Subject, subject_id: int | str) -> list[sa.Row[Any]]:

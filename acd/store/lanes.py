@@ -31,14 +31,17 @@ def zones_of(text: str) -> tuple[str, ...]:
     return tuple(text.split(SEPARATOR)) if text else ()
 
 
+_LANE = sa.select(t.lanes.c.lane_id).where(
+    t.lanes.c.campaign_id == sa.bindparam("campaign"),
+    t.lanes.c.zones == sa.bindparam("zones_text"),
+    t.lanes.c.priority == sa.bindparam("level"),
+)
+
+
 def lane_for(conn: sa.Connection, campaign_id: int, zones: str, priority: int = 0) -> int:
     """The id of a lane, made where it is new."""
-    query: sa.Select[int] = sa.select(t.lanes.c.lane_id).where(
-        t.lanes.c.campaign_id == campaign_id,
-        t.lanes.c.zones == zones,
-        t.lanes.c.priority == priority,
-    )
-    lane_id = conn.scalar(query)
+    wanted = {"campaign": campaign_id, "zones_text": zones, "level": priority}
+    lane_id: int | None = conn.scalar(_LANE, wanted)
     if lane_id is None:
         values = {"campaign_id": campaign_id, "zones": zones, "priority": priority}
         if conn.dialect.name == "postgresql":
@@ -48,7 +51,7 @@ def lane_for(conn: sa.Connection, campaign_id: int, zones: str, priority: int = 
             )
         else:
             conn.execute(sa.insert(t.lanes).values(values))
-        lane_id = conn.scalar(query)
+        lane_id = conn.scalar(_LANE, wanted)
     if lane_id is None:
         raise AssertionError("a lane that was just made is not there")
     return lane_id
@@ -77,13 +80,16 @@ def lane_of_lead(
     )
 
 
+_LANES = (
+    sa.select(t.lanes.c.lane_id, t.lanes.c.zones, t.lanes.c.priority)
+    .where(t.lanes.c.campaign_id == sa.bindparam("campaign"))
+    .order_by(t.lanes.c.priority.desc(), t.lanes.c.lane_id)
+)
+
+
 def lanes_of(conn: sa.Connection, campaign_id: int) -> list[Lane]:
     """Every lane of a campaign, the highest priority first."""
-    rows = conn.execute(
-        sa.select(t.lanes.c.lane_id, t.lanes.c.zones, t.lanes.c.priority)
-        .where(t.lanes.c.campaign_id == campaign_id)
-        .order_by(t.lanes.c.priority.desc(), t.lanes.c.lane_id)
-    )
+    rows = conn.execute(_LANES, {"campaign": campaign_id})
     return [
         Lane(lane_id=row.lane_id, zones=zones_of(row.zones), priority=row.priority) for row in rows
     ]

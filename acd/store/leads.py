@@ -1,4 +1,4 @@
-"""Leads in SQL: claiming them for dialing, giving them back, and what eligibility looks at.
+"""Leads in SQL: claiming them for dialing, and giving them back.
 
 How a claim works: calling hours are asked once a lane, SQL takes waiting leads of the open
 lanes whose time has come, `eligibility.judge` has the last word on each, and the UPDATE takes
@@ -9,10 +9,10 @@ the engine that holds it dies, it ends by itself.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -20,14 +20,13 @@ import sqlalchemy as sa
 
 from acd.rules.callbacks import owner_of
 from acd.rules.definition import FilterTable, LeadOrder
-from acd.rules.dispositions import DAY
-from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, Verdict, judge
+from acd.rules.eligibility import LeadState, Rule, Verdict
 from acd.rules.hours import is_open
 from acd.store import schema as t
 from acd.store.campaigns import CampaignRow, CampaignState, campaign_by_id, dnc_listed
-from acd.store.dnc import stale_lists
 from acd.store.events import Subject, record_all
-from acd.store.lanes import Lane, lanes_of, zones_of
+from acd.store.lanes import Lane, lanes_of
+from acd.store.snapshots import judge_leads
 
 LEASE = timedelta(minutes=5)
 """How long a claim holds without being dialed or renewed."""
@@ -71,8 +70,8 @@ def claim_leads(
     release_expired_claims(conn, campaign_id=campaign_id, now=now)
     hours = campaign.definition.calling_hours.hours()
     open_lanes = [lane for lane in lanes_of(conn, campaign_id) if is_open(hours, lane.zones, now)]
-    kept = _kept_for_others(campaign, ready_names, now)
-    lead_ids = _candidates(conn, campaign, open_lanes, min(limit, MAX_CLAIM), now, kept)
+    search = _Search(campaign=campaign, now=now, ready_names=ready_names)
+    lead_ids = _candidates(conn, search, open_lanes, min(limit, MAX_CLAIM))
     eligible = _sift(conn, campaign, lead_ids, now)
     return [
         replace(lead, callback_agent=_owner(campaign, lead, now))
@@ -85,37 +84,40 @@ def _owner(campaign: CampaignRow, lead: ClaimedLead, now: datetime) -> str | Non
     return owner_of(lead.callback_at, lead.callback_agent, owner_seconds=seconds, now=now)
 
 
-def _kept_for_others(
-    campaign: CampaignRow, ready_names: Collection[str] | None, now: datetime
-) -> sa.ColumnElement[bool]:
-    """SQL for `owner_of`: the lead is kept for an agent who is not ready."""
-    if ready_names is None:
-        return sa.false()
-    kept_since = now - timedelta(seconds=campaign.definition.callback_owner_seconds)
-    return sa.and_(
-        t.leads.c.callback_at.is_not(None),
-        t.leads.c.callback_at > kept_since,
-        sa.func.coalesce(t.leads.c.callback_agent, "") != "",
-        t.leads.c.callback_agent.not_in(list(ready_names)),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """What the leads of a claim are looked for by; the same for all lanes."""
+
+    campaign: CampaignRow
+    now: datetime
+    ready_names: Collection[str] | None
+
+    def due_in(self, lane: Lane, limit: int) -> tuple[sa.Select[datetime, int], dict[str, Any]]:
+        """The statement for one lane and its values."""
+        definition = self.campaign.definition
+        values: dict[str, Any] = {"lane": lane.lane_id, "now": self.now, "most": limit}
+        if self.ready_names is not None:
+            owned = timedelta(seconds=definition.callback_owner_seconds)
+            values |= {"kept_since": self.now - owned, "ready_names": list(self.ready_names)}
+        statement = _due(
+            definition.filter,
+            newest=definition.order is LeadOrder.NEWEST,
+            ask_owners=self.ready_names is not None,
+        )
+        return statement, values
 
 
 def _candidates(
-    conn: sa.Connection,
-    campaign: CampaignRow,
-    lanes: Sequence[Lane],
-    limit: int,
-    now: datetime,
-    kept: sa.ColumnElement[bool],
+    conn: sa.Connection, search: _Search, lanes: Sequence[Lane], limit: int
 ) -> list[int]:
     """Waiting leads whose time has come, in the order in which they are to be dialed."""
-    newest = campaign.definition.order is LeadOrder.NEWEST
+    newest = search.campaign.definition.order is LeadOrder.NEWEST
     found: list[int] = []
     for _, alike in groupby(lanes, key=lambda lane: lane.priority):
         due = [
-            pair
+            (row.next_attempt_at, row.lead_id)
             for lane in alike
-            for pair in _due_in(conn, campaign, lane, limit - len(found), now, kept)
+            for row in conn.execute(*search.due_in(lane, limit - len(found)))
         ]
         due.sort(reverse=newest)
         found.extend(lead_id for _, lead_id in due[: limit - len(found)])
@@ -124,32 +126,36 @@ def _candidates(
     return found
 
 
-def _due_in(
-    conn: sa.Connection,
-    campaign: CampaignRow,
-    lane: Lane,
-    limit: int,
-    now: datetime,
-    kept: sa.ColumnElement[bool],
-) -> list[tuple[datetime, int]]:
-    """(next attempt, lead) of one lane, locked where that exists."""
-    newest = campaign.definition.order is LeadOrder.NEWEST
+@lru_cache(maxsize=64)
+def _due(
+    filters: tuple[FilterTable, ...], *, newest: bool, ask_owners: bool
+) -> sa.Select[datetime, int]:
+    """(next attempt, lead) of one lane, locked where that exists; building it costs more."""
     columns = (t.leads.c.next_attempt_at, t.leads.c.lead_id)
-    rows = conn.execute(
-        sa.select(t.leads.c.next_attempt_at, t.leads.c.lead_id)
+    statement = (
+        sa.select(*columns)
         .where(
-            t.leads.c.lane_id == lane.lane_id,
+            t.leads.c.lane_id == sa.bindparam("lane"),
             t.leads.c.state == sa.literal_column(f"'{LeadState.WAITING.value}'"),
-            t.leads.c.next_attempt_at <= now,
+            t.leads.c.next_attempt_at <= sa.bindparam("now"),
             ~dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id),
-            sa.not_(kept),
-            *map(_passes, campaign.definition.filter),
+            *map(_passes, filters),
         )
         .order_by(*(column.desc() if newest else column.asc() for column in columns))
-        .limit(limit)
+        .limit(sa.bindparam("most"))
         .with_for_update(skip_locked=True, of=t.leads)
     )
-    return [(row.next_attempt_at, row.lead_id) for row in rows]
+    return statement.where(~_kept_for_others()) if ask_owners else statement
+
+
+def _kept_for_others() -> sa.ColumnElement[bool]:
+    """SQL for `owner_of`: the lead is kept for an agent who is not ready."""
+    return sa.and_(
+        t.leads.c.callback_at.is_not(None),
+        t.leads.c.callback_at > sa.bindparam("kept_since"),
+        sa.func.coalesce(t.leads.c.callback_agent, "") != "",
+        t.leads.c.callback_agent.not_in(sa.bindparam("ready_names", expanding=True)),
+    )
 
 
 def _passes(rule: FilterTable) -> sa.ColumnElement[bool]:
@@ -224,58 +230,60 @@ def close_lead(conn: sa.Connection, lead_id: int, *, reason: str, now: datetime)
         )
 
 
+_TAKE = (
+    sa.update(t.leads)
+    .where(
+        t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)),
+        t.leads.c.state == LeadState.WAITING.value,
+    )
+    .values(
+        state=LeadState.CLAIMED.value,
+        claimed_by=sa.bindparam("node"),
+        lease_until=sa.bindparam("until"),
+        changed_at=sa.bindparam("now"),
+    )
+    .returning(t.leads.c.lead_id)
+)
+_CLAIMED = (
+    sa.select(
+        t.leads.c.lead_id,
+        t.leads.c.campaign_id,
+        t.lead_numbers.c.number_id,
+        t.lead_numbers.c.e164,
+        (t.leads.c.attempts + 1).label("attempt_no"),
+        t.leads.c.columns,
+        t.leads.c.callback_agent,
+        t.leads.c.callback_at,
+    )
+    .join(
+        t.lead_numbers,
+        sa.and_(
+            t.lead_numbers.c.lead_id == t.leads.c.lead_id,
+            t.lead_numbers.c.position == t.leads.c.next_position,
+        ),
+    )
+    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+)
+
+
 def _take(
     conn: sa.Connection, lead_ids: Sequence[int], node: str, now: datetime
 ) -> list[ClaimedLead]:
     if not lead_ids:
         return []
-    taken = set(
-        conn.scalars(
-            sa.update(t.leads)
-            .where(t.leads.c.lead_id.in_(lead_ids), t.leads.c.state == LeadState.WAITING.value)
-            .values(
-                state=LeadState.CLAIMED.value,
-                claimed_by=node,
-                lease_until=now + LEASE,
-                changed_at=now,
-            )
-            .returning(t.leads.c.lead_id)
-        )
-    )
+    values = {"lead_ids": list(lead_ids), "node": node, "until": now + LEASE, "now": now}
+    taken = sorted(conn.scalars(_TAKE, values))
     record_all(
         conn,
         at=now,
         subject=Subject.LEAD,
-        subject_ids=sorted(taken),
+        subject_ids=taken,
         what="claimed",
         detail={"node": node},
     )
-    found = {lead.lead_id: lead for lead in _claimed(conn, sorted(taken))}
+    rows = conn.execute(_CLAIMED, {"lead_ids": taken})
+    found = {row.lead_id: ClaimedLead(**row._asdict()) for row in rows}
     return [found[lead_id] for lead_id in lead_ids if lead_id in found]
-
-
-def _claimed(conn: sa.Connection, lead_ids: Sequence[int]) -> list[ClaimedLead]:
-    rows = conn.execute(
-        sa.select(
-            t.leads.c.lead_id,
-            t.leads.c.campaign_id,
-            t.lead_numbers.c.number_id,
-            t.lead_numbers.c.e164,
-            (t.leads.c.attempts + 1).label("attempt_no"),
-            t.leads.c.columns,
-            t.leads.c.callback_agent,
-            t.leads.c.callback_at,
-        )
-        .join(
-            t.lead_numbers,
-            sa.and_(
-                t.lead_numbers.c.lead_id == t.leads.c.lead_id,
-                t.lead_numbers.c.position == t.leads.c.next_position,
-            ),
-        )
-        .where(t.leads.c.lead_id.in_(lead_ids))
-    )
-    return [ClaimedLead(**row._asdict()) for row in rows]
 
 
 def unclaim_leads(
@@ -286,11 +294,22 @@ def unclaim_leads(
     A lead with an open attempt stays: only the end of the attempt frees it. `now` dates the
     event rows; None: the machine's clock.
     """
-    return _free(
-        conn,
-        sa.and_(t.leads.c.claimed_by == node, t.leads.c.lead_id.in_(lead_ids)),
-        what="unclaimed",
-        now=now or datetime.now(UTC),
+    values = {"node": node, "lead_ids": list(lead_ids)}
+    return _free(conn, _THESE_OF_NODE, values, what="unclaimed", now=now or datetime.now(UTC))
+
+
+def skip_lead(
+    conn: sa.Connection, *, node: str, lead_id: int, agent: str, until: datetime, now: datetime
+) -> None:
+    """Free a lead that this node holds, undialed; it waits until then, for everybody."""
+    if not unclaim_leads(conn, node=node, lead_ids=[lead_id], now=now):
+        return
+    conn.execute(
+        sa.update(t.leads).where(t.leads.c.lead_id == lead_id).values(next_attempt_at=until)
+    )
+    detail = {"agent": agent, "until": until.isoformat()}
+    record_all(
+        conn, at=now, subject=Subject.LEAD, subject_ids=[lead_id], what="skipped", detail=detail
     )
 
 
@@ -298,151 +317,82 @@ def renew_claims(
     conn: sa.Connection, *, node: str, lead_ids: Sequence[int], now: datetime
 ) -> set[int]:
     """Prolong leases; the leads that this node still holds."""
-    return set(
-        conn.scalars(
-            sa.update(t.leads)
-            .where(
-                t.leads.c.lead_id.in_(lead_ids),
-                t.leads.c.claimed_by == node,
-                t.leads.c.state == LeadState.CLAIMED.value,
-            )
-            .values(lease_until=now + LEASE)
-            .returning(t.leads.c.lead_id)
-        )
+    held = [
+        t.leads.c.lead_id.in_(lead_ids),
+        t.leads.c.claimed_by == node,
+        t.leads.c.state == LeadState.CLAIMED.value,
+    ]
+    # In the order in which others lock several leads.
+    locked = sa.select(t.leads.c.lead_id).where(*held).order_by(t.leads.c.lead_id)
+    renewed = conn.scalars(locked.with_for_update()).all()
+    conn.execute(
+        sa.update(t.leads).where(t.leads.c.lead_id.in_(renewed)).values(lease_until=now + LEASE)
     )
+    return set(renewed)
 
 
 def release_expired_claims(conn: sa.Connection, *, campaign_id: int, now: datetime) -> int:
     """Free leads whose holder let the lease run out before any attempt began."""
-    return _free(
-        conn,
-        sa.and_(t.leads.c.campaign_id == campaign_id, t.leads.c.lease_until < now),
-        what="line.lease_expired",
-        now=now,
-    )
+    return _free(conn, _EXPIRED, {"campaign": campaign_id}, what="line.lease_expired", now=now)
 
 
 def release_claims_of(conn: sa.Connection, *, node: str, now: datetime) -> int:
     """Free everything that a node held and never dialed."""
-    return _free(conn, t.leads.c.claimed_by == node, what="unclaimed", now=now)
+    return _free(conn, _OF_NODE, {"node": node}, what="unclaimed", now=now)
 
 
-def _free(conn: sa.Connection, which: sa.ColumnElement[bool], *, what: str, now: datetime) -> int:
-    being_dialed = (
+_UNDIALED = (
+    # The literal lets a partial index be used.
+    t.leads.c.state == sa.literal_column(f"'{LeadState.CLAIMED.value}'"),
+    ~(
         sa.select(t.attempts.c.attempt_id)
         .where(t.attempts.c.lead_id == t.leads.c.lead_id, t.attempts.c.state != "closed")
         .exists()
+    ),
+)
+_HELD = (
+    sa.select(t.leads.c.lead_id)
+    .where(*_UNDIALED)
+    # As in `acd.store.settling`: whoever locks several leads does it in this order.
+    .order_by(t.leads.c.lead_id)
+    .with_for_update()
+)
+_OF_NODE = _HELD.where(t.leads.c.claimed_by == sa.bindparam("node"))
+_THESE_OF_NODE = _OF_NODE.where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+_EXPIRED = _HELD.where(
+    t.leads.c.campaign_id == sa.bindparam("campaign"),
+    t.leads.c.lease_until < sa.bindparam("now"),
+)
+_FREE = (
+    sa.update(t.leads)
+    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)), *_UNDIALED)
+    .values(
+        state=LeadState.WAITING.value,
+        claimed_by=None,
+        lease_until=None,
+        changed_at=sa.bindparam("now"),
     )
-    freed = list(
-        conn.scalars(
-            sa.update(t.leads)
-            .where(
-                which,
-                t.leads.c.state == sa.literal_column(f"'{LeadState.CLAIMED.value}'"),
-                ~being_dialed,
-            )
-            .values(
-                state=LeadState.WAITING.value, claimed_by=None, lease_until=None, changed_at=now
-            )
-            .returning(t.leads.c.lead_id)
-        )
-    )
-    record_all(conn, at=now, subject=Subject.LEAD, subject_ids=sorted(freed), what=what)
+    .returning(t.leads.c.lead_id)
+)
+
+
+def _free(
+    conn: sa.Connection,
+    which: sa.Select[int],
+    values: Mapping[str, Any],
+    *,
+    what: str,
+    now: datetime,
+) -> int:
+    """Free the leads that `which` finds.
+
+    Locked first and asked again: PostgreSQL lets a statement that has waited for a lead see the
+    lead as it is now, and attempts as they were before, so an attempt that was begun meanwhile
+    would be overlooked.
+    """
+    held = conn.scalars(which, {**values, "now": now}).all()
+    if not held:
+        return 0
+    freed = sorted(conn.scalars(_FREE, {"lead_ids": held, "now": now}))
+    record_all(conn, at=now, subject=Subject.LEAD, subject_ids=freed, what=what)
     return len(freed)
-
-
-def judge_leads(
-    conn: sa.Connection, campaign: CampaignRow, lead_ids: Sequence[int], *, now: datetime
-) -> dict[int, Verdict]:
-    """What eligibility says about each lead."""
-    snapshots = lead_snapshots(conn, campaign, lead_ids, now=now)
-    return {
-        lead_id: judge(snapshot, campaign.definition, now)
-        for lead_id, snapshot in snapshots.items()
-    }
-
-
-def lead_snapshots(
-    conn: sa.Connection, campaign: CampaignRow, lead_ids: Sequence[int], *, now: datetime
-) -> dict[int, LeadSnapshot]:
-    """Everything that eligibility looks at, for leads of one campaign."""
-    dnc = campaign.definition.dnc
-    stale = stale_lists(conn, dnc, campaign_id=campaign.campaign_id, today=now.date())
-    times = _attempt_times(conn, lead_ids, now)
-    return {
-        row.lead_id: LeadSnapshot(
-            state=LeadState(row.state),
-            zones=zones_of(row.zones or ""),
-            has_usable_number=row.dead is False,
-            on_dnc=bool(row.on_dnc),
-            stale_dnc_lists=stale,
-            attempts=row.attempts - row.attempts_before,
-            next_attempt_at=row.next_attempt_at,
-            last_ended_at=times.ended.get(row.lead_id),
-            recent_starts=times.recent[row.lead_id],
-            last_abandoned_at=times.abandoned.get(row.lead_id),
-            columns=row.columns,
-            callback_at=row.callback_at,
-            callback_agent=row.callback_agent,
-        )
-        for row in _snapshot_rows(conn, lead_ids)
-    }
-
-
-def _snapshot_rows(conn: sa.Connection, lead_ids: Sequence[int]) -> Sequence[sa.Row[Any]]:
-    rows: Sequence[Any] = conn.execute(
-        sa.select(
-            t.leads.c.lead_id,
-            t.leads.c.state,
-            t.leads.c.attempts,
-            t.leads.c.attempts_before,
-            t.leads.c.next_attempt_at,
-            t.leads.c.columns,
-            t.leads.c.callback_at,
-            t.leads.c.callback_agent,
-            t.lead_numbers.c.zones,
-            t.lead_numbers.c.dead,
-            dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id).label("on_dnc"),
-        )
-        .outerjoin(
-            t.lead_numbers,
-            sa.and_(
-                t.lead_numbers.c.lead_id == t.leads.c.lead_id,
-                t.lead_numbers.c.position == t.leads.c.next_position,
-            ),
-        )
-        .where(t.leads.c.lead_id.in_(lead_ids))
-    ).all()
-    return rows
-
-
-@dataclass(slots=True)
-class _AttemptTimes:
-    """By lead."""
-
-    recent: dict[int, list[datetime]] = field(default_factory=lambda: defaultdict(list))
-    """Starts within the last 24 hours."""
-    ended: dict[int, datetime] = field(default_factory=dict)
-    abandoned: dict[int, datetime] = field(default_factory=dict)
-
-
-def _attempt_times(conn: sa.Connection, lead_ids: Sequence[int], now: datetime) -> _AttemptTimes:
-    times = _AttemptTimes()
-    rows = conn.execute(
-        sa.select(
-            t.attempts.c.lead_id,
-            t.attempts.c.started_at,
-            t.attempts.c.ended_at,
-            t.attempts.c.abandoned,
-        )
-        .where(t.attempts.c.lead_id.in_(lead_ids))
-        .order_by(t.attempts.c.attempt_id)
-    )
-    for row in rows:
-        if row.started_at > now - DAY:
-            times.recent[row.lead_id].append(row.started_at)
-        over_at = row.ended_at or row.started_at
-        times.ended[row.lead_id] = max(over_at, times.ended.get(row.lead_id, over_at))
-        if row.abandoned:
-            times.abandoned[row.lead_id] = over_at
-    return times

@@ -1,4 +1,4 @@
-"""What became of attempts, written many at a time: `write_outcomes`.
+"""What became of attempts and agents, written many at a time: `write_outcomes`.
 
 Every outcome may be written twice with the same effect as once: when the answer to a COMMIT is
 lost, nobody knows whether it happened, and the whole batch is written again.
@@ -9,22 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 
 from acd.rules.dispositions import Disposition
-from acd.store.agents import AgentMoved, note_agent_moved
-from acd.store.attempts import (
-    AttemptClosed,
-    close_attempt,
-    mark_answered,
-    note_agent_times,
-    note_dialog,
-    withdraw_attempt,
-)
-from acd.store.events import Subject, record
-from acd.store.leads import ClaimedLead, unclaim_leads
+from acd.store.agents import AgentBenched, AgentMoved, MovingAgents, note_agent_benched
+from acd.store.attempts import AgentTimes, AttemptClosed, OpenAttempts, withdraw_attempt
+from acd.store.events import Journal, Subject, record
+from acd.store.leads import ClaimedLead, skip_lead, unclaim_leads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +39,6 @@ class AttemptAnswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentTimes:
-    """All that a feed has seen so far of the agent's phone and this attempt's person."""
-
-    attempt_id: int
-    rang_at: datetime | None
-    answered_at: datetime | None
-    talk_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NotDialed:
     """Nothing was sent for this lead; whether its attempt's row exists is not known."""
 
@@ -68,9 +52,18 @@ class GivenBack:
     lead_ids: tuple[int, ...]
 
 
-Outcome = (
-    DialogSeen | AttemptAnswered | AgentTimes | AttemptClosed | NotDialed | GivenBack | AgentMoved
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadSkipped:
+    """An agent has looked at a claimed lead and does not want it called now."""
+
+    lead_id: int
+    agent: str
+    until: datetime
+
+
+News = DialogSeen | AttemptAnswered | AgentTimes | AttemptClosed | AgentMoved
+"""What is written of many attempts and agents together."""
+Outcome = News | NotDialed | GivenBack | LeadSkipped | AgentBenched
 
 
 def write_outcomes(
@@ -102,35 +95,68 @@ def write_outcomes(
             what="store_back",
             detail={"down_seconds": round(down_seconds, 1), "outcomes": len(outcomes)},
         )
-    return [_write(conn, outcome, node, now) for outcome in outcomes]
+    dispositions: list[Disposition | None] = []
+    for together, some in groupby(outcomes, key=lambda outcome: isinstance(outcome, News)):
+        if together:
+            news = [outcome for outcome in some if isinstance(outcome, News)]
+            dispositions += _write_together(conn, news, now)
+        else:
+            # What says that a lead is free must not overtake the end of its attempt.
+            for outcome in some:
+                _write_alone(conn, outcome, node, now)
+                dispositions.append(None)
+    return dispositions
 
 
-def _write(conn: sa.Connection, outcome: Outcome, node: str, now: datetime) -> Disposition | None:
-    match outcome:
+def _write_together(
+    conn: sa.Connection, news: Sequence[News], now: datetime
+) -> list[Disposition | None]:
+    journal = Journal()
+    attempts = OpenAttempts(
+        conn,
+        {each.attempt_id for each in news if not isinstance(each, AgentMoved)},
+        ending={each.attempt_id for each in news if isinstance(each, AttemptClosed)},
+        journal=journal,
+        now=now,
+    )
+    extensions = {each.extension for each in news if isinstance(each, AgentMoved)}
+    agents = MovingAgents(conn, extensions, journal=journal)
+    dispositions = [_tell(attempts, agents, each) for each in news]
+    attempts.write()
+    agents.write()
+    journal.write(conn)
+    return dispositions
+
+
+def _tell(attempts: OpenAttempts, agents: MovingAgents, news: News) -> Disposition | None:
+    match news:
         case DialogSeen():
-            note_dialog(
-                conn,
-                attempt_id=outcome.attempt_id,
-                sip_call_id=outcome.sip_call_id,
-                dialog=outcome.dialog,
-            )
+            attempts.saw_dialog(news.attempt_id, sip_call_id=news.sip_call_id, dialog=news.dialog)
         case AttemptAnswered():
-            mark_answered(conn, attempt_id=outcome.attempt_id, at=outcome.at)
+            attempts.answered(news.attempt_id, at=news.at)
         case AgentTimes():
-            note_agent_times(
-                conn,
-                attempt_id=outcome.attempt_id,
-                rang_at=outcome.rang_at,
-                answered_at=outcome.answered_at,
-                talk_seconds=outcome.talk_seconds,
-                now=now,
-            )
+            attempts.agent_times(news)
         case AttemptClosed():
-            return close_attempt(conn, outcome, now=now)
+            return attempts.close(news)
+        case AgentMoved():
+            agents.move(news)
+    return None
+
+
+def _write_alone(conn: sa.Connection, outcome: Outcome, node: str, now: datetime) -> None:
+    match outcome:
         case NotDialed(lead=lead):
             withdraw_attempt(conn, lead=lead, node=node, now=now)
         case GivenBack(lead_ids=lead_ids):
             unclaim_leads(conn, node=node, lead_ids=lead_ids, now=now)
-        case AgentMoved():
-            note_agent_moved(conn, outcome)
-    return None
+        case LeadSkipped():
+            skip_lead(
+                conn,
+                node=node,
+                lead_id=outcome.lead_id,
+                agent=outcome.agent,
+                until=outcome.until,
+                now=now,
+            )
+        case AgentBenched():
+            note_agent_benched(conn, outcome)

@@ -152,6 +152,12 @@ class Desk:
         """Whether a new call could be started."""
         return self.trunk.health.may_dial and self.books.up
 
+    @property
+    def phone_is_own(self) -> bool:
+        """Whether the profile's phone is called by the name of the account itself."""
+        phone = self.profile.phone
+        return phone is not None and not phone.uri and phone.user == self.trunk_settings.user
+
     def read_address(self, address: str) -> Dialed | LineErr | Refusal:
         """Let the address of a `lineMakeCall` through, or say why not."""
         number = dialed_number(address)

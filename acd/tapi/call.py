@@ -15,11 +15,15 @@ import trio
 
 from acd.errors import BadInput, TrunkUnavailable
 from acd.lines import CallerId, CallId, Destination, Line, OriginateRequest
-from acd.tapi.books import Desk, Dialed, Refusal
+from acd.metrics import call_exemplar
+from acd.tapi.books import Desk, Refusal
 from acd.tapi.constants import LineCallFeature, LineCallState, LineErr
-from acd.tapi.live import LiveCall, Teller
+from acd.tapi.info import CallInfo
+from acd.tapi.live import LiveCall
+from acd.tapi.order import CallOrder
 from acd.tapi.profiles import course_of
 from acd.tapi.progress import CallProgressTold
+from acd.tapi.telling import CallTelling, Teller
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -34,30 +38,29 @@ Reply = Callable[[LineErr | Refusal | None], None]
 class TapiCall:
     """A call that a client has asked for; `run` is its life."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        teller: Teller,
-        *,
-        name: str,
-        line: int,
-        dialed: Dialed,
-        no_answer_seconds: float,
-        caller_id: str = "",
-    ) -> None:
-        self.name = name
-        self.line_number = line
-        self.told = CallProgressTold()
+    def __init__(self, desk: Desk, teller: Teller, order: CallOrder) -> None:
+        self.name = order.name
+        self.line_number = order.line
         self.over = trio.Event()
         self._desk = desk
-        self._teller = teller
-        self._dialed = dialed
-        self._course = course_of(desk.profile, dialed.destination)
-        self._no_answer_seconds = no_answer_seconds
-        self._caller_id = caller_id
+        self._order = order
+        self._course = course_of(desk.profile, order.dialed.destination, auto=order.auto)
+        called = order.info(desk)
+        first = called.called if self._course.person_first else self._course.first.user
+        self._telling = CallTelling(teller, name=order.name, info=called, connects_to=first)
         self._place_scope = trio.CancelScope(deadline=trio.current_time() + PLACE_SECONDS)
         self._dropped = False
         self._live: LiveCall | None = None
+
+    @property
+    def told(self) -> CallProgressTold:
+        """The states that the client was told."""
+        return self._telling.told
+
+    @property
+    def info(self) -> CallInfo:
+        """LINECALLINFO."""
+        return self._telling.info
 
     @property
     def idle(self) -> bool:
@@ -66,12 +69,27 @@ class TapiCall:
         return self.over.is_set() or (last is not None and last.state is LineCallState.IDLE)
 
     @property
+    def person_waits(self) -> bool:
+        """Whether somebody has answered whom nobody has yet."""
+        return self._live is not None and self._live.person_waits
+
+    @property
     def features(self) -> LineCallFeature:
         """LINECALLFEATUREs in the present state."""
         features = self.told.features
         if self._live is not None and not self._live.may_transfer:
             features &= ~LineCallFeature.BLINDTRANSFER
         return features
+
+    @property
+    def desk(self) -> Desk:
+        """Who served the line when the call was asked for."""
+        return self._desk
+
+    @property
+    def rings_own_phone(self) -> bool:
+        """Whether the account's own user is called now, whose phones we are one of."""
+        return self._live is not None and self._live.rings_phone and self._desk.phone_is_own
 
     async def run(self, reply: Reply) -> None:
         """Dial and see the call through; answers the `lineMakeCall` exactly once."""
@@ -85,7 +103,7 @@ class TapiCall:
                 self._live = placed
                 if self._dropped:
                     # In the very moment of the INVITE: a request that failed has no call.
-                    placed.silence()
+                    self._telling.silence()
                     placed.drop_soon()
                 reply(LineErr.OPERATIONFAILED if self._dropped else None)
                 with structlog.contextvars.bound_contextvars(**placed.story):
@@ -105,18 +123,10 @@ class TapiCall:
         """The row, then the INVITE; a row without an INVITE is closed at once."""
         if not self._desk.may_dial:
             return LineErr.RESOURCEUNAVAIL
-        attempt_id = await self._desk.begin(self._dialed, self.line_number)
+        attempt_id = await self._desk.begin(self._order.dialed, self.line_number)
         if isinstance(attempt_id, LineErr | Refusal):
             return attempt_id
-        live = LiveCall(
-            self._desk,
-            self._teller,
-            self.told,
-            line,
-            name=self.name,
-            attempt_id=attempt_id,
-            course=self._course,
-        )
+        live = LiveCall(self._desk, self._telling, line, attempt_id=attempt_id, course=self._course)
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
             if not self._dropped:
@@ -126,17 +136,19 @@ class TapiCall:
                 live.close_undialed()
         if error is not None:
             return error
-        self._desk.metrics.originates.labels(self._desk.label).inc()
+        exemplar = call_exemplar(attempt_id)
+        self._desk.metrics.originates.labels(self._desk.label).inc(exemplar=exemplar)
         log.info("dialing", action="call.originate", **live.story)
         return live
 
     async def _originate(self, line: Line, attempt_id: int) -> LineErr | None:
+        shown = self._order.caller_id
         request = OriginateRequest(
             call_id=CallId(f"a{attempt_id}"),
             destination=self._course.first,
             headers=self._course.headers,
-            ring_timeout_seconds=self._no_answer_seconds,
-            caller_id=CallerId(number=self._caller_id) if self._caller_id else None,
+            ring_timeout_seconds=self._order.no_answer_seconds,
+            caller_id=CallerId(number=shown) if shown else None,
         )
         try:
             await line.originate(request)
@@ -163,8 +175,7 @@ class TapiCall:
 
     def silence(self) -> None:
         """Say nothing more: the client has let go of the call."""
-        if self._live is not None:
-            self._live.silence()
+        self._telling.silence()
 
     def leave(self) -> None:
         """The client is gone for good: a phone that rings is cancelled, a person let go."""

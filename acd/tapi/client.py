@@ -23,11 +23,29 @@ from typing import Any
 import trio
 
 from acd.errors import AcdError
-from acd.tapi.constants import LineCallState, LineDisconnectMode, LineErr
+from acd.tapi.constants import (
+    NO_PARAMS,
+    NO_STATES,
+    LineCallParamFlags,
+    LineCallState,
+    LineDisconnectMode,
+    LineErr,
+)
 from acd.tapi.link import GatewayAddress, GatewayRefusedError, Link
+from acd.tapi.views import (
+    AddressCaps,
+    CallInfo,
+    LineDevice,
+    PartyId,
+    address_caps,
+    call_info,
+    device_of,
+)
 from acd.tapi.wire import Message
 
 __all__ = [
+    "AddressCaps",
+    "CallInfo",
     "CallStateEvent",
     "GatewayAddress",
     "GatewayRefusedError",
@@ -36,6 +54,7 @@ __all__ = [
     "LineApp",
     "LineDevice",
     "LineError",
+    "PartyId",
     "line_initialize_ex",
 ]
 
@@ -55,25 +74,12 @@ class LineError(AcdError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineDevice:
-    """One line device, as `lineGetDevCaps` shows it."""
-
-    number: int
-    """1 to 999; TAPI's device id is one less."""
-    name: str
-    address: str
-    enabled: bool
-    in_service: bool
-    """False while the trunk may not dial (LINEDEVSTATE_OUTOFSERVICE)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CallStateEvent:
     """LINE_CALLSTATE."""
 
     state: LineCallState
     mode: int
-    """LINEDISCONNECTMODE, LINEBUSYMODE or LINECONNECTEDMODE, by the state."""
+    """LINEDISCONNECTMODE, LINEBUSYMODE, LINECONNECTEDMODE or LINEOFFERINGMODE, by the state."""
     sip_status: int | None = None
     reason: str = ""
 
@@ -93,6 +99,14 @@ class HCall:
     line: HLine
     events: list[CallStateEvent] = field(default_factory=list)
     """Every LINE_CALLSTATE so far."""
+    infos: list[CallInfo] = field(default_factory=list)
+    """Every LINE_CALLINFO so far; the first comes before the first LINE_CALLSTATE."""
+    caller: str = ""
+    """LINECALLINFO's caller ID of a call that came in; empty where it is withheld."""
+    caller_name: str = ""
+    called: str = ""
+    """… and its called ID."""
+    called_name: str = ""
     _changed: trio.Event = field(default_factory=trio.Event)
 
     @property
@@ -116,9 +130,25 @@ class HCall:
                     return event.state
             await self._changed.wait()
 
+    async def wait_auto_transfer(self) -> bool:
+        """Wait until the automatic transfer is over, or IDLE; whether somebody was taken."""
+        while True:
+            outcome = self.infos[-1].auto_transfer if self.infos else ""
+            if outcome in {"done", "failed"} or self.state is LineCallState.IDLE:
+                return outcome == "done"
+            await self._changed.wait()
+
     def take(self, event: CallStateEvent) -> None:
         """Note one LINE_CALLSTATE."""
         self.events.append(event)
+        self._tell()
+
+    def note(self, info: CallInfo) -> None:
+        """Note one LINE_CALLINFO."""
+        self.infos.append(info)
+        self._tell()
+
+    def _tell(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 
@@ -143,11 +173,13 @@ class LineApp:
             address, on_ready=self._ready, on_message=self._message, on_lost=self._lost
         )
         self._devices: dict[int, LineDevice] = {}
+        self._caps: dict[str, AddressCaps] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._calls: dict[str, HCall] = {}
         self._lines: dict[int, HLine] = {}
         self._last_request = 0
         self._devices_changed = trio.Event()
+        self._new_calls, self._newest_calls = trio.open_memory_channel[HCall](float("inf"))
 
     @property
     def connected(self) -> bool:
@@ -163,6 +195,10 @@ class LineApp:
     def line_get_dev_caps(self) -> list[LineDevice]:
         """Every line device that this client may open, disabled ones too."""
         return list(self._devices.values())
+
+    def line_get_address_caps(self, number: int) -> AddressCaps:
+        """What may be expected of a line's calls, and asked for."""
+        return self._caps[self._devices[number].caps]
 
     async def wait_devices_changed(self) -> None:
         """Wait for the next LINE_CREATE, LINE_REMOVE or LINE_LINEDEVSTATE."""
@@ -190,6 +226,9 @@ class LineApp:
         *,
         no_answer_timeout_seconds: int = 0,
         calling_party_id: str = "",
+        call_param_flags: LineCallParamFlags = NO_PARAMS,
+        predictive_auto_transfer_states: LineCallState = NO_STATES,
+        target_address: str = "",
     ) -> HCall:
         """Dial; returns with LINE_REPLY.
 
@@ -199,6 +238,10 @@ class LineApp:
             no_answer_timeout_seconds: LINECALLPARAMS.dwNoAnswerTimeout; 0: the trunk's. Below
                 the client's `shortest_ring_seconds` it is raised to that.
             calling_party_id: number to show; empty: the trunk's.
+            call_param_flags: PREDICTIVEDIAL and IDLE, or none.
+            predictive_auto_transfer_states: CONNECTED where the gateway itself is to hand over
+                who answers; what became of it stands in the call's `infos`.
+            target_address: … and to whom.
 
         Raises:
             LineError: INUSE, RESOURCEUNAVAIL, INVALADDRESS, ADDRESSBLOCKED, DIAL… and others.
@@ -213,6 +256,8 @@ class LineApp:
                 dest=address,
                 noanswer_s=no_answer_timeout_seconds,
                 callingid=calling_party_id,
+                params=int(call_param_flags),
+                **_auto(predictive_auto_transfer_states, target_address),
             )
         except LineError:
             self._calls.pop(call.name, None)
@@ -232,8 +277,20 @@ class LineApp:
         """
         await self._ask("call.transfer", call=call.name, dest=address)
 
+    async def wait_new_call(self) -> HCall:
+        """Wait for the next call that comes in on an open line (LINE_APPNEWCALL): OFFERING."""
+        return await self._newest_calls.receive()
+
+    async def line_redirect(self, call: HCall, address: str) -> None:
+        """Send an offered call elsewhere; IDLE follows.
+
+        Raises:
+            LineError: INVALCALLSTATE, it is not OFFERING; INVALADDRESS, ADDRESSBLOCKED.
+        """
+        await self._ask("call.redirect", call=call.name, dest=address)
+
     async def line_drop(self, call: HCall) -> None:
-        """End the call, at whatever moment; IDLE follows.
+        """End the call, at whatever moment; IDLE follows. One that is offered is declined.
 
         Raises:
             LineError: INVALCALLSTATE, it is over already.
@@ -248,6 +305,10 @@ class LineApp:
     async def line_get_call_status(self, call: HCall) -> Message:
         """The gateway's view: `state`, `mode`, `features`."""
         return await self._ask("call.status", call=call.name)
+
+    async def line_get_call_info(self, call: HCall) -> CallInfo:
+        """LINECALLINFO, as the last LINE_CALLINFO told."""
+        return call_info(await self._ask("call.info", call=call.name))
 
     async def line_shutdown(self) -> None:
         """Say goodbye: the gateway ends what is left."""
@@ -273,7 +334,8 @@ class LineApp:
         return waiting.reply
 
     def _ready(self, ready: Message) -> None:
-        self._devices = {line["n"]: _device_of(line) for line in ready["lines"]}
+        self._caps = {name: address_caps(fields) for name, fields in ready["caps"].items()}
+        self._devices = {line["n"]: device_of(line) for line in ready["lines"]}
         self._tell_devices()
 
     def _tell_devices(self) -> None:
@@ -284,10 +346,19 @@ class LineApp:
         match message["t"]:
             case "reply":
                 self._answer(message["id"], message)
+            case "call.new":
+                line = self._lines.get(message["line"])
+                if line is not None:
+                    self._calls[message["call"]] = _call_of(message, line)
+                    self._new_calls.send_nowait(self._calls[message["call"]])
             case "call.state":
                 call = self._calls.get(message["call"])
                 if call is not None:
                     call.take(_event_of(message))
+            case "call.info":
+                call = self._calls.get(message["call"])
+                if call is not None:
+                    call.note(call_info(message))
             case "line.state":
                 device = self._devices.get(message["n"])
                 if device is not None:
@@ -298,7 +369,7 @@ class LineApp:
             case "lines.changed":
                 for number in message["remove"]:
                     self._devices.pop(number, None)
-                self._devices |= {line["n"]: _device_of(line) for line in message["add"]}
+                self._devices |= {line["n"]: device_of(line) for line in message["add"]}
                 self._tell_devices()
             case _:
                 pass
@@ -325,13 +396,18 @@ class LineApp:
                 call.take(CallStateEvent(state=LineCallState.IDLE, mode=0))
 
 
-def _device_of(line: Message) -> LineDevice:
-    return LineDevice(
-        number=line["n"],
-        name=line["name"],
-        address=line["addr"],
-        enabled=line["enabled"],
-        in_service=line["insvc"],
+def _auto(states: LineCallState, target: str) -> Mapping[str, Any]:
+    return {"auto": {"states": int(states), "target": target}} if states else {}
+
+
+def _call_of(message: Message, line: HLine) -> HCall:
+    return HCall(
+        message["call"],
+        line,
+        caller=message["from"],
+        caller_name=message["from_name"],
+        called=message["to"],
+        called_name=message["to_name"],
     )
 
 

@@ -29,6 +29,11 @@ class LineCallState(IntFlag):
     DISCONNECTED = 0x4000
     UNKNOWN = 0x8000
 
+    @property
+    def shown(self) -> str:
+        """In metrics and logs: `ringback`."""
+        return str(self.name).lower()
+
 
 class LineDisconnectMode(IntFlag):
     """LINEDISCONNECTMODE_*: why a call ended."""
@@ -62,6 +67,13 @@ class LineBusyMode(IntFlag):
     TRUNK = 0x2
     UNKNOWN = 0x4
     UNAVAIL = 0x8
+
+
+class LineOfferingMode(IntFlag):
+    """LINEOFFERINGMODE_*."""
+
+    ACTIVE = 0x1
+    INACTIVE = 0x2
 
 
 class LineConnectedMode(IntFlag):
@@ -115,6 +127,53 @@ class LineCallOrigin(IntFlag):
     UNKNOWN = 0x10
     UNAVAIL = 0x20
     INBOUND = 0x80
+
+
+class LineCallPartyId(IntFlag):
+    """LINECALLPARTYID_*: what is known of a party."""
+
+    BLOCKED = 0x1
+    OUTOFAREA = 0x2
+    NAME = 0x4
+    ADDRESS = 0x8
+    PARTIAL = 0x10
+    UNKNOWN = 0x20
+    UNAVAIL = 0x40
+
+
+class LineCallInfoState(IntFlag):
+    """LINECALLINFOSTATE_*: what of a LINECALLINFO has changed."""
+
+    OTHER = 0x1
+    MEDIAMODE = 0x10
+    ORIGIN = 0x100
+    REASON = 0x200
+    CALLERID = 0x8000
+    CALLEDID = 0x10000
+    CONNECTEDID = 0x20000
+
+
+class LineCallParamFlags(IntFlag):
+    """LINECALLPARAMFLAGS_*: wishes of a lineMakeCall."""
+
+    SECURE = 0x1
+    IDLE = 0x2
+    BLOCKID = 0x4
+    ORIGOFFHOOK = 0x8
+    DESTOFFHOOK = 0x10
+    PREDICTIVEDIAL = 0x40
+
+
+NO_STATES = LineCallState(0)
+NO_PARAMS = LineCallParamFlags(0)
+
+
+class LineMediaMode(IntFlag):
+    """LINEMEDIAMODE_*."""
+
+    UNKNOWN = 0x2
+    INTERACTIVEVOICE = 0x4
+    AUTOMATEDVOICE = 0x8
 
 
 class LineErr(IntEnum):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 import trio
@@ -38,8 +38,9 @@ from acd.store.attempts import AttemptClosed
 from acd.store.outcomes import AttemptAnswered, DialogSeen
 from acd.tapi.books import Desk
 from acd.tapi.constants import LineErr
+from acd.tapi.counts import CallCounts
 from acd.tapi.profiles import Course, cause_of_target
-from acd.tapi.progress import CallProgressTold, Told
+from acd.tapi.telling import CallTelling
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -50,45 +51,29 @@ LINK_LOST_SECONDS = 2.0
 _AGENT_HAS_PERSON = frozenset({TransferOutcome.ANSWERED, TransferOutcome.UNCONFIRMED})
 
 
-class Teller(Protocol):
-    """How a call speaks to its client."""
-
-    def tell(self, kind: str, **fields: Any) -> None:
-        """Send an event."""
-        ...
-
-    @property
-    def lost_at(self) -> float | None:
-        """Since when the client is gone, on trio's clock; None: it is there."""
-        ...
-
-
 class LiveCall:
     """A call whose row is committed."""
 
     def __init__(
         self,
         desk: Desk,
-        teller: Teller,
-        told: CallProgressTold,
+        telling: CallTelling,
         line: Line,
         *,
-        name: str,
         attempt_id: int,
         course: Course,
     ) -> None:
         self._desk = desk
-        self._teller = teller
-        self._told = told
+        self._telling = telling
         self._line = line
-        self._name = name
         self._attempt_id = attempt_id
         self._course = course
+        self._handing_on = False
+        """The mode's own transfer, or the one that came with the `lineMakeCall`, is under way."""
         self._failed_as: DisconnectCause | None = None
         """Why the number was not reached, where the user's phone was called first."""
         self._nursery: trio.Nursery | None = None
         self._message_scope = trio.CancelScope()
-        self._silent = False
         self._dropped = False
         self._leaving = False
         self._abandoned = False
@@ -102,13 +87,14 @@ class LiveCall:
         self._end: Ended | None = None
         self._sip_call_id = ""
         self._changed = trio.Event()
+        self._counts = CallCounts(desk.metrics, desk.label, attempt_id=attempt_id)
 
     @property
     def story(self) -> Mapping[str, Any]:
         """What every log line of this call carries."""
         return {
             "tapi_client": self._desk.name,
-            "tapi_call": self._name,
+            "tapi_call": self._telling.name,
             "attempt": self._attempt_id,
             "call": f"a{self._attempt_id}",
         }
@@ -119,16 +105,29 @@ class LiveCall:
         return not math.isnan(self._answered_at)
 
     @property
+    def person_waits(self) -> bool:
+        """Whether somebody has answered whom nobody has yet."""
+        joined = self._joined_at is not None
+        return self._course.person_first and self.answered and self._end is None and not joined
+
+    @property
     def may_transfer(self) -> bool:
         """Whether `lineBlindTransfer` fits the present moment."""
         if not self._course.person_first:
             return False
-        busy = self._leaving or self._dropped or self._transfer_over is not None
+        busy = self._leaving or self._dropped or self._handing_on or self._transfer_over is not None
         return self.answered and self._end is None and not busy
+
+    @property
+    def rings_phone(self) -> bool:
+        """Whether the user's own phone is being called."""
+        if self._course.person_first:
+            return self._course.then is not None and self._transfer_over is not None
+        return not self.answered and self._end is None
 
     async def run(self) -> None:
         """From the INVITE to the closed row."""
-        self._tell(self._told.placed())
+        self._telling.placed()
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -144,14 +143,14 @@ class LiveCall:
             await self._take(await self._line.next_event())
 
     async def _take(self, event: LineEvent) -> None:
+        self._counts.saw(event, started_at=self._started_at)
         match event:
             case Alerting(dialog=dialog):
                 self._note(dialog)
             case Answered(at_seconds=at, dialog=dialog):
                 self._note_answer(at)
                 self._note(dialog)
-                if self._course.then is not None and self._nursery is not None:
-                    self._nursery.start_soon(self._hand_on, self._course.then)
+                self._hand_on_soon()
             case Ended():
                 self._end = event
                 self.look_again()
@@ -163,7 +162,7 @@ class LiveCall:
                     event = replace(event, cause=self._failed_as)
             case _:
                 pass
-        self._tell(self._told.take(event, dropped=self._dropped), event)
+        self._telling.take(event, dropped=self._dropped)
 
     def _note_answer(self, at_seconds: float) -> None:
         log.info("answered", action="call.answered")
@@ -171,9 +170,7 @@ class LiveCall:
         self.look_again()
         if not self._course.person_first:
             return
-        metrics, label = self._desk.metrics, self._desk.label
-        metrics.live_answers.labels(label).inc()
-        metrics.ring_seconds.labels(label).observe(max(0.0, at_seconds - self._started_at))
+        self._counts.answered(at_seconds - self._started_at)
         self._desk.books.put(
             AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(at_seconds))
         )
@@ -187,27 +184,19 @@ class LiveCall:
                 )
             )
 
-    def _tell(self, told: list[Told], event: LineEvent | None = None) -> None:
-        if self._silent:
-            return
-        for each in told:
-            end = event if isinstance(event, Ended) else None
-            self._teller.tell(
-                "call.state",
-                call=self._name,
-                state=int(each.state),
-                mode=int(each.mode),
-                sip=end.sip_status if end else None,
-                q850=end.q850_cause if end else None,
-                reason=str(end.cause) if end else "",
-            )
-
-    async def _hand_on(self, target: Destination) -> None:
-        """The mode's own REFER, as soon as somebody has answered."""
-        await self.transfer(target, self._course.then_written, self._handed_on)
+    def _hand_on_soon(self) -> None:
+        """The REFER that nobody needs to ask for, as soon as somebody has answered."""
+        target = self._course.then
+        if target is not None and self._nursery is not None and not self._dropped:
+            self._handing_on = True
+            hand_on = partial(self.transfer, target, self._course.then_written, self._handed_on)
+            self._nursery.start_soon(hand_on)
 
     def _handed_on(self, error: LineErr | None) -> None:
-        if error is not None and not self._course.person_first:
+        self._handing_on = False
+        if self._course.auto:
+            self._telling.auto_transferred(done=error is None)
+        elif error is not None and not self._course.person_first:
             # Only the user's own phone is on the line: nobody waits for anything more.
             self._failed_as = cause_of_target(self._transfer)
             self._leaving = True
@@ -224,10 +213,6 @@ class LiveCall:
         """Nobody will take the person any more."""
         self._leaving = True
         self.look_again()
-
-    def silence(self) -> None:
-        """Say nothing more."""
-        self._silent = True
 
     def look_again(self) -> None:
         """Something changed that decides how long the call may go on."""
@@ -246,9 +231,7 @@ class LiveCall:
         log.info("transferring", action="transfer.start")
         self._transfer_over = over = trio.Event()
         self.look_again()
-        self._desk.metrics.answer_to_refer_seconds.labels(self._desk.label).observe(
-            max(0.0, trio.current_time() - self._answered_at)
-        )
+        self._counts.referred(trio.current_time() - self._answered_at)
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
             result = await self._line.blind_transfer(
@@ -271,6 +254,8 @@ class LiveCall:
 
     def _accepted(self, reply: Callable[[LineErr | None], None]) -> None:
         """The PBX will try; an application that wants to know no more is told now."""
+        if self._handing_on:
+            return
         if self._desk.settings.transfer_reply is TransferReply.ACCEPTED and not self._dropped:
             reply(None)
 
@@ -278,16 +263,13 @@ class LiveCall:
         """What to answer the `lineBlindTransfer`."""
         self._transfer = record
         log.info("transfer over", action="transfer.end", result=record.outcome)
-        metrics, label = self._desk.metrics, self._desk.label
-        metrics.transfers.labels(label, record.outcome).inc()
+        self._counts.transferred(record.outcome)
         if record.outcome not in _AGENT_HAS_PERSON:
             return LineErr.OPERATIONFAILED
         self._joined_at = at_seconds
         if not self._course.person_first:
             return None
-        metrics.answer_to_agent_seconds.labels(label).observe(
-            max(0.0, at_seconds - self._answered_at)
-        )
+        self._counts.joined(at_seconds - self._answered_at)
         return None
 
     # Nobody waits in silence
@@ -311,7 +293,8 @@ class LiveCall:
         """How long somebody waits for a transfer, or for another after one that failed."""
         if self._has_limit:
             return self._desk.settings.wait_limit_seconds
-        return math.inf if self._course.then is None else LINK_LOST_SECONDS
+        waits = self._course.then is None or self._course.auto
+        return math.inf if waits else LINK_LOST_SECONDS
 
     def _patience(self) -> float:
         """Until when, on trio's clock, the call may go on as it is."""
@@ -322,7 +305,7 @@ class LiveCall:
         if self._joined_at is not None:
             return self._joined_at + HANG_UP_SECONDS
         until = self._waits_since + self._limit_seconds
-        lost_at = self._teller.lost_at
+        lost_at = self._telling.lost_at
         if lost_at is not None:
             until = min(until, max(lost_at, self._waits_since) + LINK_LOST_SECONDS)
         return until
@@ -364,7 +347,7 @@ class LiveCall:
             with trio.move_on_after(HANG_UP_SECONDS):
                 await self._read()
         if self._end is None:
-            self._tell(self._told.lost())
+            self._telling.lost()
         else:
             log.info(
                 "call over",
@@ -373,7 +356,8 @@ class LiveCall:
                 sip_status=self._end.sip_status,
                 sip_call_id=self._sip_call_id,
             )
-            self._desk.metrics.ended.labels(self._desk.label, self._end.cause).inc()
+            status = 200 if self.answered else self._end.sip_status
+            self._counts.ended(self._end.cause, sip_status=status)
         self._close_row(dialed=True)
 
     def close_undialed(self) -> None:
@@ -392,10 +376,10 @@ class LiveCall:
             late = self._joined_at is not None and self._joined_at > until
             self._abandoned = self._abandoned or lost or late
         if self._abandoned:
-            self._desk.metrics.abandoned.labels(self._desk.label).inc()
+            self._counts.abandoned()
 
     def _settled(self, disposition: Disposition) -> None:
-        self._desk.metrics.dispositions.labels(self._desk.label, disposition).inc()
+        self._counts.closed(disposition)
         log.info(
             "attempt closed",
             action="attempt.closed",

@@ -22,6 +22,7 @@ from acd.lines import Destination, DestinationKind, Door, Refused
 from acd.lines.records import TransferRecord
 from acd.rules.dispositions import TransferOutcome
 from acd.settings import AutoAnswer, LineMode, ProfileSettings, TrunkSettings
+from acd.tapi.info import AutoTransfer
 
 Headers = tuple[tuple[str, str], ...]
 DIALED_NUMBER = "dialed number"
@@ -72,11 +73,16 @@ AUTO_ANSWER: Mapping[AutoAnswer, Headers] = MappingProxyType(
 class LineProfile:
     """A `[[profile]]`, read for one trunk."""
 
+    mode: LineMode = LineMode.ACD
     flow: Flow = FLOWS[LineMode.ACD]
     phone: Destination | None = None
     """None in ACD mode, which has no phone of its own."""
     headers: Headers = ()
     """For the call to the user's own phone."""
+    incoming: bool = False
+    """Calls to the account are shown to the application."""
+    sends_180: bool = False
+    """… and their callers hear that it rings here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,8 @@ class Course:
     headers: Headers = ()
     person_first: bool = True
     """Who answers first is the person that was dialed, not the user."""
+    auto: bool = False
+    """`then` came with the `lineMakeCall`: the application looks after who is not taken."""
 
 
 PLAIN = LineProfile()
@@ -110,7 +118,14 @@ def read_profile(profile: ProfileSettings, trunk: TrunkSettings, door: Door) -> 
         (name, value.format(domain=trunk.domain))
         for name, value in AUTO_ANSWER[profile.auto_answer]
     )
-    return LineProfile(flow=flow, phone=phone, headers=headers)
+    return LineProfile(
+        mode=profile.mode,
+        flow=flow,
+        phone=phone,
+        headers=headers,
+        incoming=profile.incoming,
+        sends_180=profile.send_180,
+    )
 
 
 def _phone(profile: ProfileSettings, trunk: TrunkSettings, door: Door) -> Destination:
@@ -122,8 +137,18 @@ def _phone(profile: ProfileSettings, trunk: TrunkSettings, door: Door) -> Destin
     return admitted
 
 
-def course_of(profile: LineProfile, number: Destination) -> Course:
-    """How to bring the user and a dialed number together."""
+def course_of(
+    profile: LineProfile, number: Destination, *, auto: AutoTransfer | None = None
+) -> Course:
+    """How to bring the user and a dialed number together.
+
+    Args:
+        profile: of the line.
+        number: who was dialed.
+        auto: whom the application wants them sent to; in ACD mode alone.
+    """
+    if auto is not None:
+        return Course(first=number, then=auto.target, then_written=auto.written, auto=True)
     parties = {Party.NUMBER: number, Party.PHONE: profile.phone or number}
     flow = profile.flow
     then = None if flow.then is None else parties[flow.then]

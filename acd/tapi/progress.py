@@ -1,6 +1,7 @@
 """What an application is told of one call: LINE_CALLSTATEs in order, each at most once. Pure.
 
     DIALING ─▶ PROCEEDING ─▶ RINGBACK ─▶ CONNECTED ─▶ [BUSY ─▶] DISCONNECTED(mode) ─▶ IDLE
+    OFFERING ─▶ [CONNECTED(INACTIVE) ─▶] IDLE
 
 Any step may be left out, none comes back. What the application ended itself (lineDrop, a
 transfer that succeeded) goes to IDLE with nothing before it.
@@ -18,10 +19,12 @@ from acd.tapi.constants import (
     LineCallState,
     LineConnectedMode,
     LineDisconnectMode,
+    LineOfferingMode,
 )
 from acd.tapi.mapping import CALL_FEATURES, DISCONNECT_MODES
 
 ORDER = (
+    LineCallState.OFFERING,
     LineCallState.DIALING,
     LineCallState.PROCEEDING,
     LineCallState.RINGBACK,
@@ -38,7 +41,7 @@ class Told:
 
     state: LineCallState
     mode: int = 0
-    """LINEBUSYMODE, LINECONNECTEDMODE or LINEDISCONNECTMODE, by the state."""
+    """LINEOFFERINGMODE, LINEBUSYMODE, LINECONNECTEDMODE or LINEDISCONNECTMODE, by the state."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,18 @@ class CallProgressTold:
     def placed(self) -> list[Told]:
         """LINE_REPLY has told that the call exists."""
         return self._new(Told(state=LineCallState.DIALING))
+
+    def offered(self) -> list[Told]:
+        """Somebody calls the line."""
+        return self._new(Told(state=LineCallState.OFFERING, mode=LineOfferingMode.ACTIVE))
+
+    def offer_over(self, *, elsewhere: bool) -> list[Told]:
+        """The call that was offered is over for this line; perhaps another phone has it."""
+        told = [Told(state=LineCallState.IDLE)]
+        if elsewhere:
+            mode = LineConnectedMode.INACTIVE
+            told.insert(0, Told(state=LineCallState.CONNECTED, mode=mode))
+        return self._new(*told)
 
     def take(self, event: LineEvent, *, dropped: bool) -> list[Told]:
         """What to tell for an event of the line.

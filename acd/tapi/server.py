@@ -9,9 +9,9 @@ A connection that breaks leaves its session waiting for `grace_seconds`; then th
 from __future__ import annotations
 
 import secrets
-import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +20,13 @@ from typing import Any
 import structlog
 import trio
 
-from acd.errors import AddressInUse, BadSettings
 from acd.lines import Trunk
+from acd.metrics import TapiCounts
 from acd.settings import TapiClientSettings, TapiSettings
 from acd.tapi.books import Desk
+from acd.tapi.caps import caps_fields, caps_name
+from acd.tapi.listener import listen, tls_of
+from acd.tapi.reception import Reception
 from acd.tapi.session import Session
 from acd.tapi.wire import (
     PROTOCOL,
@@ -66,7 +69,9 @@ class TapiGateway:
         calls: trio.Nursery,
         *,
         secret: Secret = secrets.token_hex,
+        trunks: Iterable[Trunk] = (),
     ) -> None:
+        self._trunks = tuple({trunk.name: trunk for trunk in trunks}.values())
         self._settings = settings
         self._desks = desks
         self._links = links
@@ -77,6 +82,7 @@ class TapiGateway:
         self._connections: dict[str, trio.CancelScope] = {}
         self._room = trio.CapacityLimiter(MOST_CONNECTIONS)
         self._line_count = settings.lines
+        self._reception = Reception(self._owner_of)
         self.stopping = False
 
     # What sessions ask
@@ -96,6 +102,10 @@ class TapiGateway:
         if self._owners.get(line) is session:
             del self._owners[line]
 
+    def _owner_of(self, line: int) -> Session | None:
+        """Who has this line open, as long as there is such a line."""
+        return self._owners.get(line) if self.enabled(line) else None
+
     def owned(self, line: int) -> bool:
         """Whether some session has the line open."""
         return line in self._owners
@@ -109,15 +119,27 @@ class TapiGateway:
 
     def resize(self, lines: int) -> None:
         """Have so many line devices from now on; calls on those that go end by themselves."""
-        before, self._line_count = self._line_count, lines
-        log.info("lines changed", action="tapi.lines", before=before, now=lines)
+        before = self.shown_lines()
+        self.become(self._settings.model_copy(update={"lines": lines}), before)
+
+    def shown_lines(self) -> dict[int, dict[str, Any]]:
+        """Every line device as clients see it."""
+        return {number: self._line(number) for number in range(1, self._line_count + 1)}
+
+    def become(
+        self, settings: TapiSettings, before: Mapping[int, Mapping[str, Any]]
+    ) -> Mapping[str, int]:
+        """Tell every client which lines are new, other than `before`, or gone."""
+        log.info("lines changed", action="tapi.lines", before=len(before), now=settings.lines)
+        self._settings, self._line_count = settings, settings.lines
+        now = self.shown_lines()
+        added = [line for number, line in now.items() if line != before.get(number)]
+        removed = sorted(before.keys() - now.keys())
         for session in self._sessions.values():
-            client = session.desk.settings
-            mine = range(client.first_line, client.last_line + 1)
-            added = [self._line(n) for n in range(before + 1, lines + 1) if n in mine]
-            removed = [n for n in range(lines + 1, before + 1) if n in mine]
-            if added or removed:
-                session.tell("lines.changed", add=added, remove=removed)
+            session.tell_changed(added, removed)
+        self.take_calls()
+        new = len(now.keys() - before.keys())
+        return {"new": new, "changed": len(added) - new, "gone": len(removed)}
 
     def status(self) -> dict[str, Any]:
         """Lines and clients at this moment, for `acd tapi status`."""
@@ -135,12 +157,17 @@ class TapiGateway:
             ],
         }
 
+    def counts(self) -> dict[str, TapiCounts]:
+        """Each client with a session, for `/metrics`."""
+        found: dict[str, list[Session]] = {}
+        for session in self._sessions.values():
+            found.setdefault(session.desk.name, []).append(session)
+        return {client: _counted(sessions) for client, sessions in found.items()}
+
     async def watch_trunks(self) -> None:
         """Tell who has lines open when their trunk comes and goes (LINE_LINEDEVSTATE)."""
-        desk = next(iter(self._desks.values()))
-        trunks = {each.trunk.name: each.trunk for each in (desk, *desk.by_line.values())}
         async with trio.open_nursery() as nursery:
-            for trunk in trunks.values():
+            for trunk in self._trunks:
                 nursery.start_soon(self._watch_trunk, trunk)
 
     async def _watch_trunk(self, trunk: Trunk) -> None:
@@ -282,6 +309,7 @@ class TapiGateway:
             "resumed": last_seq is not None,
             "hb": self._settings.heartbeat_seconds,
             "grace": self._settings.grace_seconds,
+            "caps": caps_fields(),
             "lines": self._lines_of(session.desk.settings),
         }
         if last_seq is not None:
@@ -303,6 +331,7 @@ class TapiGateway:
             "enabled": enabled,
             "reg": desk.trunk_settings.register_account,
             "insvc": enabled and desk.trunk.health.may_dial,
+            "caps": caps_name(desk.profile.mode, incoming=desk.profile.incoming),
         }
 
     async def _read(self, reader: MessageReader, session: Session) -> bool:
@@ -343,40 +372,26 @@ class TapiGateway:
         """Start no more calls."""
         self.stopping = True
 
+    def take_calls(self) -> None:
+        """Show applications who calls their lines' accounts."""
+        self._reception.attend(next(iter(self._desks.values())).by_line)
+
     def end_all(self) -> None:
         """End every session: phones stop ringing, people are let go."""
         for session in list(self._sessions.values()):
             self._end(session)
+        self._reception.attend({})
 
 
-def _listen(settings: TapiSettings) -> trio.SocketListener:
-    family = socket.AF_INET6 if ":" in settings.bind_address else socket.AF_INET
-    try:
-        sock = socket.create_server(
-            (settings.bind_address, settings.port), family=family, backlog=128
-        )
-    except OSError as error:
-        raise AddressInUse(
-            f"[tapi] cannot listen on {settings.bind_address} port {settings.port}: "
-            f"{error.strerror or error}; set another port in [tapi] or end the program that "
-            f"holds this one"
-        ) from error
-    return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-
-
-def _tls(settings: TapiSettings) -> ssl.SSLContext | None:
-    if settings.tls_certificate_file is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise BadSettings(
-            f"[tapi] tls_certificate_file {settings.tls_certificate_file} and its key "
-            f"cannot be used: {error}"
-        ) from None
-    return context
+def _counted(sessions: list[Session]) -> TapiCounts:
+    connected = sum(session.lost_at is None for session in sessions)
+    return TapiCounts(
+        connected=connected,
+        lost=len(sessions) - connected,
+        open_lines=sum(session.open_lines for session in sessions),
+        calls=sum((session.call_states() for session in sessions), Counter()),
+        waiting_persons=sum(session.waiting_persons for session in sessions),
+    )
 
 
 async def _serve_stream(
@@ -390,9 +405,19 @@ async def _serve_stream(
 
 @asynccontextmanager
 async def open_gateway(
-    settings: TapiSettings, desks: Mapping[str, Desk], *, secret: Secret = secrets.token_hex
+    settings: TapiSettings,
+    desks: Mapping[str, Desk],
+    *,
+    trunks: Iterable[Trunk],
+    secret: Secret = secrets.token_hex,
 ) -> AsyncIterator[tuple[TapiGateway, str]]:
     """Serve TAPI clients while the block lasts; then their calls are ended, not cut.
+
+    Args:
+        settings: of the gateway, `disabled_lines` with those of profiles.
+        desks: each client's, by its name.
+        trunks: all that lines are on, or may come to be on.
+        secret: makes names of sessions.
 
     Yields:
         The gateway, and where it listens as `host:port`.
@@ -401,11 +426,12 @@ async def open_gateway(
         AddressInUse: another program holds the port.
         BadSettings: the certificate cannot be used.
     """
-    tls = _tls(settings)
-    listener = _listen(settings)
+    tls = tls_of(settings)
+    listener = listen(settings)
     host, port = listener.socket.getsockname()[:2]
     async with trio.open_nursery() as calls, trio.open_nursery() as links:
-        gateway = TapiGateway(settings, desks, links, calls, secret=secret)
+        gateway = TapiGateway(settings, desks, links, calls, secret=secret, trunks=trunks)
+        gateway.take_calls()
         links.start_soon(gateway.watch_trunks)
         links.start_soon(trio.serve_listeners, partial(_serve_stream, gateway, tls), [listener])
         try:

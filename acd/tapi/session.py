@@ -6,7 +6,8 @@ was, a client that does not has its calls ended. Nothing here waits for the netw
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -15,9 +16,12 @@ from typing import Any, Protocol
 import structlog
 import trio
 
+from acd.lines import IncomingCall
 from acd.tapi.books import Desk, Refusal
 from acd.tapi.call import Reply, TapiCall
 from acd.tapi.constants import LineCallFeature, LineErr
+from acd.tapi.offered import TEMPORARILY_UNAVAILABLE, OfferedCall
+from acd.tapi.order import order_of, read_make_call
 from acd.tapi.outbox import Outbox
 from acd.tapi.wire import BadFieldError, Message, text_of, whole_of
 
@@ -27,6 +31,10 @@ MOST_CALLS = 10_000
 """Calls that a client has not let go of; a client that never does is not fed for ever."""
 SEEN = 10_000
 """Request ids remembered, so that none is done twice."""
+PLACING = "placing"
+"""In metrics: a call of which nothing was told yet, for it waits for its turn or a line."""
+UNKNOWN = "unknown"
+"""In metrics: a request that there is not."""
 
 
 class Gateway(Protocol):
@@ -64,11 +72,15 @@ class Session:
         self._gateway = gateway
         self._nursery = nursery
         self._lost_at: float | None = None
-        self._lines: dict[int, TapiCall | None] = {}
-        self._calls: dict[str, TapiCall] = {}
+        self._lines: dict[int, TapiCall | OfferedCall | None] = {}
+        self._calls: dict[str, TapiCall | OfferedCall] = {}
+        self._offered = 0
+        """How many calls came in."""
         self._open_requests: dict[int, str] = {}
         """Request id → call."""
         self._seen: OrderedDict[int, None] = OrderedDict()
+        self._asked: dict[int, tuple[str, float]] = {}
+        """Requests without an answer so far: what was asked, and when."""
 
     # What calls ask of us
 
@@ -93,6 +105,18 @@ class Session:
         """How many of its calls are not over."""
         return sum(not call.over.is_set() for call in self._calls.values())
 
+    def call_states(self) -> Counter[str]:
+        """Calls that the client has not let go of, by what it was told last."""
+        return Counter(
+            call.told.last.state.shown if call.told.last else PLACING
+            for call in self._calls.values()
+        )
+
+    @property
+    def waiting_persons(self) -> int:
+        """Answered people whom nobody has yet."""
+        return sum(call.person_waits for call in self._calls.values())
+
     def tell_lines(self, line: Callable[[int], Mapping[str, Any]], *, of: str) -> None:
         """Tell how each open line of a trunk is now."""
         for number in sorted(self._lines):
@@ -101,6 +125,14 @@ class Session:
             fields = line(number)
             told = {key: fields[key] for key in ("n", "enabled", "reg", "insvc")}
             self.tell("line.state", **told)
+
+    def tell_changed(self, added: list[dict[str, Any]], removed: list[int]) -> None:
+        """Tell which of the client's lines are new or others, and which are gone."""
+        mine = range(self.desk.settings.first_line, self.desk.settings.last_line + 1)
+        add = [line for line in added if line["n"] in mine]
+        remove = [number for number in removed if number in mine]
+        if add or remove:
+            self.tell("lines.changed", add=add, remove=remove)
 
     def lost(self) -> None:
         """The connection broke."""
@@ -129,6 +161,31 @@ class Session:
         for line in list(self._lines):
             self._close(line)
 
+    # What callers ask of us
+
+    def is_free(self, line: int) -> bool:
+        """Whether the line carries no call."""
+        present = self._lines.get(line)
+        return present is None or present.idle
+
+    def rings_own_phone(self, line: int) -> bool:
+        """Whether the line's call makes the user's own phone ring now."""
+        present = self._lines.get(line)
+        return present is not None and present.rings_own_phone
+
+    def offer(self, line: int, incoming: IncomingCall) -> None:
+        """Tell of a call on a line that is free."""
+        self._offered += 1
+        name = f"in-{self._offered}-{self.name}"
+        if name in self._calls or len(self._calls) >= MOST_CALLS:
+            incoming.turn_away(TEMPORARILY_UNAVAILABLE)
+            return
+        call = OfferedCall(self.desk.of_line(line), self, incoming, name=name, line=line)
+        self._lines[line] = self._calls[name] = call
+        with structlog.contextvars.bound_contextvars(tapi_client=self.desk.name, tapi_line=line):
+            call.offer()
+            self._nursery.start_soon(call.run)
+
     def snapshot(self) -> dict[str, Any]:
         """Where every call and line stands, for a client that came back."""
         return {
@@ -137,7 +194,7 @@ class Session:
         }
 
     @staticmethod
-    def _status(call: TapiCall) -> dict[str, Any]:
+    def _status(call: TapiCall | OfferedCall) -> dict[str, Any]:
         last = call.told.last
         return {
             "call": call.name,
@@ -156,6 +213,7 @@ class Session:
         if request is not None and not self._is_new(request):
             return
         handler = HANDLERS.get(kind)
+        self._count(kind if handler else UNKNOWN, request)
         if handler is None:
             if request is not None:
                 self._fail(request, LineErr.OPERATIONUNAVAIL, f"{kind} is no request")
@@ -180,9 +238,21 @@ class Session:
             self._seen.popitem(last=False)
         return True
 
+    def _count(self, kind: str, request: int | None) -> None:
+        self.desk.metrics.tapi_requests.labels(self.desk.name, kind).inc()
+        if request is not None:
+            self._asked[request] = (kind, trio.current_time())
+
+    def _answer(self, request: int, **fields: Any) -> None:
+        kind, asked_at = self._asked.pop(request, (UNKNOWN, math.nan))
+        if not math.isnan(asked_at):
+            taken = self.desk.metrics.tapi_reply_seconds.labels(self.desk.name, kind)
+            taken.observe(trio.current_time() - asked_at)
+        self.outbox.put("reply", id=request, **fields)
+
     def _reply(self, request: int, error: LineErr | Refusal | None, why: str = "") -> None:
         if error is None:
-            self.outbox.put("reply", id=request, ok=True)
+            self._answer(request, ok=True)
         elif isinstance(error, Refusal):
             self._fail(request, error.error, error.why, error.rule)
         else:
@@ -191,7 +261,8 @@ class Session:
     def _fail(self, request: int, error: LineErr, why: str = "", rule: str = "") -> None:
         said = {"why": why, "rule": rule}
         fields = {key: value for key, value in said.items() if value}
-        self.outbox.put("reply", id=request, err=int(error), name=error.shown, **fields)
+        self.desk.metrics.tapi_errors.labels(self.desk.name, error.shown).inc()
+        self._answer(request, err=int(error), name=error.shown, **fields)
 
     def _later(self, request: int, call: str) -> Reply:
         """Completes a request; the second time nothing happens."""
@@ -233,30 +304,17 @@ class Session:
 
     def call_make(self, message: Message) -> Answer:
         """`call.make`: answered when the INVITE is on its way, or why it is not."""
-        request, name = whole_of(message, "id"), text_of(message, "call")
-        line, address = whole_of(message, "line"), text_of(message, "dest")
-        seconds = whole_of(message, "noanswer_s", default=0)
-        caller_id = message.get("callingid") or ""
-        error = self._why_not(line, name)
+        request, made = whole_of(message, "id"), read_make_call(message)
+        error = self._why_not(made.line, made.name)
         if error is not None:
             return error
-        desk = self.desk.of_line(line)
-        dialed = desk.read_address(address)
-        if isinstance(dialed, LineErr | Refusal):
-            return dialed
-        if not isinstance(caller_id, str):
-            return LineErr.INVALCALLPARAMS
-        call = TapiCall(
-            desk,
-            self,
-            name=name,
-            line=line,
-            dialed=dialed,
-            no_answer_seconds=desk.ring_seconds(seconds),
-            caller_id=caller_id,
-        )
-        self._lines[line] = self._calls[name] = call
-        self._nursery.start_soon(self._run, call, self._later(request, name))
+        desk = self.desk.of_line(made.line)
+        order = order_of(made, desk)
+        if isinstance(order, LineErr | Refusal):
+            return order
+        call = TapiCall(desk, self, order)
+        self._lines[order.line] = self._calls[order.name] = call
+        self._nursery.start_soon(self._run, call, self._later(request, order.name))
         return LATER
 
     def _why_not(self, line: int, name: str) -> LineErr | None:
@@ -283,7 +341,7 @@ class Session:
         ):
             await call.run(answer)
 
-    def _forget(self, call: TapiCall) -> None:
+    def _forget(self, call: TapiCall | OfferedCall) -> None:
         self._calls.pop(call.name, None)
         if self._lines.get(call.line_number) is call:
             self._lines[call.line_number] = None
@@ -304,7 +362,7 @@ class Session:
             return LineErr.INVALCALLHANDLE
         if LineCallFeature.BLINDTRANSFER not in call.features:
             return LineErr.INVALCALLSTATE
-        target = self.desk.of_line(call.line_number).read_target(address)
+        target = call.desk.read_target(address)
         if isinstance(target, LineErr):
             return target
         reply = self._later(request, call.name)
@@ -312,10 +370,18 @@ class Session:
         return LATER
 
     def call_redirect(self, message: Message) -> Answer:
-        """`call.redirect`: only an incoming call may be, and none is offered yet."""
-        text_of(message, "dest")
-        call = self._call(message)
-        return LineErr.INVALCALLHANDLE if call is None else LineErr.INVALCALLSTATE
+        """`call.redirect`: an offered call goes elsewhere, by 302."""
+        request, call = whole_of(message, "id"), self._call(message)
+        address = text_of(message, "dest")
+        if call is None:
+            return LineErr.INVALCALLHANDLE
+        if not isinstance(call, OfferedCall) or call.idle:
+            return LineErr.INVALCALLSTATE
+        target = call.desk.read_target(address)
+        if isinstance(target, LineErr):
+            return target
+        call.redirect(target, self._later(request, call.name))
+        return LATER
 
     def call_close(self, message: Message) -> Answer:
         """`call.close`: open requests fail, a live call is dropped, then silence."""
@@ -331,15 +397,23 @@ class Session:
         self._forget(call)
         return None
 
-    def _call(self, message: Message) -> TapiCall | None:
+    def _call(self, message: Message) -> TapiCall | OfferedCall | None:
         return self._calls.get(text_of(message, "call"))
 
     def call_status(self, message: Message) -> Answer:
         """`call.status`: the engine's own view, for tests and for a client that doubts its own."""
-        call = self._call(message)
+        request, call = whole_of(message, "id"), self._call(message)
         if call is None:
             return LineErr.INVALCALLHANDLE
-        self.outbox.put("reply", id=whole_of(message, "id"), ok=True, **self._status(call))
+        self._answer(request, ok=True, **self._status(call))
+        return LATER
+
+    def call_info(self, message: Message) -> Answer:
+        """`call.info`: what the last event of that name told."""
+        request, call = whole_of(message, "id"), self._call(message)
+        if call is None:
+            return LineErr.INVALCALLHANDLE
+        self._answer(request, ok=True, call=call.name, **call.info.fields())
         return LATER
 
 
@@ -361,5 +435,8 @@ HANDLERS: Mapping[str, Callable[[Session, Message], Answer]] = MappingProxyType(
         "call.redirect": Session.call_redirect,
         "call.close": Session.call_close,
         "call.status": Session.call_status,
+        "call.info": Session.call_info,
     }
 )
+REQUESTS = (*HANDLERS, UNKNOWN)
+"""What is counted."""

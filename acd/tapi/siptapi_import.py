@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -49,7 +50,6 @@ _MODES = {0: LineMode.STANDARD, 1: LineMode.ACD, 2: LineMode.REVERSE}
 _PHONE_FIRST = frozenset({LineMode.STANDARD, LineMode.ALTERNATIVE})
 _RECEIVES_NOTHING = "acd never ends a transfer without the PBX's final NOTIFY or a time limit"
 _NOT_CARRIED = {
-    "send180ringing": "acd takes no incoming calls: it answers 480",
     "dontsendbye": _RECEIVES_NOTHING,
     "immediatesendbye": _RECEIVES_NOTHING,
 }
@@ -76,6 +76,8 @@ class OldLine:
     enabled: bool
     phone: str
     auto_answer: bool
+    incoming: bool = False
+    send_180: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +247,7 @@ def _note_leftovers(reader: _Reader, keys: Mapping[str, RegistryKey], used: Regi
 def _written(
     reader: _Reader, lines: Sequence[OldLine], mode: LineMode, *, passwords: str, tokens: str
 ) -> Imported:
-    lines = [_fitting(line, mode, reader) for line in lines]
+    lines = _called([_fitting(line, mode, reader) for line in lines], mode, reader)
     # Accounts in use come first: the first trunk is the one that is always opened.
     accounts = list(dict.fromkeys(each.account for each in _enabled_first(lines)))
     names = {account: f"account-{index}" for index, account in enumerate(accounts, start=1)}
@@ -294,6 +296,20 @@ def _fitting(line: OldLine, mode: LineMode, reader: _Reader) -> OldLine:
         )
         line = replace(line, auto_answer=False)
     return line
+
+
+def _called(lines: list[OldLine], mode: LineMode, reader: _Reader) -> list[OldLine]:
+    """A line that registers is shown who calls it, unless acd lines share its account."""
+    send_180 = bool(reader.number("send180ringing"))
+    of_account = Counter(line.account for line in lines)
+    called = []
+    for line in lines:
+        shared = mode is LineMode.ACD and of_account[line.account] > 1
+        incoming = line.account.register and not shared
+        called.append(replace(line, incoming=incoming, send_180=incoming and send_180))
+    if send_180 and not any(line.incoming for line in called):
+        reader.left.append("send180ringing: no line has an account of its own that registers")
+    return called
 
 
 def _alike(lines: Sequence[OldLine]) -> Iterator[list[OldLine]]:
@@ -351,6 +367,8 @@ def _profile(lines: Sequence[OldLine], mode: LineMode, names: Mapping[Account, s
         f"enabled = {_flag(first.enabled)}",
         *([f"phone = {_quoted(first.phone)}"] if first.phone else []),
         *(['auto_answer = "any"'] if first.auto_answer else []),
+        *(["incoming = true"] if first.incoming else []),
+        *(["send_180 = true"] if first.send_180 else []),
     ]
     return "\n".join(keys) + "\n"
 

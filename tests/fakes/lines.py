@@ -7,8 +7,8 @@ For the logic above `acd.lines` only; `tests/contract/lines` holds the promises 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +19,15 @@ from acd.errors import BadInput, IllegalTransition, LineInUse, NoFreeLine, Trunk
 from acd.lines import (
     Alerting,
     Answered,
+    CallerLine,
     Destination,
     DialogId,
     Ended,
     ExtensionState,
     ExtensionUpdate,
     ExtensionUpdates,
+    IncomingCall,
+    IncomingEnd,
     LineEvent,
     OriginateRequest,
     PersonWith,
@@ -54,6 +57,8 @@ class Script:
     """Result of each REFER in turn; a number: answered after so many seconds; none: at once."""
     refuses_to_dial: bool = False
     unplayable: bool = False
+    answer_crosses: bool = False
+    """The answer is on its way up when we hang up."""
 
 
 class FakeLine:
@@ -145,6 +150,8 @@ class FakeLine:
         self.hang_up_soon()
 
     def hang_up_soon(self) -> None:
+        if self.script.answer_crosses and not self._over.is_set():
+            self._say(Answered(at_seconds=trio.current_time()))
         self._end(DisconnectCause.HUNG_UP)
 
     def close(self) -> None:
@@ -296,6 +303,42 @@ class FakePool:
             self._limit.release_on_behalf_of(line)
 
 
+class FakeIncomingCall:
+    """Fulfils `acd.lines.IncomingCall`; `end` is what its PBX does."""
+
+    def __init__(self, who: CallerLine) -> None:
+        self.who = who
+        self.answers: list[int | Destination] = []
+        """What it was told: 180, final statuses, or where it was redirected."""
+        self._end: IncomingEnd | None = None
+        self._over = trio.Event()
+
+    def ring(self) -> None:
+        self._answer(180)
+
+    def turn_away(self, sip_status: int) -> None:
+        self._answer(sip_status)
+        self.end(IncomingEnd.ENDED_BY_US)
+
+    def redirect(self, target: Destination) -> None:
+        self._answer(target)
+        self.end(IncomingEnd.ENDED_BY_US)
+
+    def _answer(self, answer: int | Destination) -> None:
+        if self._end is None:
+            self.answers.append(answer)
+
+    def end(self, end: IncomingEnd) -> None:
+        if self._end is None:
+            self._end = end
+            self._over.set()
+
+    async def wait_end(self) -> IncomingEnd:
+        await self._over.wait()
+        assert self._end is not None
+        return self._end
+
+
 class FakeTrunk:
     """Fulfils `acd.lines.Trunk`."""
 
@@ -307,6 +350,9 @@ class FakeTrunk:
         """How often somebody asked for the health."""
         self._health = TrunkHealth(status=TrunkStatus.UP)
         self.hung_up: list[DialogId] = []
+        self.callers: list[FakeIncomingCall] = []
+        """Everybody who called."""
+        self._takes: Callable[[IncomingCall], None] | None = None
         self._changed = trio.Event()
         self._extensions: dict[str, ExtensionUpdate] = {}
         self._watchers: dict[str, list[trio.MemorySendChannel[ExtensionUpdate]]] = {}
@@ -332,7 +378,7 @@ class FakeTrunk:
         return True
 
     @asynccontextmanager
-    async def watch(self, extension: str) -> AsyncIterator[ExtensionUpdates]:
+    async def watch(self, extension: str, *, domain: str = "") -> AsyncIterator[ExtensionUpdates]:
         send, receive = trio.open_memory_channel[ExtensionUpdate](float("inf"))
         watchers = self._watchers.setdefault(extension, [])
         with send, receive:
@@ -353,3 +399,21 @@ class FakeTrunk:
         self._extensions[extension] = update
         for send in self._watchers.get(extension, []):
             send.send_nowait(update)
+
+    @contextmanager
+    def take_calls(self, take: Callable[[IncomingCall], None]) -> Iterator[None]:
+        before, self._takes = self._takes, take
+        try:
+            yield
+        finally:
+            self._takes = before
+
+    def called(self, who: CallerLine) -> FakeIncomingCall:
+        """Somebody calls."""
+        call = FakeIncomingCall(who)
+        self.callers.append(call)
+        if self._takes is None:
+            call.turn_away(480)
+        else:
+            self._takes(call)
+        return call

@@ -28,6 +28,8 @@ class Lab:
     folder: Path
     options: Sequence[str] = ()
     bind: Bind = field(init=False)
+    watch: Bind = field(init=False)
+    """Where it tells what its agents' phones do."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -69,12 +71,12 @@ class Lab:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         try:
-            host, _, port = self._wait_ready()["domain"].partition(":")
+            ready = self._wait_ready()
         except BaseException:  # Ctrl-C too: without __enter__ there is no __exit__ to end it
             self._process.kill()
             self._process.communicate()
             raise
-        self.bind = Bind(host, int(port))
+        self.bind, self.watch = _bind(ready["domain"]), _bind(ready["watch"])
         return self
 
     def __exit__(
@@ -100,3 +102,8 @@ class Lab:
                 ready: dict[str, str] = json.loads(line)
                 return ready
         raise LabError(f"the lab did not start: {seen.decode()[-3000:]}")
+
+
+def _bind(text: str) -> Bind:
+    host, _, port = text.partition(":")
+    return Bind(host, int(port))

@@ -41,13 +41,14 @@ class Prometheus:
     port: int
     process: subprocess.Popen[bytes]
 
-    def query(self, expr: str) -> list[Series]:
-        """The present value of an expression.
+    def query(self, expr: str, *, at: float | None = None) -> list[Series]:
+        """The value of an expression at a moment (epoch seconds), by default now.
 
         Raises:
             AssertionError: Prometheus does not understand it; with its words.
         """
-        result = self.get("query", query=expr)
+        moment = {} if at is None else {"time": f"{at:.3f}"}
+        result = self.get("query", query=expr, **moment)
         if result["resultType"] == "scalar":
             return [Series({}, float(result["result"][1]))]
         return [Series(one["metric"], float(one["value"][1])) for one in result["result"]]

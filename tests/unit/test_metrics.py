@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from acd.calls import CallState
-from acd.metrics import Metrics, ResponseClass, call_exemplar, response_class
+from acd.metrics import Metrics, ResponseClass, TapiCounts, call_exemplar, response_class
 
 
 class Lines:
@@ -26,11 +26,23 @@ class Lines:
         raise AssertionError
 
 
+OFFICE = TapiCounts(
+    connected=1, lost=2, open_lines=4, calls={"connected": 3, "onhold": 1}, waiting_persons=1
+)
+
+
 @pytest.fixture
 def metrics() -> Metrics:
     made = Metrics()
     made.know_campaign("spring")
     made.know_trunk("main", Lines(), challenges=lambda: 7)
+    made.know_tapi(
+        {"office": "tapi:office", "branch": "tapi:branch"},
+        lambda: {"office": OFFICE},
+        requests=["call.make", "call.drop"],
+        errors=["LINEERR_INUSE"],
+        states=["placing", "connected"],
+    )
     return made
 
 
@@ -72,6 +84,28 @@ def test_what_the_pool_and_the_trunk_count_is_read_at_the_scrape(metrics: Metric
     assert value("acd_lines", {"trunk": "main", "state": "connected"}) == 2
     assert value("acd_expired_leases_total", {"trunk": "main"}) == 1
     assert value("acd_trunk_challenges_total", {"trunk": "main"}) == 7
+
+
+def test_what_tapi_clients_have_open_is_counted_at_the_scrape(metrics: Metrics) -> None:
+    value = metrics.registry.get_sample_value
+    assert value("acd_tapi_sessions", {"client": "office", "link": "connected"}) == 1
+    assert value("acd_tapi_sessions", {"client": "office", "link": "lost"}) == 2
+    assert value("acd_tapi_open_lines", {"client": "office"}) == 4
+    assert value("acd_tapi_calls", {"client": "office", "state": "connected"}) == 3
+    assert value("acd_tapi_calls", {"client": "office", "state": "placing"}) == 0
+    assert value("acd_tapi_calls", {"client": "office", "state": "onhold"}) == 1
+    assert value("acd_waiting_persons", {"campaign": "tapi:office"}) == 1
+    assert value("acd_tapi_open_lines", {"client": "branch"}) == 0, "nobody is connected"
+
+
+def test_a_tapi_client_has_no_list_that_could_run_dry(metrics: Metrics) -> None:
+    """A 0 there would be the least of all campaigns' hours left, and alarm for nothing."""
+    value = metrics.registry.get_sample_value
+    for name in ("acd_leads_left_seconds", "acd_ledger_headroom", "acd_abandon_limit_ratio"):
+        assert value(name, {"campaign": "spring"}) == 0, name
+        assert value(name, {"campaign": "tapi:office"}) is None, name
+    assert value("acd_originates_total", {"campaign": "tapi:office"}) == 0
+    assert value("acd_leased_lines", {"trunk": "main", "holder": "tapi:office"}) == 0
 
 
 def test_an_exemplar_leads_to_the_call(metrics: Metrics) -> None:

@@ -24,7 +24,7 @@ from acd.settings import (
     Transport,
     load_settings,
 )
-from acd.settings.wording import find_key_lines
+from acd.settings.toml_lines import find_key_lines
 
 EXAMPLE = Path(__file__).parents[2] / "acd.example.toml"
 TRUNK = '[[trunk]]\ndomain = "pbx.example.com"\nuser = "dialer"\n'

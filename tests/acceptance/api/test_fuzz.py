@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.acceptance.support.api import (
     serve_api,
 )
 from tests.acceptance.support.carrier import Carrier, dialing_installation, handed_over
+from tests.acceptance.support.installation import Installation
 from tests.peers.addresses import Addresses
 
 pytestmark = pytest.mark.real
@@ -33,7 +35,8 @@ async def test_no_request_makes_the_engine_fail(tmp_path: Path) -> None:
     with Carrier(tmp_path / "carrier", ADDRESSES.carrier, steps) as carrier:
         installation = await dialing_installation(tmp_path, carrier, leads=40, slots=2)
         serve_api(installation)
-        add_agents(installation.folder, "anna,201,sample", "bert,202,sample")
+        await add_preview_campaign(installation)
+        add_agents(installation.folder, "anna,201,looked", "bert,202,sample")
         await installation.succeed("acd agents import agents.csv")
         async with open_api_engine(installation) as (engine, api):
             await api.succeed("POST", "/v1/agents/anna/ready")
@@ -45,6 +48,22 @@ async def test_no_request_makes_the_engine_fail(tmp_path: Path) -> None:
             assert await engine.end() == 0, engine.log()
         for token in TOKENS.values():
             assert token not in engine.log()
+
+
+async def add_preview_campaign(installation: Installation) -> None:
+    """A second campaign, whose leads anna looks at first."""
+    campaigns = installation.folder / "campaigns"
+    shutil.copytree(campaigns / "sample", campaigns / "looked")
+    definition = campaigns / "looked" / "campaign.toml"
+    text = definition.read_text()
+    queue = text[text.index("queue =") : text.index("handle_seconds")]
+    definition.write_text('dial_mode = "preview"\n' + text.replace(queue, ""))
+    leads = campaigns / "looked" / "leads.csv"
+    # Other people: a number of an erased lead is not imported again.
+    leads.write_text(leads.read_text().replace("+49302312500", "+49302312509"))
+    await installation.succeed(
+        "acd leads import looked campaigns/looked/leads.csv", "acd campaign start looked"
+    )
 
 
 def operations(schema: dict[str, Any]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from contextlib import (
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
@@ -30,6 +30,7 @@ from tests.peers.sipp.runner import Bind, Sipp
 from tests.peers.watching import wait_on_wire
 from tests.peers.wire import SipMessage, Wire, select
 
+Opened = TypeVar("Opened")
 TOKEN = "the-token-of-the-tests"
 LINES = 20
 FIRST_AGENT = 101
@@ -45,7 +46,7 @@ grace_seconds = 2.0
 [[tapi_client]]
 name = "overdialer"
 token_env = "TAPI_TOKEN"
-calls_per_second = 50.0
+calls_per_second = {calls_per_second}
 keep_calling_hours = false
 {more}
 """
@@ -219,9 +220,9 @@ async def _open_engine(
 
 
 @contextmanager
-def kept_open(opened: AbstractAsyncContextManager[TapiCentre]) -> Iterator[TapiCentre]:
+def kept_open(opened: AbstractAsyncContextManager[Opened]) -> Iterator[Opened]:
     """Keep a centre open for several tests, in a trio run and thread of its own."""
-    is_open: Future[tuple[TapiCentre, Callable[[], None]]] = Future()
+    is_open: Future[tuple[Opened, Callable[[], None]]] = Future()
 
     async def keep() -> None:
         end = trio.Event()
@@ -264,7 +265,14 @@ def _write_settings(
         assert count == 1, f"acd.example.toml has no {key}"
     lines = keys.get("lines", LINES)
     gateway, more = texts
-    settings.write_text(text + SETTINGS.format(port=port, lines=lines, gateway=gateway, more=more))
+    table = SETTINGS.format(
+        port=port,
+        lines=lines,
+        gateway=gateway,
+        calls_per_second=keys.get("calls_per_second", "50.0"),
+        more=more,
+    )
+    settings.write_text(text + table)
 
 
 async def _wait_listening(engine: Engine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import trio
 from acd.tapi.client import GatewayAddress
 from tests.acceptance.support.installation import Engine, Installation
 from tests.acceptance.tapi.call_centre import TOKEN
+from tests.peers.addresses import free_port
 from tests.peers.watching import wait_on_wire
 from tests.peers.wire import SipMessage, Wire, select
 
@@ -84,21 +84,49 @@ async def open_office(
     passwords: dict[str, str] | None = None,
     lines: int = 4,
     up: tuple[str, ...] = (),
+    log_file: str = "",
 ) -> AsyncIterator[Office]:
-    """Start the engine; `up` are trunks to wait for."""
+    """Start the engine; `up` are trunks to wait for, `log_file` is that of `[log]`."""
+    async with open_engine_at(
+        folder,
+        port=free_port(),
+        trunks=trunks,
+        profiles=profiles,
+        passwords=passwords,
+        lines=lines,
+        up=up,
+        log_file=log_file,
+    ) as (installation, engine, gateway):
+        yield Office(installation, engine, wire, gateway)
+        await engine.end()
+
+
+@asynccontextmanager
+async def open_engine_at(
+    folder: Path,
+    *,
+    port: int,
+    trunks: str,
+    profiles: str,
+    passwords: dict[str, str] | None = None,
+    lines: int = 4,
+    up: tuple[str, ...] = (),
+    log_file: str = "",
+) -> AsyncIterator[tuple[Installation, Engine, GatewayAddress]]:
+    """Start the engine with its gateway at `port`; whoever uses it ends it."""
     installation = Installation.fresh(folder)
-    port = free_port()
     text = SETTINGS.format(metrics_port=installation.metrics_port, port=port, lines=lines)
     (installation.folder / "acd.toml").write_text(trunks + text + profiles)
     variables = {password_variable(name): value for name, value in (passwords or {}).items()}
     words = " ".join(f"{key}={value}" for key, value in {**variables, "TAPI_TOKEN": TOKEN}.items())
     async with installation.engine(f"env {words} acd run") as engine:
+        if log_file:
+            engine.log_path = installation.folder / log_file
         for trunk in up:
             await engine.wait_metric("acd_trunk_up", 1, trunk=trunk)
         await wait_said(engine, "tapi.serving")
         gateway = GatewayAddress(host="127.0.0.1", port=port, client="office", token=TOKEN)
-        yield Office(installation, engine, wire, gateway)
-        await engine.end()
+        yield installation, engine, gateway
 
 
 async def wait_said(engine: Engine, words: str) -> None:
@@ -108,10 +136,3 @@ async def wait_said(engine: Engine, words: str) -> None:
             assert engine.process.poll() is None, engine.log()
             # The log is a file that another program writes: it can only be read again.
             await trio.sleep(0.05)
-
-
-def free_port() -> int:
-    """A TCP port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

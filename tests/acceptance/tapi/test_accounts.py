@@ -14,9 +14,9 @@ from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineErr
 from tests.acceptance.support.installation import Installation
 from tests.acceptance.tapi.call_centre import TOKEN
-from tests.acceptance.tapi.office import free_port, open_office, trunk_toml, wait_said
+from tests.acceptance.tapi.office import open_office, trunk_toml, wait_said
 from tests.peers import phones
-from tests.peers.addresses import Addresses
+from tests.peers.addresses import Addresses, free_port
 from tests.peers.asterisk import run_asterisk
 from tests.peers.certificates import make_certificate
 from tests.peers.kamailio import pbx_behind, run_kamailio

@@ -29,6 +29,7 @@ from tests.peers.sipp.steps import (
     refer,
     refer_received,
     reject,
+    repeat,
     request,
     ring,
     terminate_cancelled,
@@ -46,6 +47,10 @@ STATUSES = {
 """401 and 407 stop the trunk: `tests/integration/sip/test_causes.py` has them."""
 _UP = (answer(), ack())
 _TAKES = (refer(202), notify(100), notify(200, final=True), bye())
+REFRESHES = 14
+"""Of ten minutes with timers of 90 s, whose refresher asks every 45 s; here every 0.2 s. The time
+itself passes in `tests/integration/sip/test_session_timers.py`: 135 s."""
+_REFRESH = ("Supported: timer", "Session-Expires: 90;refresher=uac")
 BRANCHES = {
     **{
         f"status{status}": (reject(f"{status} As asked", "Contact: <sip:other@127.3.0.9>"),)
@@ -89,6 +94,14 @@ BRANCHES = {
         request("UPDATE"),
         offer_again("Supported: timer", "Session-Expires: 90;refresher=uac"),
         bye(),
+    ),
+    "tenminutes": (
+        *(answer("Session-Expires: 90;refresher=uas", "Require: timer"), ack()),
+        repeat(
+            REFRESHES // 2,
+            *(pause(200), request("UPDATE", *_REFRESH), pause(200), offer_again(*_REFRESH)),
+        ),
+        *_TAKES,
     ),
 }
 MORE = """wait_limit_seconds = 60
@@ -149,6 +162,25 @@ async def test_row_06_a_failed_agent_is_told_and_the_person_stays_where_the_leg_
     rows = await centre.closed_rows(2)
     assert [row["transfer_result"] for row in rows] == ["answered", "failed"]
     assert rows[1]["transfer_sip_status"] == 486
+
+
+async def test_a_predictive_call_whose_agent_fails_is_the_applications_again(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await app.line_make_call(
+            await app.line_open(1),
+            "nosuchagent",
+            predictive_auto_transfer_states=S.CONNECTED,
+            target_address="101",
+        )
+        assert not await call.wait_auto_transfer()
+        assert call.state is S.CONNECTED
+        assert not centre.sent("BYE")
+        await app.line_blind_transfer(call, "102")
+        await call.wait_states(S.IDLE)
+        targets = [each.get("refer-to") for each in centre.sent("REFER")]
+        assert [target.partition("@")[0] for target in targets] == ["<sip:101", "<sip:102"]
 
 
 @pytest.mark.parametrize("status", [403, 405, 488, 500, 503, 603])
@@ -301,6 +333,27 @@ async def test_row_31_reinvite_update_options_and_session_timers_are_answered(
         await centre.seen(lambda: centre.sent("BYE"))
 
 
+async def test_row_31_a_held_call_survives_the_session_refreshes_of_ten_minutes(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app, "tenminutes")
+        in_dialog = centre.sent("INVITE")[0].call_id
+
+        def refreshed() -> list[SipMessage]:
+            answers = [m for m in centre.sent(200) if "90" in m.get("session-expires")]
+            return [m for m in answers if m.call_id == in_dialog]
+
+        await centre.seen(lambda: refreshed()[REFRESHES - 1 :])
+        methods = [m.cseq_method for m in refreshed()]
+        assert methods == ["UPDATE", "INVITE"] * (REFRESHES // 2)
+        assert call.state is S.CONNECTED
+        assert not centre.sent("BYE")
+        await app.line_blind_transfer(call, "101")
+        await call.wait_states(S.IDLE)
+        await centre.seen(lambda: centre.sent("BYE"))
+
+
 async def test_row_40_a_notify_before_the_202_is_answered_and_the_reply_comes_once(
     centre: TapiCentre,
 ) -> None:
@@ -344,6 +397,25 @@ async def test_row_23_a_line_carries_one_call_and_is_free_right_after_idle(
         again = await app.line_make_call(call.line, "answered")
         assert await app.wait_connected(again)
         await drop(app, again)
+
+
+async def test_row_20_an_account_that_takes_no_more_calls_ends_one_and_nothing_else(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        first = await connected(app, "answered")
+        second = await app.line_open(2)
+        refused = await app.line_make_call(second, "status503")
+        await refused.wait_states(S.IDLE)
+        assert refused.disconnect_mode is Mode.CONGESTION
+        # 503 may make the trunk wait a little before its next call.
+        await centre.engine.wait_metric("acd_trunk_up", 1, trunk="main")
+        again = await app.line_make_call(second, "answered")
+        assert await app.wait_connected(again)
+        assert first.state is S.CONNECTED
+        assert len({m.get("from").partition(";")[0] for m in centre.sent("INVITE")}) == 1
+        for call in (first, again):
+            await drop(app, call)
 
 
 async def test_row_35_several_applications_use_different_lines_at_once(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trio
 
-from acd.tapi.client import line_initialize_ex
+from acd.tapi.client import LineError, line_initialize_ex
 from acd.tapi.constants import LineCallState as S
+from acd.tapi.constants import LineErr
 from tests.acceptance.support.installation import Installation
 from tests.acceptance.tapi.office import open_office, trunk_toml
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.certificates import make_certificate
+from tests.peers.dns import run_dns
 from tests.peers.kamailio import Kamailio, pbx_behind, run_kamailio
+from tests.peers.nat import INSIDE, run_nat
 from tests.peers.wire import Wire, select
 
 pytestmark = pytest.mark.real
@@ -184,3 +191,122 @@ async def test_row_34_a_second_instance_on_the_same_port_says_so_in_one_sentence
             async with second.engine() as engine:
                 await engine.wait_metric("acd_trunk_up", 0, trunk="office")
                 await engine.end()
+
+
+async def test_row_13_the_domain_by_name_by_address_and_by_srv_record(tmp_path: Path) -> None:
+    addresses = Addresses.free()
+    servers = f'["{addresses.agent_101}"]'
+    domains = {"srv": "pbx.test", "name": "one.pbx.test", "address": addresses.pbx}
+    trunks = "".join(
+        trunk_toml(name, domain, user=f"user-{name}", password="yes", dns_servers=servers)
+        for name, domain in domains.items()
+    )
+    # pbx.test has no address of its own: only its SRV record leads anywhere.
+    records = (
+        f"--host-record=one.pbx.test,{addresses.pbx}",
+        "--srv-host=_sip._udp.pbx.test,one.pbx.test,5060,1,5",
+    )
+    with (
+        pbx_behind(addresses.carrier) as pbx,
+        run_dns(addresses.agent_101, *records),
+        Wire(addresses.pbx) as wire,
+    ):
+        async with (
+            proxy(tmp_path, addresses.pbx, pbx=str(pbx.bind)),
+            open_office(
+                tmp_path,
+                trunks=trunks,
+                profiles=profiles(*domains),
+                wire=wire,
+                passwords=dict.fromkeys(domains, PASSWORD),
+                up=tuple(domains),
+            ) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            for line in range(1, 4):
+                call = await app.line_make_call(await app.line_open(line), phones.ANSWERS)
+                await call.wait_states(S.IDLE)
+                assert call.events[-2].state is S.CONNECTED
+            sent = office.wire.sip()
+    for method in ("REGISTER", "INVITE"):
+        asked = {
+            each.request_uri.partition("@")[2] or each.request_uri.removeprefix("sip:")
+            for each in select(sent, method)
+            if each.destination == (addresses.pbx, 5060)
+        }
+        assert asked == set(domains.values()), method
+
+
+async def test_row_15_the_auth_user_and_a_wrong_password(tmp_path: Path) -> None:
+    addresses = Addresses.free()
+    trunks = (
+        trunk_toml("auth", addresses.pbx, user="31", password="yes", auth_user='"31-auth"')
+        + trunk_toml("plain", addresses.pbx, user="32", password="yes")
+        + trunk_toml("wrong", addresses.pbx, user="33", password="yes")
+    )
+    passwords = {"auth": PASSWORD, "plain": PASSWORD, "wrong": "not-this-one"}
+    with pbx_behind(addresses.carrier) as pbx, Wire(addresses.pbx) as wire:
+        async with (
+            proxy(tmp_path, addresses.pbx, pbx=str(pbx.bind)),
+            open_office(
+                tmp_path,
+                trunks=trunks,
+                profiles=profiles(*passwords),
+                wire=wire,
+                passwords=passwords,
+                up=("auth", "plain"),
+            ) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            await office.engine.wait_metric("acd_trunk_up", 0, trunk="wrong")
+            with pytest.raises(LineError) as refused:
+                await app.line_make_call(await app.line_open(3), phones.ANSWERS)
+            assert refused.value.code is LineErr.RESOURCEUNAVAIL
+            for line in (1, 2):
+                call = await app.line_make_call(await app.line_open(line), phones.ANSWERS)
+                await call.wait_states(S.IDLE)
+                assert call.events[-2].state is S.CONNECTED
+            sent = office.wire.sip()
+            log = office.engine.log()
+    assert "PASSWORD" not in log
+    assert passwords["wrong"] not in log
+    assert "credentials_refused" in log
+    named = {"31": "31-auth", "32": "32"}
+    for method, header in (("REGISTER", "authorization"), ("INVITE", "proxy-authorization")):
+        for user, shown in named.items():
+            digests = [
+                each.get(header)
+                for each in select(sent, method)
+                if f"sip:{user}@" in each.get("from")
+            ]
+            assert all(f'username="{shown}"' in each for each in digests if each), method
+            assert any(digests)
+    # Asked, told with a digest, refused: and not tried again, nor was any call.
+    tried = [each for each in select(sent, "REGISTER") if "sip:33@" in each.get("from")]
+    assert len({each.get("cseq") for each in tried}) == 2
+    refusal = [each for each in select(sent, 401, cseq="REGISTER") if "sip:33@" in each.get("from")]
+    assert refusal[-1].at_seconds - tried[0].at_seconds < 2.0
+    assert not [each for each in select(sent, "INVITE") if "sip:33@" in each.get("from")]
+
+
+async def test_row_17_a_call_in_standard_mode_passes_a_nat(tmp_path: Path) -> None:
+    with (
+        run_nat() as nat,
+        pbx_behind(nat.server, port=5080) as pbx,
+        Wire(nat.server) as wire,
+    ):
+        async with proxy(tmp_path, nat.server, pbx=str(pbx.bind)):
+            inside = (sys.executable, "-m", "tests.acceptance.tapi.behind_nat")
+            done = await trio.run_process(
+                nat.inside(*inside, str(tmp_path), nat.server), capture_stdout=True
+            )
+            messages = wire.sip()
+    (told,) = [line for line in done.stdout.decode().splitlines() if line.startswith("told ")]
+    assert json.loads(told.removeprefix("told "))[-2:] == ["CONNECTED", "IDLE"]
+    for method in ("INVITE", "REFER", "BYE"):
+        (request,) = select(messages, method)
+        asked = request.all("via")[-1]
+        # Its answers went to where it came from (RFC 3581), which it knows by now itself.
+        assert f"received={nat.public}" in asked, method
+        assert re.search(r";rport=4\d{4}\b", asked), method
+    assert f"c=IN IP4 {INSIDE}".encode() in select(messages, "INVITE")[0].body

@@ -99,7 +99,7 @@ def numbers_of(store: Store, lead_id: int) -> list[str]:
 def test_a_crash_between_the_list_and_the_disposition_leaves_neither(
     world: World, store: Store, handed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(*_: object) -> None:
+    def dies(*_: object, now: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("acd.store.agent_dispositions.settle_lead", dies)

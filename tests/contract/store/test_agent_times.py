@@ -14,7 +14,8 @@ from acd.dialer.agent_report import AgentReport, agents_report, report_window
 from acd.errors import BadInput
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.agents import AgentMoved, Teller, ask_agent, note_agent_moved
+from acd.store.agents import AgentMoved, Teller, ask_agent
+from acd.store.outcomes import write_outcomes
 from tests.contract.store.test_agents import bring
 from tests.contract.store.world import NOON, World, later
 
@@ -25,7 +26,7 @@ ON_CALL, WRAP_UP = AgentState.ON_CALL, AgentState.WRAP_UP
 def moved(store: Store, state: AgentState, at: datetime, *, reason: str = "") -> None:
     teller = Teller.FEED if reason else Teller.ENGINE
     seen = AgentMoved(extension="201", state=state, at=at, told_by=teller, reason=reason)
-    store.run_sync(note_agent_moved, seen)
+    store.run_sync(write_outcomes, [seen], node="a", now=NOON)
 
 
 def report(store: Store, since: datetime, until: datetime) -> AgentReport:

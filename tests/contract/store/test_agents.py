@@ -10,15 +10,17 @@ from acd.errors import BadInput, UnknownName
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.agents import (
+    AgentBenched,
     AgentMoved,
     AgentRow,
     Teller,
     agent_named,
     agents_version,
     ask_agent,
-    note_agent_moved,
+    note_agent_benched,
 )
 from acd.store.events import Subject, events_of
+from acd.store.outcomes import write_outcomes
 from tests.contract.store.world import NOON, World, later
 
 SETTINGS = Settings.model_validate(
@@ -53,7 +55,7 @@ def ask(store: Store, name: str, wanted: AgentState, reason: str = "") -> AgentR
 
 def moved(store: Store, state: AgentState) -> None:
     seen = AgentMoved(extension="201", state=state, at=later(minutes=2), told_by=Teller.ENGINE)
-    store.run_sync(note_agent_moved, seen)
+    store.run_sync(write_outcomes, [seen], node="a", now=NOON)
 
 
 def what_happened(store: Store, name: str) -> list[str]:
@@ -154,3 +156,28 @@ def test_an_unknown_agent_is_answered_with_the_known_ones(
 ) -> None:
     with pytest.raises(UnknownName, match="there is anna, ben"):
         ask(store, "carl", AgentState.READY)
+
+
+def test_an_agent_whose_phone_rang_unheard_is_not_ready_with_a_reason_once(
+    store: Store, brought_in: AgentsImported
+) -> None:
+    ask(store, "anna", AgentState.READY)
+    moved(store, AgentState.RESERVED)
+    version = agent(store, "anna").version
+    benched = AgentBenched(extension="201", reason="no answer")
+    ready, rests = (
+        AgentMoved(extension="201", state=state, at=later(minutes=2), told_by=Teller.ENGINE)
+        for state in (AgentState.READY, AgentState.NOT_READY)
+    )
+    for _ in range(2):  # an answer to a COMMIT may be lost
+        store.run_sync(write_outcomes, [benched, ready, rests], node="a", now=NOON)
+    anna = agent(store, "anna")
+    assert (anna.wanted, anna.state) == (AgentState.NOT_READY, AgentState.NOT_READY)
+    assert (anna.reason, anna.version) == ("no answer", version + 1)
+    last = store.read_sync(events_of, Subject.AGENT, "anna")[-1]
+    assert (last.what, last.detail["reason"]) == ("not_ready", "no answer")
+
+
+def test_an_agent_who_is_logged_off_stays_so(store: Store, brought_in: AgentsImported) -> None:
+    store.run_sync(note_agent_benched, AgentBenched(extension="201", reason="no answer"))
+    assert agent(store, "anna").wanted is AgentState.LOGGED_OFF

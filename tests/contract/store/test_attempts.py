@@ -8,11 +8,13 @@ from acd.rules.dispositions import Disposition
 from acd.rules.eligibility import Rule
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.attempts import Blocked, close_orphans, mark_answered
+from acd.store.attempts import close_orphans
+from acd.store.beginning import Blocked
 from acd.store.campaigns import finish_if_exhausted
 from acd.store.dnc import add_numbers, open_list
 from acd.store.events import Subject, events_of
 from acd.store.leads import ClaimedLead
+from acd.store.outcomes import AttemptAnswered
 from tests.contract.store.world import NOON, World, later
 
 
@@ -84,9 +86,9 @@ def test_the_first_close_wins(world: World, store: Store, lead: ClaimedLead) -> 
     assert [event.what for event in events] == ["dialing", "closed"]
 
 
-def test_a_handed_over_lead_is_closed(world: World, store: Store, lead: ClaimedLead) -> None:
+def test_a_handed_over_lead_is_closed(world: World, lead: ClaimedLead) -> None:
     attempt = world.dial(lead)
-    store.run_sync(mark_answered, attempt_id=attempt, at=later(seconds=5))
+    world.write(AttemptAnswered(attempt_id=attempt, at=later(seconds=5)))
     disposition = world.close(
         attempt,
         DisconnectCause.TRANSFERRED,

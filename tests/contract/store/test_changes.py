@@ -14,8 +14,8 @@ from acd.errors import BadInput
 from acd.rules.eligibility import Rule
 from acd.store import Store, connected, open_store_sync
 from acd.store import schema as t
-from acd.store.attempts import Blocked
 from acd.store.backup import backup_database, check_database
+from acd.store.beginning import Blocked
 from acd.store.events import Subject, events_of
 from acd.store.imports import publish
 from acd.store.lead_changes import erase_lead, find_leads, promise_callback, reset_leads

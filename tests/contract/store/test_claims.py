@@ -11,7 +11,7 @@ from acd.store.campaigns import CampaignState, reload_campaign, set_campaign_sta
 from acd.store.dnc import add_numbers, open_list, remove_numbers
 from acd.store.events import Subject, events_of
 from acd.store.lead_changes import promise_callback
-from acd.store.leads import LEASE, claim_leads, renew_claims, unclaim_leads
+from acd.store.leads import LEASE, claim_leads, renew_claims, skip_lead, unclaim_leads
 from tests.contract.store.world import NOON, World, definition, later
 
 
@@ -200,3 +200,35 @@ def test_sql_keeps_a_callback_for_its_owner_as_the_rule_says(
     assert [lead.callback_agent for lead in claimed] == (
         [owner] if owner is None or owner in ready else []
     )
+
+
+def test_a_skipped_lead_is_free_and_waits_for_everybody_however_often_it_is_written(
+    world: World, store: Store
+) -> None:
+    campaign_id = world.campaign()
+    world.leads(campaign_id, 1)
+    [lead] = world.claim(campaign_id)
+    for _ in range(2):  # an answer to a COMMIT may be lost
+        store.run_sync(
+            skip_lead,
+            node="a",
+            lead_id=lead.lead_id,
+            agent="anna",
+            until=later(hours=1),
+            now=NOON,
+        )
+    assert world.claim(campaign_id, now=later(minutes=59)) == []
+    assert [again.lead_id for again in world.claim(campaign_id, now=later(hours=1))] == [
+        lead.lead_id
+    ]
+    events = store.read_sync(events_of, Subject.LEAD, str(lead.lead_id))
+    assert [event.what for event in events].count("skipped") == 1
+
+
+def test_a_lead_that_another_node_holds_is_not_skipped(world: World, store: Store) -> None:
+    campaign_id = world.campaign()
+    world.leads(campaign_id, 1)
+    [lead] = world.claim(campaign_id)
+    until = later(hours=1)
+    store.run_sync(skip_lead, node="b", lead_id=lead.lead_id, agent="ben", until=until, now=NOON)
+    assert world.lead(lead.lead_id).state == "claimed"

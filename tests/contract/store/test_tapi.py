@@ -10,7 +10,7 @@ from acd.calls import DisconnectCause
 from acd.rules.dispositions import Disposition
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.attempts import AttemptClosed, close_attempt, close_orphans
+from acd.store.attempts import AttemptClosed, close_attempts, close_orphans
 from acd.store.dnc import add_numbers, open_list
 from acd.store.lead_changes import erase_lead
 from acd.store.tapi import TapiCounts, TapiRefusal, begin_tapi_attempt, tapi_counts
@@ -59,7 +59,7 @@ def test_a_client_may_have_many_calls_open_and_each_is_closed_like_a_campaigns(
     store: Store,
 ) -> None:
     first, second = begun(store), begun(store)
-    assert store.run_sync(close_attempt, ended(first), now=NOON) is Disposition.BUSY
+    assert store.run_sync(close_attempts, [ended(first)], now=NOON) == [Disposition.BUSY]
     assert store.run_sync(close_orphans, node="node", now=NOON) == [second]
     counts = store.read_sync(tapi_counts)
     assert counts == [
@@ -97,7 +97,7 @@ def test_erasing_a_person_takes_their_number_out_of_a_clients_attempts(
         lambda conn: conn.execute(sa.select(t.lead_numbers.c.e164, t.lead_numbers.c.lead_id)).one()
     )
     attempt_id = begun(store, number)
-    store.run_sync(close_attempt, ended(attempt_id), now=NOON)
+    store.run_sync(close_attempts, [ended(attempt_id)], now=NOON)
     store.run_sync(erase_lead, lead_id=lead_id, now=NOON)
     kept = store.read_sync(lambda conn: conn.scalars(sa.select(t.attempts.c.tapi_number)).all())
     assert kept == [None]

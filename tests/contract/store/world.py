@@ -15,10 +15,12 @@ from acd.rules.definition import CampaignDefinition
 from acd.rules.dispositions import Disposition
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.attempts import AttemptClosed, Blocked, begin_attempt, close_attempt
+from acd.store.attempts import AttemptClosed, close_attempts
+from acd.store.beginning import Blocked, NewAttempt, begin_attempts
 from acd.store.campaigns import CampaignState, create_campaign, set_campaign_state
 from acd.store.imports import publish
 from acd.store.leads import ClaimedLead, claim_leads
+from acd.store.outcomes import Outcome, write_outcomes
 from acd.store.staging import NewLead, StagedRows, open_staging
 
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
@@ -118,9 +120,9 @@ class World:
         )
 
     def begin(self, lead: ClaimedLead, *, node: str = "a", now: datetime = NOON) -> int | Blocked:
-        return self.store.run_sync(
-            begin_attempt, lead=lead, node=node, trunk="main", line=1, now=now
-        )
+        wanted = NewAttempt(lead=lead, trunk="main", line=1)
+        [begun] = self.store.run_sync(begin_attempts, [wanted], node=node, now=now)
+        return begun
 
     def dial(self, lead: ClaimedLead, *, node: str = "a", now: datetime = NOON) -> int:
         """Begin an attempt that nothing blocks."""
@@ -136,9 +138,13 @@ class World:
         now: datetime = NOON,
         **changes: Any,
     ) -> Disposition:
-        return self.store.run_sync(
-            close_attempt, closed(attempt_id, cause, now, **changes), now=now
-        )
+        end = closed(attempt_id, cause, now, **changes)
+        [disposition] = self.store.run_sync(close_attempts, [end], now=now)
+        return disposition
+
+    def write(self, *outcomes: Outcome, node: str = "a") -> list[Disposition | None]:
+        """As an engine's writer does, in one batch."""
+        return self.store.run_sync(write_outcomes, outcomes, node=node, now=NOON)
 
     def lead(self, lead_id: int) -> sa.Row[Any]:
         def read(conn: sa.Connection) -> sa.Row[Any]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from acd.agents import AgentState
-from acd.calls import DisconnectCause
+from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
+from acd.lines import TransferRefused
 from acd.store import schema as t
-from acd.store.agents import NewAgent, ask_agent, save_agents
+from acd.store.agents import NewAgent, agent_named, ask_agent, save_agents
 from acd.store.events import Subject, events_of
 from acd.store.lead_changes import promise_callback
-from tests.fakes.lines import Script
+from tests.fakes.lines import FakeTrunk, Script
 from tests.integration.dialer.test_scheduler import Floor, floor, looked_again, until
 
 __all__ = ["floor"]
@@ -41,7 +48,8 @@ def what_happened(floor: Floor, name: str) -> list[str]:
 
 
 async def test_an_agent_who_logs_on_is_given_people_and_one_who_stops_is_not(floor: Floor) -> None:
-    campaign_id = floor.campaign(leads=60, agents=NOBODY_ELSE)
+    # Long enough to be in SQL when the agent is asked: commands know what stands there.
+    campaign_id = floor.campaign(leads=60, agents={"handle_seconds": 0.5})
     agent(floor, "anna", "201", campaign_id)
     trunk = floor.trunk()
     async with floor.running(trunk) as scheduler:
@@ -49,7 +57,7 @@ async def test_an_agent_who_logs_on_is_given_people_and_one_who_stops_is_not(flo
         assert trunk.lines.used == [], "nobody is there"
         ask(floor, "anna", AgentState.READY)
         scheduler.look()
-        await until(lambda: len(trunk.lines.used) >= 2)
+        await until(lambda: what_happened(floor, "anna").count("on_call") == 2)
         ask(floor, "anna", AgentState.NOT_READY)
         scheduler.look()
         await until(lambda: scheduler.agent_states() == {AgentState.NOT_READY: 1})
@@ -145,10 +153,132 @@ async def test_campaigns_that_share_an_agent_dial_one_person_for_them_between_th
     floor: Floor,
 ) -> None:
     agents = {**NOBODY_ELSE, "handle_seconds": 0.2}
-    campaigns = [floor.campaign(leads=3, agents=agents, wait_limit_seconds=0.1) for _ in range(2)]
+    campaigns = [floor.campaign(leads=3, agents=agents, wait_limit_seconds=5.0) for _ in range(2)]
     agent(floor, "anna", "201", *campaigns)
     ask(floor, "anna", AgentState.READY)
     trunk = floor.trunk(Script(rings_after=0.05, answers_after=0.05))
     await floor.finish(trunk)
     assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 6
     assert trunk.lines.most_leased == 1
+
+
+async def test_an_agent_who_takes_nobody_is_not_ready_until_they_say_so(floor: Floor) -> None:
+    campaign_id = floor.campaign(
+        leads=5, agents={**NOBODY_ELSE, "no_answer_limit": 2}, wait_limit_seconds=0.2
+    )
+    agent(floor, "anna", "201", campaign_id)
+    ask(floor, "anna", AgentState.READY)
+    refused = TransferRefused(at_seconds=0.0, sip_status=480)
+    silent = (Script(transfers=deque([refused])) for _ in range(2))
+    trunk = floor.trunk(*silent, Script())
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: "not_ready" in what_happened(floor, "anna")[3:])
+        await looked_again(trunk)
+        assert len(trunk.lines.used) == 2
+        anna = floor.store.read_sync(agent_named, "anna")
+        assert (anna.wanted, anna.reason) == (AgentState.NOT_READY, "no answer")
+        ask(floor, "anna", AgentState.READY)
+        scheduler.look()
+        await until(lambda: "handed_over" in floor.column(t.attempts.c.disposition))
+
+
+RINGS = Script(answers_after=None, cause=DisconnectCause.NO_ANSWER)
+
+
+async def two_who_ring(floor: Floor, trunk: FakeTrunk, **changes: Any) -> None:
+    """A progressive campaign whose two ready agents, anna and ben, each have a phone ringing."""
+    campaign_id = floor.campaign(leads=4, agents=NOBODY_ELSE, **changes)
+    for name, extension in (("anna", "201"), ("ben", "202")):
+        agent(floor, name, extension, campaign_id)
+        ask(floor, name, AgentState.READY)
+
+
+async def test_a_call_that_rings_for_an_agent_who_leaves_is_hung_up_and_tried_again(
+    floor: Floor,
+) -> None:
+    trunk = floor.trunk(RINGS)
+    await two_who_ring(floor, trunk)
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.states()[CallState.RINGBACK] == 2)
+        ask(floor, "ben", AgentState.NOT_READY)
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition).count("stopped") == 1)
+        await looked_again(trunk)
+        assert trunk.lines.states()[CallState.RINGBACK] == 1, "anna is still there for one"
+        ask(floor, "anna", AgentState.NOT_READY)
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["stopped"] * 2)
+    assert floor.column(t.attempts.c.abandoned) == [False] * 2
+    assert floor.column(t.leads.c.state) == ["waiting"] * 4
+
+
+async def test_a_phone_rings_as_long_as_the_campaign_says_before_it_is_hung_up(
+    floor: Floor,
+) -> None:
+    trunk = floor.trunk(RINGS)
+    await two_who_ring(floor, trunk, shortest_ring_seconds=1.5)
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.states()[CallState.RINGBACK] == 2)
+        for name in ("anna", "ben"):
+            ask(floor, name, AgentState.NOT_READY)
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["stopped"] * 2)
+    began, ended = floor.column(t.attempts.c.started_at), floor.column(t.attempts.c.ended_at)
+    rang = [end - start for start, end in zip(began, ended, strict=True)]
+    assert min(rang) >= timedelta(seconds=1.5)
+
+
+async def test_ratio_dialing_lets_phones_ring_whoever_leaves(floor: Floor) -> None:
+    trunk = floor.trunk(RINGS)
+    await two_who_ring(floor, trunk, dial_mode="ratio", calls_per_agent=1)
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.states()[CallState.RINGBACK] == 2)
+        for name in ("anna", "ben"):
+            ask(floor, name, AgentState.NOT_READY)
+        scheduler.look()
+        await until(lambda: scheduler.agent_states() == {AgentState.NOT_READY: 2})
+        await looked_again(trunk)
+        assert trunk.lines.states()[CallState.RINGBACK] == 2
+        for line in trunk.lines.used:
+            await line.hang_up()
+
+
+async def test_an_answer_that_crosses_the_withdrawal_is_an_abandoned_call(floor: Floor) -> None:
+    trunk = floor.trunk(replace(RINGS, answer_crosses=True))
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE)
+    agent(floor, "anna", "201", campaign_id)
+    ask(floor, "anna", AgentState.READY)
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.states()[CallState.RINGBACK] == 1)
+        ask(floor, "anna", AgentState.NOT_READY)
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["abandoned"])
+    assert trunk.lines.used[0].targets == []
+
+
+async def test_the_claim_of_a_callback_whose_agent_is_kept_for_it_is_renewed(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acd.dialer.upkeep.RENEW_CLAIMS_SECONDS", 0.05)
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE)
+    agent(floor, "anna", "201", campaign_id)
+    ask(floor, "anna", AgentState.READY)
+    now = SystemClock().now()
+    (lead_id,) = floor.column(t.leads.c.lead_id)
+    floor.store.run_sync(promise_callback, lead_id=lead_id, at=now, agent="anna", now=now)
+    trunk = floor.trunk(lines=1)
+
+    def leased_until() -> datetime | None:
+        (state,), (until,) = floor.column(t.leads.c.state), floor.column(t.leads.c.lease_until)
+        return until if state == "claimed" else None
+
+    async with AsyncExitStack() as other:
+        await other.enter_async_context(
+            trunk.lines.lease(holder="somebody else", deadline_seconds=60)
+        )
+        async with floor.running(trunk) as scheduler:
+            await until(lambda: scheduler.agent_states() == {AgentState.RESERVED: 1})
+            first = leased_until()
+            assert first is not None
+            await until(lambda: (leased_until() or first) > first)
+            await other.aclose()

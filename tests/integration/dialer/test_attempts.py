@@ -14,15 +14,18 @@ import sqlalchemy as sa
 import trio
 import trio.testing
 
-from acd.agents import AgentState, Phone
+from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
-from acd.dialer.attempts import CallsInFlight, Dialing, run_attempt
+from acd.dialer.attempts import run_attempt
+from acd.dialer.beginnings import Beginnings
+from acd.dialer.dialing import CallsInFlight, Dialing
 from acd.dialer.handover import Handover
 from acd.dialer.lead_why import explain_lead
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import AgentPlace, agent_places
+from acd.dialer.reports import campaign_report
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.dialer.upkeep import show_blocked
@@ -108,7 +111,8 @@ class StageMaker:
     async def make(self, script: Script, **definition: Any) -> Stage:
         store = self._store
         world = World(store)
-        campaign_id = world.campaign(wait_limit_seconds=WAIT_LIMIT_SECONDS, **definition)
+        limit = {"wait_limit_seconds": WAIT_LIMIT_SECONDS}
+        campaign_id = world.campaign(**{**limit, **definition})
         world.leads(campaign_id)
         campaign = await store.run(campaign_by_id, campaign_id)
         roster = Roster()
@@ -118,7 +122,9 @@ class StageMaker:
         metrics.know_campaign(campaign.name)
         watch, clock = StoreWatch(store, metrics), SystemClock()
         outcomes = Outcomes(store=watch, metrics=metrics, clock=clock, node="node")
+        beginnings = Beginnings(store=watch, clock=clock, node="node")
         self._nursery.start_soon(outcomes.write)
+        self._nursery.start_soon(beginnings.write)
         dialing = Dialing(
             campaign=campaign,
             trunk=trunk,
@@ -127,6 +133,7 @@ class StageMaker:
             roster=roster,
             feed=FixedFeed(self._nursery),
             store=watch,
+            beginnings=beginnings,
             outcomes=outcomes,
             metrics=metrics,
             clock=clock,
@@ -347,6 +354,79 @@ async def test_an_agent_who_cannot_be_reached_is_tried_once_a_person(stages: Sta
     row = await stage.run()
     assert row["disposition"] == "abandoned"
     assert [target.user for target in stage.line.targets] == ["201"]
+
+
+OVERFLOW = {
+    "extensions": ["201"],
+    "overflow": "all",
+    "overflow_before_limit_seconds": WAIT_LIMIT_SECONDS * 0.9,
+}
+
+
+async def test_who_finds_no_ready_agent_goes_to_the_overflow_inside_the_limit(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script(), agents=OVERFLOW)
+    now = trio.current_time()
+    await stage.dialing.roster.reserve(stage.dialing.campaign.campaign_id, until_seconds=now)
+    row = await stage.run()
+    assert (row["disposition"], row["abandoned"]) == ("handed_over", False)
+    assert (row["transfer_target"], row["agent"]) == ("all", "all")
+    assert [target.user for target in stage.line.targets] == ["all"]
+    assert stage.count("acd_overflows", result="answered") == 1
+    assert stage.count("acd_abandoned") == 0
+    report = await stage.dialing.store.run(
+        campaign_report, stage.dialing.campaign.name, now=stage.dialing.clock.now()
+    )
+    assert report.overflows == {"answered": 1}
+
+
+async def test_who_could_not_be_given_to_the_agent_goes_to_the_overflow(
+    stages: StageMaker,
+) -> None:
+    refused = TransferRefused(at_seconds=0.0, sip_status=404)
+    stage = await stages.make(Script(transfers=deque([refused])), agents=OVERFLOW)
+    row = await stage.run()
+    assert row["disposition"] == "handed_over"
+    assert [target.user for target in stage.line.targets] == ["201", "all"]
+
+
+async def test_an_overflow_that_picks_up_too_late_leaves_an_abandoned_call(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(
+        Script(transfers=deque([WAIT_LIMIT_SECONDS * 2])), agents={**OVERFLOW, "extensions": []}
+    )
+    row = await stage.run()
+    assert (row["disposition"], row["transfer_result"]) == ("abandoned", "with_pbx")
+    assert stage.count("acd_overflows", result="with_pbx") == 1
+
+
+@pytest.mark.parametrize("refuses", [True, False], ids=["refused", "full"])
+async def test_an_overflow_that_takes_nobody_leaves_the_person_to_the_next_ready_agent(
+    stages: StageMaker, refuses: bool
+) -> None:
+    refused = [TransferRefused(at_seconds=0.0, sip_status=480)] if refuses else []
+    stage = await stages.make(
+        Script(transfers=deque(refused)),
+        agents={**OVERFLOW, "overflow_before_limit_seconds": 9.8},
+        wait_limit_seconds=10.0,
+    )
+    campaign_id, roster = stage.dialing.campaign.campaign_id, stage.dialing.roster
+    if not refuses:
+        full = QueueSeen(usable=1, persons=1)
+        roster.apply(AgentUpdate(agent=AgentId("all"), state=AgentState.NOT_READY, queue=full))
+    place = await roster.reserve(campaign_id, until_seconds=trio.current_time())
+    assert place is not None
+    in_flight = CallsInFlight()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.run, in_flight)
+        for waits in (True, False, True):  # for an agent; at the overflow; for an agent again
+            while bool(in_flight.waiting) is not waits:
+                await trio.lowlevel.checkpoint()
+        roster.give_back(place)
+    assert (await stage.row())["disposition"] == "handed_over"
+    assert [t.user for t in stage.line.targets] == (["all"] if refuses else []) + ["201"]
 
 
 async def test_a_person_whom_the_pbx_lost_is_abandoned_and_nothing_is_played(

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 from acd.agents_feed.fixed import FixedFeed
 from acd.clock import SystemClock
 from acd.dialer.list_watch import ListWatch
-from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.dialer.scheduler import Scheduler
 from acd.dialer.store_watch import StoreWatch
+from acd.dialer.surroundings import Surroundings
 from acd.metrics import Metrics
 from acd.settings import Settings, TrunkSettings
 from acd.store import Store, open_store_sync

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from acd.errors import StoreUnavailable
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition
 from acd.store import Store, open_store_sync
-from acd.store.attempts import begin_attempt
+from acd.store.beginning import NewAttempt, begin_attempts
 from acd.store.events import Subject, events_of
 from acd.store.leads import ClaimedLead
 from acd.store.outcomes import AttemptAnswered, NotDialed
@@ -146,9 +146,9 @@ async def test_a_lead_whose_row_may_not_be_there_is_free_again_undialed(
     committed: bool,
 ) -> None:
     store.away, store.answer_gets_lost = not committed, committed
-    begin: dict[str, Any] = {"lead": lead, "node": "a", "trunk": "main", "line": 1, "now": NOON}
+    wanted = NewAttempt(lead=lead, trunk="main", line=1)
     with pytest.raises(StoreUnavailable):
-        await watch.run(begin_attempt, **begin)
+        await watch.run(begin_attempts, [wanted], node="a", now=NOON)
     assert not watch.up
     outcomes.put(NotDialed(lead=lead))
     store.away = store.answer_gets_lost = False

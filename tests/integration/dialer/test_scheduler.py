@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import DisconnectCause
 from acd.clock import SystemClock
-from acd.dialer.scheduler import Scheduler, Surroundings
+from acd.dialer.scheduler import Scheduler
+from acd.dialer.surroundings import Surroundings
 from acd.lines import TrunkStatus
 from acd.metrics import Metrics
 from acd.settings import Settings, TrunkSettings

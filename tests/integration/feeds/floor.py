@@ -10,6 +10,7 @@ import trio
 from pydantic import SecretStr
 
 from acd.agents import AgentId, AgentState, AgentUpdate
+from acd.agents_feed.dialog_info import Watch
 from acd.agents_feed.merged import MergedFeed
 from acd.app import open_feeds
 from acd.metrics import Metrics
@@ -72,10 +73,10 @@ def manager(host: str, port: int = 5038, **changes: object) -> FeedsSettings:
 
 
 @asynccontextmanager
-async def told(settings: FeedsSettings) -> AsyncIterator[Told]:
-    """A feed with these settings, read all the time."""
+async def told(settings: FeedsSettings, *, watch: Watch | None = None) -> AsyncIterator[Told]:
+    """A feed with these settings, read all the time; `watch` is a trunk's."""
     metrics = Metrics()
-    async with open_feeds(settings, metrics) as feed, trio.open_nursery() as nursery:
+    async with open_feeds(settings, metrics, watch=watch) as feed, trio.open_nursery() as nursery:
         told = Told(feed, metrics)
         nursery.start_soon(told.read)
         yield told

@@ -24,7 +24,8 @@ import sys
 from datetime import datetime
 from acd.calls import DisconnectCause
 from acd.store import open_store_sync
-from acd.store.attempts import AttemptClosed, begin_attempt, close_attempt
+from acd.store.attempts import AttemptClosed, close_attempts
+from acd.store.beginning import NewAttempt, begin_attempts
 from acd.store.leads import claim_leads
 
 url, node, campaign_id, now = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -36,16 +37,15 @@ with open_store_sync(url) as store:
         claim_leads, campaign_id=campaign_id, node=node, limit=7, now=now
     ):
         for lead in leads:
-            attempt = store.run_sync(
-                begin_attempt, lead=lead, node=node, trunk="main", line=1, now=now
-            )
+            wanted = NewAttempt(lead=lead, trunk="main", line=1)
+            [attempt] = store.run_sync(begin_attempts, [wanted], node=node, now=now)
             assert isinstance(attempt, int), attempt
-            store.run_sync(close_attempt, AttemptClosed(
+            store.run_sync(close_attempts, [AttemptClosed(
                 attempt_id=attempt, cause=DisconnectCause.BLOCKED, sip_status=607,
                 q850_cause=None, ring_seconds=None, wait_seconds=None, transfer_result=None,
                 transfer_target=None, transfer_sip_status=None, answered_at=None,
                 transferred_at=None, ended_at=now, abandoned=False,
-            ), now=now)
+            )], now=now)
             print(lead.lead_id, flush=True)
 """
 

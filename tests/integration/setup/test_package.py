@@ -63,6 +63,17 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
         assert line in UNIT.read_text().splitlines()
 
 
+def test_systemd_rates_the_unit_as_well_locked_in() -> None:
+    """0 is locked in, 10 wide open; what is left is what it must do: networks and its own user."""
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager", UNIT],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_unit_allows_the_files_that_999_calls_need() -> None:
     (limit,) = re.findall(r"^LimitNOFILE=(\d+)$", UNIT.read_text(), re.MULTILINE)
     assert int(limit) >= 2 * 999 + 256

@@ -218,6 +218,17 @@ async def test_a_busy_trio_side_keeps_the_interpreter_for_half_a_millisecond_at_
     assert sys.getswitchinterval() == before
 
 
+async def test_a_full_collection_passes_over_what_was_there_before_the_first_call(
+    bench: Bench,
+) -> None:
+    pbx = bench.pbx(*_BUSY)
+    values = {"domain": str(pbx.bind), "user": "acd", "register": False, "lines": 3}
+    before = gc.get_threshold()
+    async with open_sip([TrunkSettings.model_validate(values)], probe=None):
+        assert gc.get_freeze_count() > 0.9 * len(gc.get_objects())
+    assert (gc.get_freeze_count(), gc.get_threshold()) == (0, before)
+
+
 async def test_calls_ordered_all_at_once_leave_room_for_what_is_answered(bench: Bench) -> None:
     pbx = bench.pbx(*_BUSY)
     trunk = await bench.trunk(str(pbx.bind), probe=None, lines=300)

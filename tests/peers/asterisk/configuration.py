@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
 HERE = Path(__file__).parent
 DOCUMENTED = HERE / "documented"
 PEER = HERE / "peer"
-FOR_EACH_AGENT = frozenset({"agent.conf", "agent_extension.conf"})
+FOR_EACH_AGENT = frozenset({"agent.conf", "agent_extension.conf", "user.conf"})
 """Not files of Asterisk's: they are added to others, once for each agent."""
 
 FOLDERS = ("etc", "lib", "agi", "spool", "run", "log", "cache")
@@ -28,6 +28,8 @@ class Layout:
     """host:port of what plays the telephone network."""
     agents: Mapping[str, str]
     """Extension → host:port of the agent's phone."""
+    users: Mapping[str, str] = field(default_factory=dict)
+    """Extension → host:port of the phone of a user who may register something else, too."""
     packet_ms: int = 20
     """How much sound one RTP packet carries."""
 
@@ -67,6 +69,8 @@ def write_configuration(
             # The documented dialplan has ten extensions of its own.
             if not extension.startswith("10"):
                 dialplan.write(_filled("agent_extension.conf", agent))
+        for extension, contact in layout.users.items():
+            pjsip.write(_filled("user.conf", {"extension": extension, "contact": contact}))
     return seen_by_it / "etc" / "asterisk.conf"
 
 

@@ -89,6 +89,7 @@ async def run_asterisk(
     address: str,
     carrier: str,
     agents: Mapping[str, str] = MappingProxyType({}),
+    users: Mapping[str, str] = MappingProxyType({}),
     port: int = 5060,
     manager_port: int = 5038,
     packet_ms: int = 20,
@@ -99,6 +100,7 @@ async def run_asterisk(
         address: 127.x.y.z that nobody else uses; SIP, RTP and AMI listen there.
         carrier: host:port that the endpoint `carrier` sends calls to.
         agents: extension → host:port of a phone that needs no REGISTER.
+        users: extension → host:port of a phone whose user may register something else, too.
         port: SIP, over UDP and TCP.
         manager_port: AMI.
         packet_ms: how much sound one RTP packet carries, both ways.
@@ -118,6 +120,7 @@ async def run_asterisk(
         manager_port=manager_port,
         carrier=carrier,
         agents=agents,
+        users=users,
         packet_ms=packet_ms,
     )
     with tempfile.TemporaryDirectory(prefix="acd-asterisk-", dir=root / "tmp") as folder:

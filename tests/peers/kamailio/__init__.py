@@ -5,6 +5,13 @@ every test runs; `peer/` holds the sockets, keys and names that make it live on 
 PBX behind it, which SIPp plays.
 """
 
-from tests.peers.kamailio.runner import DIALER, DIALER_PASSWORD, Kamailio, pbx_behind, run_kamailio
+from tests.peers.kamailio.runner import (
+    DIALER,
+    DIALER_PASSWORD,
+    OFFICE,
+    Kamailio,
+    pbx_behind,
+    run_kamailio,
+)
 
-__all__ = ["DIALER", "DIALER_PASSWORD", "Kamailio", "pbx_behind", "run_kamailio"]
+__all__ = ["DIALER", "DIALER_PASSWORD", "OFFICE", "Kamailio", "pbx_behind", "run_kamailio"]

@@ -82,9 +82,11 @@ def early_media(*, codec: str = "PCMA") -> str:
     return _send(_reply("183 Session Progress", _CONTACT, tag=True, sdp=codec))
 
 
-def answer(*headers: str, codec: str = "PCMA", fork: str = "") -> str:
-    """Send 200 with SDP, again until the ACK."""
-    message = _reply("200 OK", _CONTACT, *headers, tag=True, sdp=codec, fork=fork)
+def answer(*headers: str, codec: str = "PCMA", fork: str = "", direction: str = "") -> str:
+    """Send 200 with SDP (`a=sendonly`, ...), again until the ACK."""
+    message = _reply(
+        "200 OK", _CONTACT, *headers, tag=True, sdp=codec, fork=fork, direction=direction
+    )
     return _send(message, retransmits=True)
 
 
@@ -271,6 +273,16 @@ def challenge(*, realm: str = "pbx", nonce: str = "abc") -> str:
     return reject("401 Unauthorized", header)
 
 
+def repeat(times: int, *steps: str) -> str:
+    """The same steps again and again; SIPp reads no scenario of more than 64 KiB."""
+    name = f"repeat{next(_counter)}"
+    start = f'<nop><action><assign assign_to="{name}" value="0"/></action></nop>\n'
+    count = f'<add assign_to="{name}" value="1"/>'
+    more = f'<test assign_to="{name}more" variable="{name}" compare="less_than" value="{times}"/>'
+    again = f'<nop><action>{count}{more}</action></nop>\n<nop test="{name}more" next="{name}"/>\n'
+    return f'{start}<label id="{name}"/>\n{"".join(steps)}{again}'
+
+
 def request(method: str, *headers: str, status: int = 200) -> str:
     """Send a request inside the dialog, wait for this status to it."""
     return _send(_request(method, *headers), retransmits=True) + _receive_status(status)
@@ -335,7 +347,8 @@ def _to_invite(status: str, *headers: str, sdp: str = "", fork: str = "") -> str
 def _request(method: str, *headers: str, sdp: str = "", body: str = "") -> str:
     lines = [
         f"{method} [$2] SIP/2.0",
-        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]",
+        # SIPp makes one branch of each step, however often it is done.
+        "Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]-[cseq]",
         f"From:[$4]{_TO_TAG}",
         "To:[$3]",
         "Call-ID: [call_id]",

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard
 
 from acd.calls import CallState
 from acd.metrics import Metrics
 from dashboards.boards import BOARDS
-from dashboards.panels import RUNBOOK
+from dashboards.panels import RUNBOOK, SOURCE
 from dashboards.render import BOARDS_FOLDER, FOLDER, rendered
 
 METRIC = re.compile(r"\b(?:[a-z]+:)?acd_[a-z0-9_]+(?::[a-z0-9_]+)?")
@@ -28,14 +31,26 @@ class Lines:
         return {}
 
 
-def known_names() -> set[str]:
-    """Every series name that an engine shows, and every recorded one."""
+def full_metrics() -> Metrics:
+    """With a campaign, a trunk, a feed and a TAPI client."""
     metrics = Metrics()
     metrics.know_campaign("spring")
     metrics.feed_up.labels("ami").set(1)
     metrics.know_trunk("main", Lines())
+    metrics.know_tapi(
+        {"office": "tapi:office"},
+        dict,
+        requests=["line.open"],
+        errors=["LINEERR_INUSE"],
+        states=["idle"],
+    )
+    return metrics
+
+
+def known_names() -> set[str]:
+    """Every series name that an engine shows, and every recorded one."""
     return RECORDS | {
-        sample.name for family in metrics.registry.collect() for sample in family.samples
+        sample.name for family in full_metrics().registry.collect() for sample in family.samples
     }
 
 
@@ -79,6 +94,33 @@ def test_every_rule_and_alert_is_about_known_metrics() -> None:
     for file in ("rules.yml", "alerts.yml"):
         text = (FOLDER / "prometheus" / file).read_text()
         assert unknown_in(re.sub(r"runbook: \S+", "", text)) == set(), file
+
+
+def test_every_metric_is_on_a_board_or_in_an_alert() -> None:
+    alerts = (FOLDER / "prometheus" / "alerts.yml").read_text()
+    rules = (FOLDER / "prometheus" / "rules.yml").read_text()
+    shown = set(METRIC.findall(" ".join([*expressions(), alerts, rules])))
+    unseen = {
+        family.name
+        for family in full_metrics().registry.collect()
+        if shown.isdisjoint({family.name} | {sample.name for sample in family.samples})
+    }
+    assert unseen == set()
+
+
+def test_the_panels_go_through_grafanas_own_model_unchanged() -> None:
+    """The SDK reads what it has written: a field that Grafana's schema lacks would be lost."""
+    plugins.register_default_plugins()
+    for name, text in rendered().items():
+        board = json.loads(text)
+        assert as_grafana_reads(board) == board, name
+    board["panels"][0]["options"]["misspelt"] = 1
+    assert as_grafana_reads(board) != board, "such a field must not go unnoticed"
+
+
+def as_grafana_reads(board: dict[str, Any]) -> Any:
+    read = dashboard.Dashboard.from_json(board)
+    return json.loads(json.dumps(read, cls=JSONEncoder))
 
 
 def test_every_panel_says_what_it_shows_in_which_unit() -> None:
@@ -133,3 +175,24 @@ def test_every_alert_has_a_section_in_the_runbook(alert: str) -> None:
 def test_the_runbook_has_no_section_of_a_past_alert() -> None:
     sections = re.findall(r"(?m)^## (\w+)$", (FOLDER / "runbook.md").read_text())
     assert sections == ALERTS
+
+
+def test_grafana_finds_the_data_source_and_the_boards_where_its_files_say() -> None:
+    provisioning = FOLDER / "grafana" / "provisioning"
+    source = (provisioning / "datasources" / "acd.yml").read_text()
+    assert re.findall(r"uid: (\S+)", source) == [SOURCE.uid]
+    (folder,) = re.findall(r"path: (\S+)", (provisioning / "dashboards" / "acd.yml").read_text())
+    assert f"./grafana/boards:{folder}:ro" in (FOLDER / "compose.yml").read_text()
+
+
+def test_the_runbook_names_panels_that_there_are() -> None:
+    runbook = (FOLDER / "runbook.md").read_text()
+    titles: dict[str, set[str]] = {}
+    for name, panel in panels():
+        titles.setdefault(name.removeprefix("acd-").removesuffix(".json"), set()).add(
+            panel["title"]
+        )
+    named = re.findall(r'Board \*(\w+)\*,\s+"([^"]+)"', re.sub(r"(?i)board", "Board", runbook))
+    assert len(named) > 5
+    for board, title in named:
+        assert " ".join(title.split()) in titles[board.lower()], title

@@ -92,15 +92,18 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
     )
     with pytest.raises(BadCampaign) as raised:
         load_definition(settings, "x")
-    told = {problem.where.rpartition(", ")[2]: problem for problem in raised.value.problems}
-    assert set(told) == {
-        "dial_mode",
-        "ring_timeout_seconds",
-        "max_atempts",
-        "agents",
-        "calling_hours.monday.0",
-        "retry.bussy.[key]",
-        "retry.no_answer.action",
+    places = [problem.where.rpartition(", ")[2] for problem in raised.value.problems]
+    told = dict(
+        zip((place.partition(" ")[0] for place in places), raised.value.problems, strict=True)
+    )
+    assert set(places) == {
+        "dial_mode (line 2)",
+        "ring_timeout_seconds (line 3)",
+        "max_atempts (line 4)",
+        "agents (line 5)",
+        "calling_hours.monday.0 (line 9)",
+        "retry.bussy.[key] (line 10)",
+        "retry.no_answer.action (line 13)",
     }
     assert told["max_atempts"].allowed == "did you mean max_attempts?"
     assert "'predictive'" in str(told["dial_mode"])
@@ -111,14 +114,26 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
-        ('trunk = "carrier"\n' + MINIMAL, "trunk", "there is main"),
-        ('[agents]\nextensions = ["112"]\n', "agents.extensions", "emergency"),
-        ('abandon_message = "sorry.wav"\n' + MINIMAL, "abandon_message", "cannot be read"),
+        ('trunk = "carrier"\n' + MINIMAL, "trunk (line 1)", "there is main"),
+        ('[agents]\nextensions = ["112"]\n', "agents.extensions (line 2)", "emergency"),
+        (
+            '\nabandon_message = "sorry.wav"\n' + MINIMAL,
+            "abandon_message (line 2)",
+            "cannot be read",
+        ),
         ('comfort_audio = "wait.wav"\n' + MINIMAL, "comfort_audio", "cannot be read"),
         ("weight = 0\n" + MINIMAL, "weight", "greater than or equal to 1"),
+        ("shortest_ring_seconds = 61\n" + MINIMAL, "shortest_ring", "less than or equal to 60"),
         ("ramp_seconds = -1\n" + MINIMAL, "ramp_seconds", "greater than or equal to 0"),
         ("agents = nobody\n", "campaign.toml", "line 1"),
         ('[agents]\nqueue = "sales"\n', "agents", "slots"),
+        ('[agents]\nextensions = ["201"]\noverflow = "112"\n', "agents.overflow", "emergency"),
+        ('[agents]\nextensions = ["201"]\noverflow = "201"\n', "agents", "another target"),
+        (
+            '[agents]\noverflow = "all"\noverflow_before_limit_seconds = 2\n',
+            "campaign.toml",
+            "less than wait_limit_seconds (2)",
+        ),
         ('[retry.unknown]\naction = "retry"\n' + MINIMAL, "retry", "never redialed"),
     ],
 )

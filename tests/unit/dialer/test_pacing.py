@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from acd.dialer.pacing import (
     PacingSnapshot,
     calls_beyond,
     calls_to_start,
+    calls_to_withdraw,
     lines_to_ask_for,
     ramped,
 )
@@ -40,6 +42,29 @@ def test_calls_under_way_and_people_waiting_count_against_ready_agents() -> None
 def test_no_more_than_lines_and_leads() -> None:
     assert calls_to_start(snapshot(lines_to_ask_for=3)) == 3
     assert calls_to_start(snapshot(leads_at_hand=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("ready", "unanswered", "queued", "waiting", "withdrawn"),
+    [
+        (2, 2, 0, 0, 0),
+        (1, 2, 0, 0, 1),
+        (0, 2, 0, 0, 2),
+        (1, 3, 2, 0, 0),  # those that wait for a line are not dialed at all
+        (2, 2, 0, 1, 1),  # who waits already is served first
+        (0, 1, 0, 5, 1),
+    ],
+)
+def test_calls_whose_agents_have_left_are_withdrawn_and_no_others(
+    ready: int, unanswered: int, queued: int, waiting: int, withdrawn: int
+) -> None:
+    seen = snapshot(
+        ready_agents=ready,
+        unanswered_calls=unanswered,
+        queued_calls=queued,
+        waiting_persons=waiting,
+    )
+    assert calls_to_withdraw(seen) == withdrawn
 
 
 @given(counts, counts, counts, counts, counts)

@@ -399,3 +399,25 @@ async def test_who_waits_is_given_the_first_member_who_is_free(queue: Roster) ->
         await trio.testing.wait_all_tasks_blocked()
         queue.apply(queue_says(1, 0))
     assert given.count(None) == 1, given
+
+
+async def test_people_on_the_way_into_an_overflow_queue_take_its_members(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    roster = Roster()
+    with roster.entering("all") as unseen:
+        assert unseen, "no feed sees this queue"
+    roster.apply(sees_queue("all", usable=1, persons=0))
+    with roster.entering("all") as first, roster.entering("all") as second:
+        assert (first, second) == (True, False)
+    roster.apply(sees_queue("all", usable=1, persons=1))
+    with roster.entering("all") as third:
+        assert not third
+    roster.apply(sees_queue("all", usable=0, persons=None))
+    with roster.entering("all") as lost:
+        assert lost, "whether somebody is there is not known"
+
+
+def sees_queue(queue: str, *, usable: int, persons: int | None) -> AgentUpdate:
+    seen = QueueSeen(usable=usable, persons=persons)
+    return AgentUpdate(agent=AgentId(queue), state=AgentState.READY, queue=seen)

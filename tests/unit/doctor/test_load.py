@@ -6,7 +6,7 @@ The trunk here is a few lines of a PBX without SIP; virtual time, no threads.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from acd.lines import (
     DialogId,
     Ended,
     ExtensionUpdates,
+    IncomingCall,
     Line,
     LineEvent,
     OriginateRequest,
@@ -98,6 +99,9 @@ class FakeLine:
         if self.state in {CallState.DIALING, CallState.CONNECTED}:
             self.pbx.present -= 1
 
+    def hang_up_soon(self) -> None:
+        raise AssertionError("the climb leaves its leases instead")
+
     async def hang_up(self) -> None:
         raise AssertionError("the climb leaves its leases instead")
 
@@ -169,7 +173,12 @@ class FakeTrunk:
     async def hang_up_leftover(self, dialog: DialogId) -> bool:
         raise AssertionError
 
-    def watch(self, extension: str) -> AbstractAsyncContextManager[ExtensionUpdates]:
+    def watch(
+        self, extension: str, *, domain: str = ""
+    ) -> AbstractAsyncContextManager[ExtensionUpdates]:
+        raise AssertionError
+
+    def take_calls(self, take: Callable[[IncomingCall], None]) -> AbstractContextManager[None]:
         raise AssertionError
 
 

@@ -14,6 +14,7 @@ def test_the_help_prints_the_whole_table() -> None:
     for line in table_lines():
         assert line in shown
     assert "register = false" in shown
+    assert "[feeds.dialog_info]" in shown
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ def test_the_help_prints_the_whole_table() -> None:
         (["--address", "192.0.2.1"], "192.0.2.1 is not on loopback"),
         (["--talk", "8-3"], "ends before it starts; write 3-8"),
         (["--ring", "soon"], "no span of seconds"),
+        (["--port", "65535"], "--watch-port: the one after --port is none"),
         (["--first-extension", "999999"], "6 digits or less"),
     ],
 )

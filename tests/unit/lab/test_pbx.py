@@ -21,6 +21,7 @@ def settings(*, agents: int = 2, calls: int = 9, address: str = "127.0.0.1") -> 
     return LabSettings(
         address=address,
         port=0,
+        watch_port=0,
         account=ACCOUNT,
         agents=agents,
         first_extension=2001,

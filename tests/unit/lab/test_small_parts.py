@@ -7,6 +7,7 @@ from acd.lab.agents import AgentDesk
 from acd.lab.draws import Draws, Span
 from acd.lab.messages import is_own_target, read_invite
 from acd.lab.timetable import Timetable
+from acd.lines import ExtensionState
 
 
 def test_draws_depend_on_seed_and_key_alone() -> None:
@@ -109,3 +110,17 @@ def test_an_invite_is_read() -> None:
 )
 def test_a_transfer_stays_inside_the_lab(refer_to: str, own: bool) -> None:
     assert is_own_target(refer_to, address="127.0.0.1", port=5070) is own
+
+
+def test_a_phone_rings_is_answered_and_is_free_again() -> None:
+    desk, told = AgentDesk(["2001"]), list[ExtensionState | None]()
+    desk.tell(lambda extension: told.append(desk.phone(extension)))
+
+    desk.take("2001")
+    desk.talks("2001")
+    desk.wait(lambda extension: None)
+    desk.free("2001")
+
+    rings = ExtensionState.RINGING
+    assert told == [rings, ExtensionState.IN_USE, ExtensionState.IDLE, rings]
+    assert desk.phone("7777") is None

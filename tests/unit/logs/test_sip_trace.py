@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def test_a_message_says_whose_call_it_is(trace: SipTrace, settings: SipTraceSett
     (read,) = read_trace(settings.file, call="a17")
     assert read.at == NOON
     assert read.message == redacted(INVITE)
+
+
+@pytest.mark.parametrize("header", ["Authorization", "Proxy-Authorization"])
+def test_what_is_shown_of_a_trace_has_no_credentials_either(
+    settings: SipTraceSettings, header: str
+) -> None:
+    told = message(INVITE.replace("Authorization", header), seconds=1)
+    settings.file.write_text(replace(told, call="a17").as_json_line() + "\n")
+    assert SECRET in settings.file.read_text(), "written by somebody else"
+    (read,) = read_trace(settings.file, call="a17")
+    assert SECRET not in read.message
+    assert f"{header}: (removed)" in read.message
 
 
 @pytest.mark.parametrize(

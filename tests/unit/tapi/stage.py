@@ -137,7 +137,9 @@ async def stage(
             )
             desk.by_line = dict.fromkeys(range(profile.first_line, profile.last_line + 1), own)
         with trio.fail_after(20):
-            async with open_gateway(settings, {mine.name: desk}, secret=secret) as (server, where):
+            async with open_gateway(
+                settings, {mine.name: desk}, trunks=(trunk, own_trunk), secret=secret
+            ) as (server, where):
                 host, _, port = where.rpartition(":")
                 address = GatewayAddress(host=host, port=int(port), client=mine.name, token=TOKEN)
                 app = LineApp(address)

@@ -128,7 +128,10 @@ def test_lines_keep_their_numbers_and_share_what_is_the_same(tmp_path: Path) -> 
 
 
 def test_what_has_no_place_here_is_listed_with_its_reason(tmp_path: Path) -> None:
-    body = line(1, phoneusername='"31"', autoanswer="dword:1") + '"proxy2"="pbx"\r\n'
+    body = (
+        line(1, phoneusername='"31"', autoanswer="dword:1", register="dword:0")
+        + '"proxy2"="pbx"\r\n'
+    )
     body += '"reversemode"=dword:1\r\n"send180ringing"=dword:1\r\n"colour"="red"\r\n'
     _, said = imported(tmp_path, export(body))
     for sentence in (
@@ -139,6 +142,16 @@ def test_what_has_no_place_here_is_listed_with_its_reason(tmp_path: Path) -> Non
         "colour: is no name",
     ):
         assert f"not carried over: {sentence}" in said
+
+
+def test_a_line_that_registers_is_shown_its_callers(tmp_path: Path) -> None:
+    body = line(1, register="dword:1") + line(2, register="dword:0")
+    settings, said = imported(tmp_path, export(body + '"send180ringing"=dword:1\r\n'))
+    assert [(each.incoming, each.send_180) for each in settings.profile] == [
+        (True, True),
+        (False, False),
+    ]
+    assert "send180ringing" not in said
 
 
 def test_num_lines_counts_where_the_registry_says_how_many(tmp_path: Path) -> None:

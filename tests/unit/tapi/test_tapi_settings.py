@@ -9,12 +9,13 @@ import pytest
 from acd.errors import BadSettings
 from acd.settings import (
     Settings,
+    called_trunks,
     lines_allowed,
     lines_by_trunk,
     load_settings,
     profile_lines,
+    resting_trunks,
     switched_off_lines,
-    trunks_to_open,
     with_lines,
 )
 
@@ -102,7 +103,7 @@ def test_lines_have_the_profile_that_names_them(tmp_path: Path) -> None:
     assert switched_off_lines(settings) == (1, 2)
     assert lines_by_trunk(settings) == {"main": (3, 4, 5, 6, 7, 8, 9, 10)}
     # An account that only deactivated lines have leaves the PBX alone.
-    assert [trunk.register_account for trunk in trunks_to_open(settings)] == [True, False]
+    assert resting_trunks(settings) == {settings.trunk[1].name}
 
 
 def test_how_many_lines_there_may_be_follows_the_profiles(tmp_path: Path) -> None:
@@ -141,3 +142,23 @@ def test_how_many_lines_there_may_be_follows_the_profiles(tmp_path: Path) -> Non
 )
 def test_a_profile_that_cannot_be_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
     assert sentence in refusal(tmp_path, GATEWAY + text + OTHER)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ('mode = "alternative"\nincoming = true', "has no use in alternative mode"),
+        ("last_line = 2\nincoming = true", "where 2 lines share the account of trunk main"),
+        ('mode = "standard"\nsend_180 = true', "has no use where no caller is shown"),
+    ],
+)
+def test_callers_are_shown_where_it_makes_sense(tmp_path: Path, more: str, sentence: str) -> None:
+    last = "" if "last_line" in more else "last_line = 1\n"
+    profile = f'[[profile]]\nname = "one"\nfirst_line = 1\n{last}{more}\n'
+    assert sentence in refusal(tmp_path, f"[tapi]\nenabled = true\nlines = 2\n{CLIENT}{profile}")
+
+
+def test_a_caller_of_the_only_acd_line_of_an_account_may_be_shown(tmp_path: Path) -> None:
+    profile = '[[profile]]\nname = "one"\nfirst_line = 1\nlast_line = 1\nincoming = true\n'
+    settings = load(tmp_path, f"[tapi]\nenabled = true\nlines = 1\n{CLIENT}{profile}")
+    assert called_trunks(settings) == ("main",)

@@ -14,7 +14,8 @@ import pytest
 import trio
 
 from acd.calls import DisconnectCause
-from acd.lines import TrunkStatus
+from acd.lines import CallerLine, IncomingEnd, TrunkStatus
+from acd.settings import LineMode, ProfileSettings
 from tests.fakes.lines import Script
 from tests.unit.tapi.stage import Stage, stage
 
@@ -27,6 +28,10 @@ SCRIPTS = {
     "": Script(),
     "busy": Script(rings_after=None, answers_after=None, cause=DisconnectCause.BUSY),
 }
+
+INCOMING = ProfileSettings(
+    name="one", first_line=1, last_line=1, mode=LineMode.STANDARD, incoming=True
+)
 
 
 def lines_of(transcript: Path) -> list[tuple[str, bytes]]:
@@ -45,6 +50,7 @@ def script_of(transcript: Path) -> Script:
 async def test_the_gateway_keeps_to_the_transcript(transcript: Path) -> None:
     async with stage(
         script_of(transcript),
+        profile=INCOMING if "# profile incoming" in transcript.read_text() else None,
         gateway={"lines": 2, "disabled_lines": (2,)},
         secret=SECRETS.__getitem__,
         connect=False,
@@ -66,6 +72,11 @@ def happen(on: Stage, words: list[str]) -> None:
             on.gateway.resize(int(number))
         case ["trunk", status]:
             on.trunk.become(TrunkStatus(status))
+        case ["called", number, name]:
+            who = CallerLine(caller=number, caller_name=name, called="dialer")
+            on.trunk.called(who)
+        case ["caller", end]:
+            on.trunk.callers[-1].end(IncomingEnd(end))
 
 
 async def receive_line(stream: trio.SocketStream) -> bytes:

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import cast
+
+import trio
+import trio.testing
+
+from acd.lines import Line, TrunkHealth, TrunkStatus
+from acd.sip.messages import Command, LegReport
+from acd.sip.plan import TrunkPlan
+from acd.sip.pool import SipLinePool
+
+
+class Host:
+    """A trunk on which nobody calls."""
+
+    plan = cast(TrunkPlan, SimpleNamespace(name="main"))
+    health = TrunkHealth(status=TrunkStatus.UP)
+
+    def post(self, command: Command) -> None:
+        raise AssertionError("nobody calls")
+
+    def attach(self, receive: Callable[[LegReport], None]) -> int:
+        raise AssertionError("nobody calls")
+
+
+async def test_each_lease_ends_at_its_own_deadline_and_one_that_was_left_does_not(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    pool = SipLinePool(Host(), nursery, size=4, calls_per_second=100)
+    async with AsyncExitStack() as leases:
+
+        async def lease(deadline_seconds: float) -> Line:
+            return await leases.enter_async_context(
+                pool.lease(holder="test", deadline_seconds=deadline_seconds)
+            )
+
+        await lease(30)
+        await lease(2)
+        async with pool.lease(holder="test", deadline_seconds=5):
+            await trio.sleep(1)
+        await trio.sleep(1.5)
+        assert (pool.expired_leases, pool.free) == (1, 3)
+        await lease(3)
+        await trio.sleep(4)
+        assert (pool.expired_leases, pool.free) == (2, 3)
+        await trio.sleep(30)
+        assert (pool.expired_leases, pool.free) == (3, 4)
+    assert pool.free == 4
