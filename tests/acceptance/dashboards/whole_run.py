@@ -95,6 +95,7 @@ number_columns = ["phone"]
 [agents]
 extensions = ["299", "201", "202", "203"]
 handle_seconds = 2
+no_answer_limit = 0
 [dnc]
 required_lists = ["robinson"]
 when_stale = "alarm"

@@ -74,7 +74,7 @@ async def test_nobody_is_in_silence_for_longer_than_the_limit(tmp_path: Path) ->
         extensions=["101"],
         leads=[number(lead) for lead in range(3)],
         lines=1,
-        campaign=f"wait_limit_seconds = {WAIT_LIMIT_SECONDS}\n"
+        campaign=f"wait_limit_seconds = {WAIT_LIMIT_SECONDS}\nshortest_ring_seconds = 10\n"
         f'abandon_message = "{tmp_path / "sorry.wav"}"',
     )
     agent = phones.agent_speaks(HERE.agent_101, tmp_path, voice=a_law(voice), ring_ms=500)

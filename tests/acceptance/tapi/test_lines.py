@@ -30,9 +30,6 @@ UP = (answer(direction="sendonly"), ack())
 TAKES = (*UP, refer(202), notify(200, final=True), bye())
 LINES = 999
 AT_ONCE = 100
-UNSEEN = 20
-"""Packets that a capture may miss while a busy machine ends 999 calls in a second; that no call was
-lost, each call's own end and its row say exactly."""
 
 
 async def test_row_19_and_20_999_lines_of_one_account_carry_calls_at_once(tmp_path: Path) -> None:
@@ -43,6 +40,7 @@ async def test_row_19_and_20_999_lines_of_one_account_carry_calls_at_once(tmp_pa
             more="last_line = 999\nwait_limit_seconds = 0",
             lines="999",
             calls_per_second="100.0",
+            full_size=True,
         ) as centre,
         line_initialize_ex(centre.gateway) as app,
     ):
@@ -64,7 +62,7 @@ async def test_row_19_and_20_999_lines_of_one_account_carry_calls_at_once(tmp_pa
         # All of them are up at the same moment, and no INVITE was lost.
         assert {call.state for call in calls} == {S.CONNECTED}
         invites = centre.sent("INVITE")
-        assert len({m.call_id for m in invites}) == len(invites) > LINES - UNSEEN
+        assert len({m.call_id for m in invites}) == len(invites) == LINES
         accounts = {m.get("from").partition(";")[0] for m in invites}
         assert accounts == {f"<sip:dialer@{centre.addresses.pbx}>"}
         assert not centre.sent("BYE")
@@ -81,8 +79,8 @@ async def test_row_19_and_20_999_lines_of_one_account_carry_calls_at_once(tmp_pa
             for call in calls:
                 nursery.start_soon(end, call)
         assert all(call.disconnect_mode is None for call in calls)
-        await centre.seen(lambda: centre.sent("BYE")[LINES - UNSEEN :])
-        assert len(centre.sent("REFER")) > (LINES + 1) // 2 - UNSEEN
+        await centre.seen(lambda: centre.sent("BYE")[LINES - 1 :])
+        assert len(centre.sent("REFER")) == (LINES + 1) // 2
         rows = await centre.closed_rows(LINES)
         assert sum(row["transfer_result"] == "answered" for row in rows) == (LINES + 1) // 2
         assert len(rows) == LINES

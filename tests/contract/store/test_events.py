@@ -217,8 +217,9 @@ def _agents_words(world: World, store: Store) -> None:
 
 def _claims_that_come_to_nothing(world: World, store: Store) -> None:
     campaign = world.campaign()
-    world.leads(campaign, 2)
-    blocked, _ = world.claim(campaign)
+    world.leads(campaign, 3)
+    blocked, _, skipped = world.claim(campaign)
+    world.write(outcomes.LeadSkipped(lead_id=skipped.lead_id, agent="anna", until=later(hours=1)))
     night = {"monday": ["01:00-02:00"]}
     _reload(store, campaign, calling_hours=night)
     assert not isinstance(world.begin(blocked), int)

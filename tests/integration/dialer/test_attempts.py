@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen
 from acd.agents_feed.fixed import FixedFeed
@@ -419,12 +420,14 @@ async def test_an_overflow_that_takes_nobody_leaves_the_person_to_the_next_ready
     place = await roster.reserve(campaign_id, until_seconds=trio.current_time())
     assert place is not None
     in_flight = CallsInFlight()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(stage.run, in_flight)
-        for waits in (True, False, True):  # for an agent; at the overflow; for an agent again
-            while bool(in_flight.waiting) is not waits:
-                await trio.lowlevel.checkpoint()
-        roster.give_back(place)
+    with capture_logs() as said:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.run, in_flight)
+            wanted = "transfer.end" if refuses else "overflow.full"
+            with trio.fail_after(30):
+                while wanted not in [line.get("action") for line in said] or not in_flight.waiting:
+                    await trio.lowlevel.checkpoint()
+            roster.give_back(place)
     assert (await stage.row())["disposition"] == "handed_over"
     assert [t.user for t in stage.line.targets] == (["all"] if refuses else []) + ["201"]
 

@@ -8,10 +8,9 @@ PBX behind it, which SIPp plays.
 from tests.peers.kamailio.runner import (
     DIALER,
     DIALER_PASSWORD,
-    OFFICE,
     Kamailio,
     pbx_behind,
     run_kamailio,
 )
 
-__all__ = ["DIALER", "DIALER_PASSWORD", "OFFICE", "Kamailio", "pbx_behind", "run_kamailio"]
+__all__ = ["DIALER", "DIALER_PASSWORD", "Kamailio", "pbx_behind", "run_kamailio"]

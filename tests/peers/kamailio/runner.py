@@ -52,10 +52,6 @@ class Kamailio:
         return self.log_path.read_text(errors="replace")
 
 
-OFFICE = HERE / "peer" / "office.cfg"
-"""Routing of a registrar that calls a user's phone, at `pbx`, and all that registers beside it."""
-
-
 def pbx_behind(address: str, *, port: int = PORT, echoes: bool = False) -> Sipp:
     """The PBX that the proxy sends acd's calls to: it answers and takes a REFER.
 
@@ -75,7 +71,6 @@ async def run_kamailio(
     realm: str = "",
     tls_method: str = "TLSv1.2+",
     client_authority: Path | None = None,
-    routing: Path = HERE / "documented" / "acd.cfg",
 ) -> AsyncIterator[Kamailio]:
     """A real Kamailio with the documented routing: registrar and proxy over UDP, TCP and TLS.
 
@@ -87,7 +82,6 @@ async def run_kamailio(
         realm: of the digest challenge; the address by default.
         tls_method: the versions it takes, in Kamailio's words.
         client_authority: whom the certificate must be from that it then asks callers for.
-        routing: what it does with requests.
 
     Raises:
         KamailioError: it is not installed, or did not start; with its last words.
@@ -97,7 +91,7 @@ async def run_kamailio(
         raise KamailioError("There is no kamailio: run make test-servers.")
     with tempfile.TemporaryDirectory(prefix="acd-kamailio-") as name:
         folder = Path(name)
-        shutil.copy(routing, folder / "acd.cfg")
+        shutil.copy(HERE / "documented" / "acd.cfg", folder)
         template = Template((HERE / "peer" / "kamailio.cfg").read_text())
         (folder / "kamailio.cfg").write_text(
             template.substitute(

@@ -67,17 +67,6 @@ def agent_silent(address: str) -> Sipp:
     return Sipp.uas(HERE / "agent_silent.xml", Bind(address, 5060))
 
 
-def caller(address: str, pbx: str, *, user: str) -> Sipp:
-    """Somebody who calls a user of the PBX, and talks until the user hangs up."""
-    return Sipp.uac(
-        HERE / "caller.xml",
-        Bind(address, 5060),
-        Bind(pbx, 5060),
-        calls=1,
-        keys={"number": user, "caller": CALLER},
-    )
-
-
 def dialer_calls(address: str, pbx: str, *, number: str) -> Sipp:
     """One call to a `number` that does not answer, over the documented account."""
     return Sipp.uac(
