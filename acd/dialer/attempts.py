@@ -369,7 +369,7 @@ class Attempt:
             max(0.0, trio.current_time() - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=self._offered_to)
-        result = await self._refer(target, until)
+        result = await self._refer(target, until, handover)
         if result is None:
             return None
         joined_at = await self._joined(result, handover, until)
@@ -404,12 +404,15 @@ class Attempt:
             self._abandon()
         return NEVER if answered_at is None else answered_at
 
-    async def _refer(self, target: Destination, until: float) -> TransferResult | None:
+    async def _refer(
+        self, target: Destination, until: float, handover: Handover
+    ) -> TransferResult | None:
         """The transfer's result; None when the person hung up while an agent was being found.
 
         Once the limit has passed the person is abandoned, whatever the PBX says later: the
         ledger must know it now, not when the transfer times out. From then on nothing is waited
-        for that a PBX which is dead can no longer say.
+        for that a PBX which is dead can no longer say. An agent who was seen picking up has the
+        person, whatever the PBX says of the transfer.
         """
         limit = until + NOTIFY_GRACE_SECONDS
         # What it stays, where the wait is cut short.
@@ -417,7 +420,7 @@ class Attempt:
         try:
             with (
                 trio.CancelScope() as wait,
-                self._watch.alarm(limit, partial(self._pass_limit, wait)),
+                self._watch.alarm(limit, partial(self._pass_limit, wait, handover)),
             ):
                 result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
         except IllegalTransition:
@@ -427,6 +430,8 @@ class Attempt:
         if gone:
             await self._watch.ended.wait()
             return None
+        if handover.joined_at is not None and not isinstance(result, TransferAnswered):
+            return TransferAnswered(at_seconds=handover.joined_at)
         return result
 
     @property
@@ -448,8 +453,14 @@ class Attempt:
         if settled_at is None or settled_at > until:
             self._abandon()
 
-    def _pass_limit(self, transfer: trio.CancelScope) -> None:
-        """At the limit; then, should the trunk be lost, end the wait for the transfer as well."""
+    def _pass_limit(self, transfer: trio.CancelScope, handover: Handover) -> None:
+        """At the limit; end the wait for a transfer that is decided.
+
+        It is when an agent was seen picking up. Then, should the trunk be lost, it is as well.
+        """
+        if not self._abandoned and handover.joined_at is not None:
+            transfer.cancel()
+            return
         if not self._abandoned:
             self._abandon()
         if self._dialing.trunk.health.status is TrunkStatus.UNREACHABLE:

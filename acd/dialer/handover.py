@@ -62,6 +62,15 @@ class Handover:
         return self.answered_at is not None and self.over_at is None
 
     @property
+    def joined_at(self) -> float | None:
+        """When the agent had the person, beyond doubt: their phone rang for them and was picked up.
+
+        A PBX may report such a transfer as failed when the talk is over, or not at all before:
+        Asterisk, where the agent says nothing, waits for a sound towards the person.
+        """
+        return None if self.rang_at is None else self.answered_at
+
+    @property
     def talk_seconds(self) -> float | None:
         """From the agent's answer to their hanging up."""
         if self.answered_at is None or self.over_at is None:

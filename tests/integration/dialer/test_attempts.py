@@ -15,16 +15,17 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
-from acd.agents import AgentId, AgentState, AgentUpdate, QueueSeen
+from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
 from acd.dialer.attempts import run_attempt
 from acd.dialer.beginnings import Beginnings
 from acd.dialer.dialing import CallsInFlight, Dialing
+from acd.dialer.handover import Handover
 from acd.dialer.lead_why import explain_lead
 from acd.dialer.outcomes import Outcomes
-from acd.dialer.places import agent_places
+from acd.dialer.places import AgentPlace, agent_places
 from acd.dialer.reports import campaign_report
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
@@ -151,6 +152,31 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def stages(store: Store, nursery: trio.Nursery) -> StageMaker:
     return StageMaker(store, nursery)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        30.0,
+        TransferFailed(at_seconds=0.0, sip_status=503, person_with=PersonWith.PBX),
+    ],
+    ids=["the PBX says nothing", "the PBX says 503"],
+)
+async def test_an_agent_who_was_seen_picking_up_has_the_person_whatever_the_pbx_says(
+    stages: StageMaker, said: TransferFailed | float
+) -> None:
+    stage = await stages.make(Script(transfers=deque([said])))
+    roster = stage.dialing.roster
+
+    def follow(place: AgentPlace, handover: Handover) -> None:
+        for phone in (Phone.RINGING, Phone.IN_USE):
+            handover.take(phone, trio.current_time())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roster, "follow", follow)
+        row = await stage.run()
+    assert (row["disposition"], row["transfer_result"]) == ("handed_over", "answered")
+    assert not row["abandoned"]
 
 
 async def test_whoever_answers_is_handed_to_the_agent(stages: StageMaker) -> None:
