@@ -56,7 +56,7 @@ async def test_ten_seconds_without_it_stop_the_dialing_and_lose_nobody(tmp_path:
             campaign=DEFINITION,
         )
         phone = phones.agent_answers(HERE.agent_101, ring_ms=2000, talk_ms=500)
-        network = phones.carrier(HERE.carrier, answer_ms=1000)
+        network = phones.carrier(HERE.carrier, answer_ms=2500)
         with Wire(HERE.pbx, port=5060) as wire, network, phone:
             async with installation.engine() as engine:
                 await wait_dialing_ahead(engine)
