@@ -221,13 +221,13 @@ def test_two_hundred_transfers_that_overlap_all_land(tmp_path: Path) -> None:
 
 def test_the_same_number_rings_as_long_with_the_same_seed(tmp_path: Path) -> None:
     rings = []
-    steps, drawn = scenario(CALL, answered(), bye(3)), ["--ring", "0-1", "--seed", "7"]
+    steps, drawn = scenario(CALL, answered(), bye(3)), ["--ring", "0-3", "--seed", "7"]
     for _ in range(2):
         with Lab(LAB_HOST, tmp_path, drawn) as lab, Wire(LAB_HOST) as wire:
             assert sipp_call(lab, tmp_path, "+436601234508", steps).successful == 1
             rings.append(to_final_seconds(wire.sip(), 200))
 
-    assert rings[0] == pytest.approx(rings[1], abs=0.05)
+    assert rings[0] == pytest.approx(rings[1], abs=0.25)
 
 
 def test_one_person_too_many_is_503(tmp_path: Path) -> None:
