@@ -336,6 +336,33 @@ class Metrics:
             for value in values:
                 family.labels(campaign, value)
 
+    def rest_campaign(self, campaign: str) -> None:
+        """Show nothing any more that only a campaign knows that runs: it has left this engine.
+
+        What it counted stays. A ledger that nobody reads on, a list that nobody dials and a reason
+        that holds nobody back would otherwise stand there, and in alerts, until the engine ends.
+        """
+        for gauge in (
+            self.hopper_leads,
+            self.pacing_ready_agents,
+            self.pacing_unanswered_calls,
+            self.pacing_waiting_persons,
+            self.pacing_free_lines,
+            self.pacing_calls_per_agent,
+        ):
+            gauge.labels(campaign).set(0)
+        for family, values in ((self.campaign_hold, Hold), (self.leads_blocked, Rule)):
+            for value in values:
+                family.labels(campaign, value).set(0)
+        for unknown in (
+            self.leads_left_seconds,
+            self.ledger_live_answers,
+            self.ledger_abandoned,
+            self.ledger_headroom,
+            self.abandon_limit,
+        ):
+            unknown.remove(campaign)
+
     def know_calls(self, holder: str) -> None:
         """Create the series that calls have, whoever asks for them: a campaign, a TAPI client."""
         self.know_holder(holder)

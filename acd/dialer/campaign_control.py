@@ -130,6 +130,7 @@ class CampaignControl:
             await run.run()
         finally:
             del self._runs[run.campaign.campaign_id]
+            self._around.metrics.rest_campaign(name)
             self._notice()
             log.info("campaign left", action="campaign.left", campaign=name)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from contextvars import Context
 from dataclasses import dataclass, field
 
 import structlog
@@ -111,7 +112,7 @@ class SipLinePool:
                 self._hand_out(self._free.take_now())
                 return request.number
             self._serving = True
-            self._nursery.start_soon(self._serve)
+            self._start(self._serve)
         try:
             await request.served.wait()
         except trio.Cancelled:
@@ -134,6 +135,10 @@ class SipLinePool:
         finally:
             self._serving = False
 
+    def _start(self, task: Callable[[], Awaitable[None]]) -> None:
+        """For all leases: what the log knows of the one that came first is not theirs."""
+        Context().run(self._nursery.start_soon, task)
+
     def _hand_out(self, number: int) -> None:
         """To whose turn it is; back to the free lines when all have gone meanwhile."""
         if len(self._waiting):
@@ -152,7 +157,7 @@ class SipLinePool:
         """Have the lease ended at its deadline: one task sleeps until the first of them all."""
         if not self._expiring:
             self._expiring = True
-            self._nursery.start_soon(self._expire)
+            self._start(self._expire)
         self._first_deadline.deadline = min(self._first_deadline.deadline, lease.deadline_at)
 
     async def _expire(self) -> None:
@@ -174,6 +179,7 @@ class SipLinePool:
             line=lease.line.number,
             holder=lease.holder,
             deadline_seconds=lease.deadline_seconds,
+            call=lease.line.call_id,
         )
         lease.end()
 

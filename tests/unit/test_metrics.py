@@ -9,6 +9,8 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from acd.calls import CallState
 from acd.metrics import Metrics, ResponseClass, TapiCounts, call_exemplar, response_class
+from acd.rules.eligibility import Rule
+from acd.rules.hold import Hold
 
 
 class Lines:
@@ -130,3 +132,37 @@ def series(metrics: Metrics) -> set[tuple[str, frozenset[tuple[str, str]]]]:
         for sample in family.samples
         if not sample.name.endswith("_created")
     }
+
+
+def test_a_campaign_that_has_left_holds_nobody_back_and_has_no_ledger() -> None:
+    metrics = Metrics()
+    metrics.know_campaign("c")
+    metrics.campaign_hold.labels("c", Hold.NO_LEAD).set(1)
+    metrics.leads_blocked.labels("c", Rule.CALLING_HOURS).set(7)
+    metrics.hopper_leads.labels("c").set(5)
+    metrics.leads_left_seconds.labels("c").set(0)
+    metrics.ledger_abandoned.labels("c").set(9)
+    metrics.originates.labels("c").inc(3)
+    metrics.rest_campaign("c")
+    shown = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
+    assert shown["acd_originates_total", "c"] == 3
+    assert shown["acd_hopper_leads", "c"] == 0
+    assert not any(
+        value
+        for (name, *_), value in shown.items()
+        if name in {"acd_campaign_hold", "acd_leads_blocked"}
+    )
+    gone = {name for name, *_ in shown} & {
+        "acd_leads_left_seconds",
+        "acd_ledger_live_answers",
+        "acd_ledger_abandoned",
+        "acd_ledger_headroom",
+        "acd_abandon_limit_ratio",
+    }
+    assert gone == set()
+    metrics.know_campaign("c")
+    metrics.rest_campaign("c")

@@ -75,6 +75,22 @@ def _stale(lists: int) -> dict[str, str]:
     return {_series("acd_stale_dnc_lists", campaign="c"): f"{lists}x60"}
 
 
+def _waiting(persons: int) -> dict[str, str]:
+    return {_series("acd_waiting_persons", campaign="c"): f"{persons}x60"}
+
+
+def _joined(values: str) -> dict[str, str]:
+    return {_series("acd_transfers_total", campaign="c", result="answered"): values}
+
+
+def _answers_of_a_client(*, abandoned: int) -> dict[str, str]:
+    """Ten a minute, so many of them abandoned."""
+    return {
+        _series("acd_live_answers_total", campaign="tapi:overdialer"): "0+10x60",
+        _series("acd_abandoned_total", campaign="tapi:overdialer"): f"0+{abandoned}x60",
+    }
+
+
 CASES: Sequence[Case] = (
     Case(alert=_NEAR, series=ledger(1000, 25), fires={"campaign": "c", **_WARNS}),
     Case(alert=_NEAR, series=ledger(1000, 20)),
@@ -87,6 +103,19 @@ CASES: Sequence[Case] = (
         fires={"campaign": "c", **_WARNS},
     ),
     Case(alert="AcdPeopleWaiting", series=slow(_AGENT_WAIT, under="1.0", over="2.0", campaign="c")),
+    Case(
+        alert="AcdNobodyTakesPeople",
+        series=_waiting(3) | _joined("5x60"),
+        fires={"campaign": "c", **_ALARMS},
+    ),
+    Case(alert="AcdNobodyTakesPeople", series=_waiting(3) | _joined("0+5x60")),
+    Case(alert="AcdNobodyTakesPeople", series=_waiting(0) | _joined("5x60")),
+    Case(
+        alert="AcdNobodyTakesPeople",
+        series=_answers_of_a_client(abandoned=2),
+        fires={"campaign": "tapi:overdialer", **_ALARMS},
+    ),
+    Case(alert="AcdNobodyTakesPeople", series=_answers_of_a_client(abandoned=0)),
     Case(
         alert="AcdTrunkDown",
         series=_trunk("1x2 0x57"),

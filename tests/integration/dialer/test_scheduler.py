@@ -47,6 +47,8 @@ class Floor:
         self.world = World(store)
         self._nursery = nursery
         self._folder = folder
+        self.metrics = Metrics()
+        """Of the last scheduler."""
 
     def campaign(self, leads: int, **changes: Any) -> int:
         agents = {"extensions": ["201", "202"], "handle_seconds": HANDLE_SECONDS}
@@ -59,15 +61,15 @@ class Floor:
 
     def scheduler(self, trunk: FakeTrunk) -> Scheduler:
         settings = Settings(trunk=(TrunkSettings(domain="127.0.0.1", user="dialer"),))
-        metrics = Metrics()
-        metrics.know_trunk("main", trunk.lines)
+        self.metrics = Metrics()
+        self.metrics.know_trunk("main", trunk.lines)
         return Scheduler(
             Surroundings(
                 settings=settings,
                 trunks={"main": trunk},
                 store=self.store,
                 feed=FixedFeed(self._nursery),
-                metrics=metrics,
+                metrics=self.metrics,
                 clock=SystemClock(),
                 node="node",
             )
@@ -125,6 +127,14 @@ async def test_every_lead_is_dialed_once_and_the_campaign_finishes(floor: Floor)
     assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 12
     row = floor.store.run_sync(campaign_by_id, campaign_id)
     assert row.state is CampaignState.FINISHED
+
+
+async def test_a_campaign_whose_list_ran_dry_leaves_no_reason_behind(floor: Floor) -> None:
+    floor.campaign(leads=2)
+    await floor.finish(floor.trunk())
+    families = {family.name: family.samples for family in floor.metrics.registry.collect()}
+    assert {sample.value for sample in families["acd_campaign_hold"]} == {0}
+    assert families["acd_leads_left_seconds"] == []
 
 
 async def test_progressive_never_has_more_calls_than_ready_agents(floor: Floor) -> None:

@@ -5,8 +5,10 @@ from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import cast
 
+import structlog
 import trio
 import trio.testing
+from structlog.typing import EventDict
 
 from acd.lines import Line, TrunkHealth, TrunkStatus
 from acd.sip.messages import Command, LegReport
@@ -50,3 +52,30 @@ async def test_each_lease_ends_at_its_own_deadline_and_one_that_was_left_does_no
         await trio.sleep(30)
         assert (pool.expired_leases, pool.free) == (3, 4)
     assert pool.free == 4
+
+
+async def test_an_expired_lease_is_logged_as_its_own_and_not_as_the_first_ones(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    pool = SipLinePool(Host(), nursery, size=2, calls_per_second=100)
+    logged: list[EventDict] = []
+
+    def keep(_logger: object, _method: str, event: EventDict) -> EventDict:
+        logged.append(event)
+        raise structlog.DropEvent
+
+    async def hold(lead: int, seconds: float) -> None:
+        with structlog.contextvars.bound_contextvars(lead=lead):
+            async with pool.lease(holder="test", deadline_seconds=2):
+                await trio.sleep(seconds)
+
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep])
+    try:
+        await hold(1, 1)
+        await hold(2, 3)
+    finally:
+        structlog.configure(processors=before)
+    (line,) = [event for event in logged if event["action"] == "line.lease_expired"]
+    assert "lead" not in line
+    assert line["call"] == ""
