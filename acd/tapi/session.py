@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -365,8 +364,7 @@ class Session:
         target = call.desk.read_target(address)
         if isinstance(target, LineErr):
             return target
-        reply = self._later(request, call.name)
-        self._nursery.start_soon(partial(call.transfer, target, address, reply))
+        call.transfer(target, address, self._later(request, call.name))
         return LATER
 
     def call_redirect(self, message: Message) -> Answer:
