@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from acd.errors import BadInput, Problem
-from acd.settings import MAX_LINES, LineMode
+from acd.settings import MAX_LINES, LineMode, TapiClientSettings
 from acd.settings.tables import EXTENSION, HOST
 from acd.tapi.registry import RegistryKey, Value
 
@@ -51,6 +51,11 @@ _GLOBAL = frozenset(
 )
 _MODES = {0: LineMode.STANDARD, 1: LineMode.ACD, 2: LineMode.REVERSE}
 _HIGHEST_DWORD = 0xFFFFFFFF
+NEW_LIMITS = {
+    "calls_per_second": "new calls a second of all its lines; each [[trunk]] has its own limit",
+    "wait_limit_seconds": "from the answer to lineBlindTransfer, then BYE; 0: no limit",
+}
+"""Of `[[tapi_client]]`: what SIPTAPI did not have, and what acd does without being told."""
 _PHONE_FIRST = frozenset({LineMode.STANDARD, LineMode.ALTERNATIVE})
 _RECEIVES_NOTHING = "acd never ends a transfer without the PBX's final NOTIFY or a time limit"
 _NOT_CARRIED = {
@@ -380,7 +385,20 @@ disabled_lines = {missing}
 [[tapi_client]]
 name = "siptapi"
 token_file = {_quoted(tokens)}
+# SIPTAPI had neither of these limits.
+{_limits()}
 """
+
+
+def _limits() -> str:
+    return "\n".join(
+        f"{name} = {default_limit(name)}  # {what}" for name, what in NEW_LIMITS.items()
+    )
+
+
+def default_limit(name: str) -> float:
+    """What `[[tapi_client]]` has where nothing is said."""
+    return float(TapiClientSettings.model_fields[name].default)
 
 
 def _profile(lines: Sequence[OldLine], mode: LineMode, names: Mapping[Account, str]) -> str:

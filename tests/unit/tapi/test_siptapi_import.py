@@ -12,7 +12,7 @@ from acd.cli import acd
 from acd.errors import BadInput
 from acd.settings import AutoAnswer, LineMode, Settings, Transport, load_settings
 from acd.tapi.registry import read_registry
-from acd.tapi.siptapi_import import import_siptapi
+from acd.tapi.siptapi_import import NEW_LIMITS, import_siptapi
 
 HKLM = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Telephony"
 NEW = "Windows Registry Editor Version 5.00"
@@ -205,6 +205,17 @@ def test_reversemode_of_the_multi_line_version_has_three_values(
 ) -> None:
     settings, _ = imported(tmp_path, export(f'{line(1)}"reversemode"=dword:{value}\r\n'))
     assert [each.mode for each in settings.profile] == [mode]
+
+
+def test_limits_that_siptapi_did_not_have_are_named_and_written_down(tmp_path: Path) -> None:
+    settings, said = imported(tmp_path, export(line(1)))
+    (client,) = settings.tapi_client
+    written = (tmp_path / "acd.toml").read_text()
+    assert set(NEW_LIMITS) == {"calls_per_second", "wait_limit_seconds"}
+    for name in NEW_LIMITS:
+        limit = f"{name} = {getattr(client, name)}"
+        assert f"\n{limit}  # " in written
+        assert f"{limit} " in said.replace(",", " ")
 
 
 def test_where_both_versions_wrote_the_lines_with_numbers_count(tmp_path: Path) -> None:
