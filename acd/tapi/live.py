@@ -402,7 +402,10 @@ class LiveCall:
         """When the dialed number answered, on trio's clock; the user's own phone is nobody."""
         if self._course.person_first:
             return self._answered_at if self.answered else None
-        return self._joined_at
+        record = self._transfer
+        # Unconfirmed: the user may have hung up while the number rang.
+        confirmed = record is not None and record.outcome is TransferOutcome.ANSWERED
+        return self._joined_at if confirmed else None
 
     def _row_cause(self, *, dialed: bool) -> DisconnectCause | None:
         if not self._course.person_first and self._joined_at is None:
@@ -413,8 +416,8 @@ class LiveCall:
         return None if dialed else DisconnectCause.HUNG_UP
 
     def _closed(self, *, dialed: bool) -> AttemptClosed:
-        end, transfer, joined_at = self._end, self._transfer, self._joined_at
-        answered_at = self._person_answered_at
+        end, transfer, answered_at = self._end, self._transfer, self._person_answered_at
+        joined_at = None if answered_at is None else self._joined_at
         return AttemptClosed(
             attempt_id=self._attempt_id,
             cause=self._row_cause(dialed=dialed),
