@@ -201,6 +201,7 @@ class Session:
             "state": int(last.state) if last else 0,
             "mode": int(last.mode) if last else 0,
             "features": int(call.features),
+            "disconnect_mode": int(call.told.disconnect_mode),
         }
 
     # Messages
