@@ -363,7 +363,10 @@ class LineApp:
                 device = self._devices.get(message["n"])
                 if device is not None:
                     self._devices[device.number] = replace(
-                        device, enabled=message["enabled"], in_service=message["insvc"]
+                        device,
+                        enabled=message["enabled"],
+                        registered=message["reg"],
+                        in_service=message["insvc"],
                     )
                     self._tell_devices()
             case "lines.changed":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -51,6 +51,10 @@ class Gateway(Protocol):
         """Give the line up."""
         ...
 
+    def line(self, number: int) -> Mapping[str, Any]:
+        """A line device as clients see it."""
+        ...
+
     @property
     def stopping(self) -> bool:
         """Whether no new call may start."""
@@ -72,6 +76,8 @@ class Session:
         self._nursery = nursery
         self._lost_at: float | None = None
         self._lines: dict[int, TapiCall | OfferedCall | None] = {}
+        self._line_states: dict[int, Mapping[str, Any]] = {}
+        """What the client was told last of each line, open or not."""
         self._calls: dict[str, TapiCall | OfferedCall] = {}
         self._offered = 0
         """How many calls came in."""
@@ -116,14 +122,22 @@ class Session:
         """Answered people whom nobody has yet."""
         return sum(call.person_waits for call in self._calls.values())
 
-    def tell_lines(self, line: Callable[[int], Mapping[str, Any]], *, of: str) -> None:
+    def shown(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """The client is told of these lines."""
+        self._line_states |= {line["n"]: _state_of(line) for line in lines}
+
+    def tell_lines(self, *, of: str) -> None:
         """Tell how each open line of a trunk is now."""
         for number in sorted(self._lines):
-            if self.desk.of_line(number).trunk.name != of:
-                continue
-            fields = line(number)
-            told = {key: fields[key] for key in ("n", "enabled", "reg", "insvc")}
-            self.tell("line.state", **told)
+            if self.desk.of_line(number).trunk.name == of:
+                self._tell_line(number)
+
+    def _tell_line(self, number: int) -> None:
+        """Tell how an open line is, if it is not as the client knows it."""
+        state = _state_of(self._gateway.line(number))
+        if state != self._line_states.get(number):
+            self._line_states[number] = state
+            self.tell("line.state", **state)
 
     def tell_changed(self, added: list[dict[str, Any]], removed: list[int]) -> None:
         """Tell which of the client's lines are new or others, and which are gone."""
@@ -131,6 +145,7 @@ class Session:
         add = [line for line in added if line["n"] in mine]
         remove = [number for number in removed if number in mine]
         if add or remove:
+            self.shown(add)
             self.tell("lines.changed", add=add, remove=remove)
 
     def lost(self) -> None:
@@ -286,7 +301,11 @@ class Session:
         if line in self._lines or not self._gateway.take_line(line, self):
             return LineErr.ALLOCATED
         self._lines[line] = None
-        return None
+        if "id" in message:
+            self._reply(message["id"], None)
+        # Of lines that were not open nothing was told since `ready`.
+        self._tell_line(line)
+        return LATER
 
     def line_close(self, message: Message) -> Answer:
         """`line.close`: its live call is dropped (LINEDEVCAPFLAGS_CLOSEDROP)."""
@@ -414,6 +433,10 @@ class Session:
             return LineErr.INVALCALLHANDLE
         self._answer(request, ok=True, call=call.name, **call.info.fields())
         return LATER
+
+
+def _state_of(line: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: line[key] for key in ("n", "enabled", "reg", "insvc")}
 
 
 class Later:

@@ -115,6 +115,10 @@ async def test_row_21_an_account_that_is_switched_on_registers_and_off_again_no_
                 await office.seen(partial(registers, wire, expires))
                 while app.line_get_dev_caps()[0].enabled is not (enabled == "true"):
                     await app.wait_devices_changed()
+                if enabled == "true":
+                    await app.line_open(1)
+                while app.line_get_dev_caps()[0].registered is not (enabled == "true"):
+                    await app.wait_devices_changed()
             await office.seen(lambda: len(select(wire.sip(), 200, cseq="REGISTER")) == 2)
 
 
