@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +14,7 @@ from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineDisconnectMode as Mode
 from acd.tapi.constants import LineErr
 from tests.acceptance.tapi.call_centre import TapiCentre, kept_open, open_scripted_centre
+from tests.acceptance.tapi.listener import listening
 from tests.peers.sipp.steps import (
     ack,
     answer,
@@ -135,6 +138,14 @@ BRANCHES = {
 MORE = """wait_limit_seconds = 60
 shortest_ring_seconds = 1
 transfer_timeout_seconds = 2
+
+[[tapi_client]]
+name = "acceptor"
+token_env = "TAPI_TOKEN"
+calls_per_second = 50.0
+keep_calling_hours = false
+transfer_timeout_seconds = 2
+transfer_reply = "accepted"
 """
 
 
@@ -416,6 +427,26 @@ async def test_row_40_a_missing_notify_is_a_failed_transfer_after_its_timeout(
         assert bye_sent.at_seconds - centre.sent("REFER")[0].at_seconds >= 2.0
     (row,) = await centre.closed_rows()
     assert row["transfer_result"] == "timed_out"
+
+
+@pytest.mark.parametrize("name", ["overtakes", "silentrefer", "refuses603", "agentbusy", "takes"])
+@pytest.mark.parametrize("client", ["overdialer", "acceptor"])
+async def test_row_40_every_request_is_answered_exactly_once(
+    centre: TapiCentre, client: str, name: str
+) -> None:
+    async with listening(replace(centre.gateway, client=client)) as app:
+        call = await connected(app, name)
+        requests = 3
+        with suppress(LineError):
+            await app.line_blind_transfer(call, "101")
+        if name == "refuses603":
+            await app.line_blind_transfer(call, "101")
+            requests += 1
+        await call.wait_states(S.IDLE)
+        await centre.seen(lambda: centre.sent("BYE"))
+        # Its answer comes behind whatever else there is to come.
+        await app.line_get_call_status(call)
+        assert list(app.replies.values()) == [1] * (requests + 1)
 
 
 async def test_row_23_a_line_carries_one_call_and_is_free_right_after_idle(
