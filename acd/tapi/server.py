@@ -328,7 +328,7 @@ class TapiGateway:
             "caps": caps_fields(),
             "lines": self._lines_of(session.desk.settings),
         }
-        session.shown(ready["lines"])
+        session.line_states.shown(ready["lines"])
         if last_seq is not None:
             ready["snapshot"] = {"seq": session.outbox.last_seq, **session.snapshot()}
         return ready

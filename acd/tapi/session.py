@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from acd.lines import IncomingCall
 from acd.tapi.books import Desk, Refusal
 from acd.tapi.call import Reply, TapiCall
 from acd.tapi.constants import LineCallFeature, LineErr
+from acd.tapi.line_states import LineStates
 from acd.tapi.offered import TEMPORARILY_UNAVAILABLE, OfferedCall
 from acd.tapi.order import order_of, read_make_call
 from acd.tapi.outbox import Outbox
@@ -71,13 +72,12 @@ class Session:
         self.inst = inst
         self.desk = desk
         self.outbox = Outbox()
+        self.line_states = LineStates()
         self.ended = trio.Event()
         self._gateway = gateway
         self._nursery = nursery
         self._lost_at: float | None = None
         self._lines: dict[int, TapiCall | OfferedCall | None] = {}
-        self._line_states: dict[int, Mapping[str, Any]] = {}
-        """What the client was told last of each line, open or not."""
         self._calls: dict[str, TapiCall | OfferedCall] = {}
         self._offered = 0
         """How many calls came in."""
@@ -122,10 +122,6 @@ class Session:
         """Answered people whom nobody has yet."""
         return sum(call.person_waits for call in self._calls.values())
 
-    def shown(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """The client is told of these lines."""
-        self._line_states |= {line["n"]: _state_of(line) for line in lines}
-
     def tell_lines(self, *, of: str) -> None:
         """Tell how each open line of a trunk is now."""
         for number in sorted(self._lines):
@@ -134,10 +130,8 @@ class Session:
 
     def _tell_line(self, number: int) -> None:
         """Tell how an open line is, if it is not as the client knows it."""
-        state = _state_of(self._gateway.line(number))
-        if state != self._line_states.get(number):
-            self._line_states[number] = state
-            self.tell("line.state", **state)
+        if news := self.line_states.news(self._gateway.line(number)):
+            self.tell("line.state", **news)
 
     def tell_changed(self, added: list[dict[str, Any]], removed: list[int]) -> None:
         """Tell which of the client's lines are new or others, and which are gone."""
@@ -145,7 +139,7 @@ class Session:
         add = [line for line in added if line["n"] in mine]
         remove = [number for number in removed if number in mine]
         if add or remove:
-            self.shown(add)
+            self.line_states.shown(add)
             self.tell("lines.changed", add=add, remove=remove)
 
     def lost(self) -> None:
@@ -303,7 +297,6 @@ class Session:
         self._lines[line] = None
         if "id" in message:
             self._reply(message["id"], None)
-        # Of lines that were not open nothing was told since `ready`.
         self._tell_line(line)
         return LATER
 
@@ -433,10 +426,6 @@ class Session:
             return LineErr.INVALCALLHANDLE
         self._answer(request, ok=True, call=call.name, **call.info.fields())
         return LATER
-
-
-def _state_of(line: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {key: line[key] for key in ("n", "enabled", "reg", "insvc")}
 
 
 class Later:
