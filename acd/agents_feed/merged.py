@@ -202,6 +202,7 @@ class MergedFeed:
     def _say(self, agent: AgentId) -> None:
         update = self._update(agent)
         if self._said.get(agent) != update:
+            _tell(update)
             self._said[agent] = update
             self._send.send_nowait(update)
 
@@ -246,8 +247,19 @@ class MergedFeed:
             if self._phone(update.agent) is None:
                 ready = update.state is AgentState.READY
                 said = self._update(update.agent) if ready else update
+                _tell(said)
                 self._said[update.agent] = said
                 self._send.send_nowait(said)
+
+
+def _tell(update: AgentUpdate) -> None:
+    log.debug(
+        "agent's state",
+        action="feed.told",
+        agent=update.agent,
+        state=update.state,
+        phone=update.phone,
+    )
 
 
 @asynccontextmanager

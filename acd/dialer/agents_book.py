@@ -19,7 +19,7 @@ from acd.dialer.places import EnrolledAgent
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
-from acd.store.agent_dispositions import any_undisposed, close_undisposed
+from acd.store.agent_dispositions import Undisposed, any_undisposed, close_undisposed
 from acd.store.agents import AgentBenched, AgentMoved, AgentRow, Teller, agents_version, all_agents
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -61,8 +61,8 @@ class AgentBook:
             with suppress(StoreUnavailable):
                 now = self._clock.now()
                 if await self._store.read(any_undisposed, now=now):
-                    closed = await self._store.run(close_undisposed, now=now)
-                    log.info("no word from agents", action="lead.undisposed", count=len(closed))
+                    for lead in await self._store.run(close_undisposed, now=now):
+                        _tell_undisposed(lead)
             await trio.sleep(CLOSING_SECONDS)
 
     def _write(self, agent: EnrolledAgent, state: AgentState, told_by: Teller) -> None:
@@ -81,6 +81,17 @@ class AgentBook:
         if self._outcomes is not None:
             benched = AgentBenched(extension=agent.agent, reason=REASON)
             self._outcomes.put(benched)
+
+
+def _tell_undisposed(lead: Undisposed) -> None:
+    log.info(
+        "no word from the agent",
+        action="lead.undisposed",
+        campaign=lead.campaign,
+        lead=lead.lead_id,
+        attempt=lead.attempt_id,
+        call=f"a{lead.attempt_id}",
+    )
 
 
 def _enrolled(row: AgentRow) -> EnrolledAgent:

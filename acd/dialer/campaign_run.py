@@ -300,7 +300,8 @@ class CampaignRun:
             return False
         if not finished:
             return False
-        log.info("campaign finished", action="campaign.finished")
+        name = self._dialing.campaign.name
+        log.info("campaign finished", action="campaign.finished", campaign=name)
         return True
 
     async def _wait(self) -> None:

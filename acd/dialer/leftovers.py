@@ -53,4 +53,10 @@ async def _hang_up(leftover: Leftover, trunks: Mapping[str, Trunk]) -> None:
 
 
 def _named(leftover: Leftover) -> dict[str, object]:
-    return {"attempt": leftover.attempt_id, "trunk": leftover.trunk}
+    whose = (
+        {"tapi_client": leftover.tapi_client}
+        if leftover.campaign is None
+        else {"campaign": leftover.campaign, "lead": leftover.lead_id}
+    )
+    attempt_id = leftover.attempt_id
+    return {**whose, "attempt": attempt_id, "call": f"a{attempt_id}", "trunk": leftover.trunk}

@@ -11,13 +11,15 @@ attempts, which the next start marks unknown.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import structlog
 import trio
+from structlog.contextvars import get_contextvars
 
 from acd.clock import WallClock
 from acd.dialer.store_watch import StoreWatch
@@ -45,6 +47,8 @@ Settled = Callable[[Disposition], None]
 class _Queued:
     outcome: Outcome
     settled: Settled | None
+    story: Mapping[str, Any]
+    """What the log lines of its call carry."""
 
 
 class Outcomes:
@@ -67,7 +71,9 @@ class Outcomes:
             outcome: what happened.
             settled: for the end of an attempt: told its disposition.
         """
-        self._queue.append(_Queued(outcome, settled))
+        # Asked for ends only: it takes some microseconds, and no other outcome is told of.
+        story = get_contextvars() if isinstance(outcome, AttemptClosed) else {}
+        self._queue.append(_Queued(outcome, settled, story))
         self._metrics.store_queue.set(len(self._queue))
         self._empty = trio.Event()
         self._news.set()
@@ -126,7 +132,7 @@ class Outcomes:
                 log.error(
                     "an attempt's end was not written",
                     action="outcome.unwritten",
-                    attempt=queued.outcome.attempt_id,
+                    **{**queued.story, "attempt": queued.outcome.attempt_id},
                     cause=queued.outcome.cause,
                     transfer_result=queued.outcome.transfer_result,
                     abandoned=queued.outcome.abandoned,

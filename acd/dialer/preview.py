@@ -122,6 +122,8 @@ class CampaignPreviews:
             dialing.roster.give_back(place)
             raise
         if lead is None or self._stop.is_set():
+            campaign = dialing.campaign.name
+            log.debug("no lead to show", action="preview.none", agent=name, campaign=campaign)
             dialing.roster.give_back(place)
             self._free(lead)
             return None

@@ -214,21 +214,33 @@ def any_undisposed(conn: sa.Connection, *, now: datetime) -> bool:
     return bool(conn.scalar(sa.select(_overdue(now).exists())))
 
 
-def close_undisposed(conn: sa.Connection, *, now: datetime) -> list[int]:
-    """Go on with leads whose agents said nothing in time, by the attempt's own rule; their ids."""
+@dataclass(frozen=True, slots=True)
+class Undisposed:
+    """A lead whose agent said nothing in time."""
+
+    campaign: str
+    lead_id: int
+    attempt_id: int
+
+
+def close_undisposed(conn: sa.Connection, *, now: datetime) -> list[Undisposed]:
+    """Go on with leads whose agents said nothing in time, by the attempt's own rule."""
+    closed = []
     lead_ids = list(
         conn.scalars(_overdue(now).limit(500).with_for_update(skip_locked=True, of=t.leads))
     )
     for lead_id in lead_ids:
         attempt = conn.execute(
-            sa.select(t.attempts)
+            sa.select(t.attempts, t.campaigns.c.name.label("campaign"))
+            .join(t.campaigns, t.campaigns.c.campaign_id == t.attempts.c.campaign_id)
             .where(t.attempts.c.lead_id == lead_id)
             .order_by(t.attempts.c.attempt_no.desc())
             .limit(1)
         ).one()
         ended = _ended(attempt, Disposition(attempt.disposition), now)
         settle_lead(conn, ended, now=now)
-    return lead_ids
+        closed.append(Undisposed(attempt.campaign, lead_id, attempt.attempt_id))
+    return closed
 
 
 def _overdue(now: datetime) -> sa.Select[int]:

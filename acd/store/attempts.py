@@ -135,6 +135,10 @@ class Leftover:
     trunk: str
     dialog: Mapping[str, Any]
     """As `OpenAttempts.saw_dialog` was given it."""
+    campaign: str | None = None
+    """None: a TAPI client's."""
+    lead_id: int | None = None
+    tapi_client: str | None = None
 
 
 @dataclass(slots=True)
@@ -319,7 +323,15 @@ def withdraw_attempt(conn: sa.Connection, *, lead: ClaimedLead, node: str, now: 
 def leftover_dialogs(conn: sa.Connection, *, node: str) -> list[Leftover]:
     """The dialogs of this node's open attempts; right only before it dials anybody."""
     rows = conn.execute(
-        sa.select(t.attempts.c.attempt_id, t.attempts.c.trunk, t.attempts.c.dialog)
+        sa.select(
+            t.attempts.c.attempt_id,
+            t.attempts.c.trunk,
+            t.attempts.c.dialog,
+            t.campaigns.c.name.label("campaign"),
+            t.attempts.c.lead_id,
+            t.attempts.c.tapi_client,
+        )
+        .outerjoin(t.campaigns, t.campaigns.c.campaign_id == t.attempts.c.campaign_id)
         .where(t.attempts.c.node == node, t.attempts.c.state != "closed")
         .order_by(t.attempts.c.attempt_id)
     )

@@ -143,6 +143,7 @@ class LiveCall:
             await self._take(await self._line.next_event())
 
     async def _take(self, event: LineEvent) -> None:
+        log.debug("line event", action="line.event", what=type(event).__name__)
         self._counts.saw(event, started_at=self._started_at)
         match event:
             case Alerting(dialog=dialog):

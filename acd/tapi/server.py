@@ -288,7 +288,7 @@ class TapiGateway:
         self._connections[session.name] = scope
         session.outbox.forget_aside()
         session.resumed()
-        log.info("client connected", action="tapi.connected", client=session.desk.name)
+        log.info("client connected", action="tapi.connected", tapi_client=session.desk.name)
         said_bye = False
         try:
             with scope:
@@ -304,7 +304,7 @@ class TapiGateway:
                 self._lost(session, for_good=said_bye)
 
     def _lost(self, session: Session, *, for_good: bool) -> None:
-        log.info("client gone", action="tapi.gone", client=session.desk.name, bye=for_good)
+        log.info("client gone", action="tapi.gone", tapi_client=session.desk.name, bye=for_good)
         session.lost()
         if for_good:
             self._end(session)
@@ -315,7 +315,8 @@ class TapiGateway:
         lost_at = session.lost_at
         await trio.sleep(self._settings.grace_seconds)
         if session.lost_at == lost_at and session.name in self._sessions:
-            log.warning("client not back", action="tapi.grace_over", client=session.desk.name)
+            name = session.desk.name
+            log.warning("client not back", action="tapi.grace_over", tapi_client=name)
             self._end(session)
 
     def _ready(self, session: Session, last_seq: int | None) -> dict[str, Any]:

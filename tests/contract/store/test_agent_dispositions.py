@@ -68,9 +68,8 @@ def test_without_a_word_the_closing_timer_goes_on(world: World, store: Store, ha
     assert not store.read_sync(any_undisposed, now=later(seconds=59))
     assert store.run_sync(close_undisposed, now=later(seconds=59)) == []
     assert store.read_sync(any_undisposed, now=later(seconds=61))
-    assert store.run_sync(close_undisposed, now=later(seconds=61)) == [
-        world.attempt(handed).lead_id
-    ]
+    (closed,) = store.run_sync(close_undisposed, now=later(seconds=61))
+    assert (closed.lead_id, closed.attempt_id) == (world.attempt(handed).lead_id, handed)
     assert lead_of(world, handed).reason == "handed_over"
     assert dispose(store, handed, "not_interested", now=later(hours=1)) is (
         Disposition.NOT_INTERESTED

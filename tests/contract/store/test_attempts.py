@@ -8,13 +8,13 @@ from acd.rules.dispositions import Disposition
 from acd.rules.eligibility import Rule
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.attempts import close_orphans
+from acd.store.attempts import close_orphans, leftover_dialogs
 from acd.store.beginning import Blocked
 from acd.store.campaigns import finish_if_exhausted
 from acd.store.dnc import add_numbers, open_list
 from acd.store.events import Subject, events_of
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import AttemptAnswered
+from acd.store.outcomes import AttemptAnswered, DialogSeen
 from tests.contract.store.world import NOON, World, later
 
 
@@ -34,6 +34,17 @@ def test_the_same_attempt_cannot_begin_twice(world: World, lead: ClaimedLead) ->
     again = world.begin(lead)
     assert isinstance(again, Blocked)
     assert again.rule is Rule.LEAD_STATE
+
+
+def test_a_leftover_dialog_is_told_with_its_campaign_and_lead(
+    world: World, store: Store, lead: ClaimedLead
+) -> None:
+    attempt = world.dial(lead)
+    world.write(DialogSeen(attempt_id=attempt, sip_call_id="x", dialog={"tag": "y"}))
+    (leftover,) = store.read_sync(leftover_dialogs, node="a")
+    assert (leftover.attempt_id, leftover.lead_id) == (attempt, lead.lead_id)
+    assert leftover.campaign == "campaign-1"
+    assert leftover.tapi_client is None
 
 
 def test_a_node_that_lost_its_claim_cannot_dial(world: World, lead: ClaimedLead) -> None:

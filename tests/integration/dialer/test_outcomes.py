@@ -9,6 +9,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 import pytest
 import sqlalchemy as sa
 import trio
+from structlog.contextvars import bound_contextvars
+from structlog.testing import capture_logs
 
 from acd.calls import DisconnectCause
 from acd.clock import SystemClock
@@ -194,15 +196,17 @@ async def test_a_stopping_engine_does_not_wait_for_ever(
     watch: StoreWatch,
     metrics: Metrics,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.1)
     attempt = world.dial(lead)
     store.away = True
-    with trio.fail_after(10):
+    with trio.fail_after(10), capture_logs() as lines:
         async with open_outcomes(
             store=watch, metrics=metrics, clock=SystemClock(), node="a"
         ) as outcomes:
-            outcomes.put(closed(attempt, DisconnectCause.BUSY, NOON))
-    assert "outcome.unwritten" in capsys.readouterr().out
+            with bound_contextvars(campaign="c", lead=lead.lead_id, call=f"a{attempt}"):
+                outcomes.put(closed(attempt, DisconnectCause.BUSY, NOON))
+    (told,) = (line for line in lines if line["action"] == "outcome.unwritten")
+    assert (told["campaign"], told["lead"]) == ("c", lead.lead_id)
+    assert (told["attempt"], told["call"]) == (attempt, f"a{attempt}")
     assert world.attempt(attempt).state == "dialing"

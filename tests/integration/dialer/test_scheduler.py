@@ -121,12 +121,15 @@ async def looked_again(trunk: FakeTrunk, times: int = 4) -> None:
 async def test_every_lead_is_dialed_once_and_the_campaign_finishes(floor: Floor) -> None:
     campaign_id = floor.campaign(leads=12)
     trunk = floor.trunk()
-    await floor.finish(trunk)
+    with capture_logs() as lines:
+        await floor.finish(trunk)
     dialed = [line.requests[0].destination.user for line in trunk.lines.used]
     assert len(dialed) == len(set(dialed)) == 12
     assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 12
     row = floor.store.run_sync(campaign_by_id, campaign_id)
     assert row.state is CampaignState.FINISHED
+    (told,) = (line for line in lines if line["action"] == "campaign.finished")
+    assert told["campaign"] == row.name
 
 
 async def test_a_campaign_whose_list_ran_dry_leaves_no_reason_behind(floor: Floor) -> None:
