@@ -15,9 +15,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from acd import __version__
 from acd.agents import AgentState
-from acd.calls import CallState, DisconnectCause
+from acd.calls import DisconnectCause
 from acd.lines import TrunkStatus
-from acd.read_metrics import NO_TAPI, CountedLines, ReadCounter, TapiCounts, TapiSessions
+from acd.read_metrics import (
+    NO_TAPI,
+    CountedLines,
+    ReadCounter,
+    TapiCounts,
+    TapiSessions,
+    TrunkLines,
+)
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState, Rule
 from acd.rules.hold import Hold
@@ -79,8 +86,6 @@ class Metrics:
         Info("acd_build", "Version of this program.", registry=self.registry).info(
             {"version": __version__}
         )
-        self._pools: dict[str, CountedLines] = {}
-        self._holders: set[str] = set()
         self._make_trunk()
         self._make_calls()
         self._make_call_times()
@@ -90,13 +95,8 @@ class Metrics:
         self._make_machine()
 
     def _make_trunk(self) -> None:
-        self.lines = self._gauge("acd_lines", "Lines by call state.", "trunk", "state")
-        self.leased_lines = self._gauge(
-            "acd_leased_lines", "Lines by leaseholder.", "trunk", "holder"
-        )
-        self.expired_leases = ReadCounter(
-            "acd_expired_leases", "Leases hung up at their deadline.", self.registry
-        )
+        self._lines = TrunkLines()
+        self.registry.register(self._lines)
         self.trunk_challenges = ReadCounter(
             "acd_trunk_challenges", "INVITEs answered 401 or 407.", self.registry
         )
@@ -282,26 +282,15 @@ class Metrics:
             challenges: how many of its INVITEs were answered 401 or 407.
         """
         self.trunk_up.labels(trunk)
-        self.expired_leases.read(trunk, lambda: lines.expired_leases)
         self.trunk_challenges.read(trunk, challenges)
-        for state in CallState:
-            self.lines.labels(trunk, state).set_function(partial(_lines_in, lines, state))
         for status in TrunkStatus:
             self.trunk_status.labels(trunk, status)
             self.trunk_changes.labels(trunk, status)
-        self._pools[trunk] = lines
-        for holder in self._holders:
-            self._know_lease(trunk, holder)
+        self._lines.know_trunk(trunk, lines)
 
     def know_holder(self, holder: str) -> None:
         """Create the series of one who leases lines: a campaign, or a TAPI client's name."""
-        self._holders.add(holder)
-        for trunk in self._pools:
-            self._know_lease(trunk, holder)
-
-    def _know_lease(self, trunk: str, holder: str) -> None:
-        count = partial(_lines_of, self._pools[trunk], holder)
-        self.leased_lines.labels(trunk, holder).set_function(count)
+        self._lines.know_holder(holder)
 
     def know_campaign(self, campaign: str) -> None:
         """Create every series of a campaign."""
@@ -414,14 +403,6 @@ class Metrics:
                 self.tapi_errors.labels(client, error)
             self.waiting_persons.labels(holder).set_function(partial(_waiting_at, look, client))
         self.registry.register(TapiSessions(tuple(clients), look, tuple(states)))
-
-
-def _lines_in(lines: CountedLines, state: CallState) -> float:
-    return lines.states().get(state, 0)
-
-
-def _lines_of(lines: CountedLines, holder: str) -> float:
-    return lines.holders().get(holder, 0)
 
 
 def _waiting_at(look: Callable[[], Mapping[str, TapiCounts]], client: str) -> float:

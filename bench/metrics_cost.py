@@ -42,6 +42,9 @@ class _Pool:
     def holders(self) -> Mapping[str, int]:
         return Counter(CAMPAIGNS[number % len(CAMPAIGNS)] for number in range(self.size))
 
+    def oldest_ended_seconds(self) -> float:
+        return 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class MetricsCost:

@@ -193,6 +193,10 @@ class LinePool(Protocol):
         """How many lines each leaseholder has, those included whose dialog is not over yet."""
         ...
 
+    def oldest_ended_seconds(self) -> float:
+        """Since the oldest call was over whose line is not free again; 0: there is none."""
+        ...
+
     def lease(
         self, *, holder: str, deadline_seconds: float, weight: int = 1
     ) -> AbstractAsyncContextManager[Line]:

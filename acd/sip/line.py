@@ -100,6 +100,7 @@ class SipLine:
         self._progress = CallProgress(CallState.IDLE)
         self._leg: int | None = None
         self._call_id = ""
+        self._ended_at: float | None = None
         self._closed = False
         # One offset for all its events: two readings of two clocks would turn their order round.
         self._ahead_seconds = trio.current_time() - perf_counter()
@@ -124,6 +125,11 @@ class SipLine:
     def call_id(self) -> str:
         """The holder's name of the call, for the log; empty before the first one."""
         return self._call_id
+
+    @property
+    def ended_at(self) -> float | None:
+        """When its holder was told that the call is over; None: it lives, or the line is idle."""
+        return self._ended_at
 
     @property
     def carries_call(self) -> bool:
@@ -161,6 +167,8 @@ class SipLine:
         if self._progress.state is not CallState.DISCONNECTED or step is CallEvent.RELEASED:
             cause = event.cause if isinstance(event, Ended) else None
             self._progress.apply(step, cause)
+            ended = self._progress.state is CallState.DISCONNECTED
+            self._ended_at = trio.current_time() if ended else None
         return event
 
     async def hang_up(self) -> None:

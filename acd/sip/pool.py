@@ -77,6 +77,15 @@ class SipLinePool:
         """How many lines each leaseholder has, those included whose dialog is not over yet."""
         return Counter(lease.holder for lease in self._leases)
 
+    def oldest_ended_seconds(self) -> float:
+        """Since the oldest call was over whose line is not free again; 0: there is none.
+
+        A BYE that nobody answers keeps its line for 32 s (RFC 3261 17.1.2.2); longer is a leak.
+        """
+        now_seconds = trio.current_time()
+        ended = (lease.ended_at for lease in self._leases)
+        return max((now_seconds - at for at in ended if at is not None), default=0.0)
+
     def lease(
         self, *, holder: str, deadline_seconds: float, weight: int = 1
     ) -> AbstractAsyncContextManager[Line]:
@@ -233,6 +242,7 @@ class _Lease:
         self.deadline_at = trio.current_time() + deadline_seconds
         self._give_back = give_back
         self._over = False
+        self._over_at = 0.0
         self._returned = False
 
     @property
@@ -244,6 +254,11 @@ class _Lease:
         return self.line.state
 
     @property
+    def ended_at(self) -> float | None:
+        """When its holder was done with it, or was told that the call is over; None: neither."""
+        return self._over_at if self._over else self.line.ended_at
+
+    @property
     def over(self) -> bool:
         """Left, or past its deadline; its dialog may not be over."""
         return self._over
@@ -252,6 +267,7 @@ class _Lease:
         """Left by its holder, or past its deadline; the second time nothing happens."""
         if not self._over:
             self._over = True
+            self._over_at = trio.current_time()
             self.line.close()
             self._idle()
 

@@ -74,6 +74,15 @@ def trunk() -> builders.Dashboard:
         )
         .with_panel(
             graph(
+                "Oldest line whose call is over",
+                "How long it has waited for the end of its dialog; a PBX that answers no BYE keeps "
+                "lines for 32 s, longer is a leak.",
+                {"{{trunk}}": f"max by (trunk) (acd_oldest_ended_call_seconds{{{NODE}}})"},
+                unit="s",
+            )
+        )
+        .with_panel(
+            graph(
                 "Trunk status",
                 "The status of each trunk at each moment.",
                 {"{{trunk}}, {{status}}": f"max by (trunk, status) (acd_trunk_status{{{NODE}}})"},

@@ -24,6 +24,9 @@ class Lines:
     def holders(self) -> Counter[str]:
         return Counter(spring=2)
 
+    def oldest_ended_seconds(self) -> float:
+        return 12.5
+
     def lease(self, *, holder: str, deadline_seconds: float) -> object:
         raise AssertionError
 
@@ -85,6 +88,7 @@ def test_what_the_pool_and_the_trunk_count_is_read_at_the_scrape(metrics: Metric
     assert value("acd_leased_lines", {"trunk": "main", "holder": "spring"}) == 2
     assert value("acd_lines", {"trunk": "main", "state": "connected"}) == 2
     assert value("acd_expired_leases_total", {"trunk": "main"}) == 1
+    assert value("acd_oldest_ended_call_seconds", {"trunk": "main"}) == 12.5
     assert value("acd_trunk_challenges_total", {"trunk": "main"}) == 7
 
 

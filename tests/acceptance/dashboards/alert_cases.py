@@ -149,7 +149,7 @@ CASES: Sequence[Case] = (
     Case(alert=_STALE, series=_stale(0)),
     Case(
         alert="AcdLineLeak",
-        series={_series("acd_lines", trunk="main", state="disconnected"): "1x60"},
+        series={_series("acd_oldest_ended_call_seconds", trunk="main"): "0x5 41+60x54"},
         fires={"trunk": "main", "instance": INSTANCE, **_WARNS},
     ),
     Case(
@@ -160,7 +160,9 @@ CASES: Sequence[Case] = (
     Case(
         alert="AcdLineLeak",
         series={
-            _series("acd_lines", trunk="main", state="disconnected"): "1 0 1 0 1 0 1 0 1 0 1 0",
+            # Some line is ending at every look: a PBX that is slow to answer BYE.
+            _series("acd_lines", trunk="main", state="disconnected"): "3x60",
+            _series("acd_oldest_ended_call_seconds", trunk="main"): "31x60",
             _series("acd_expired_leases_total", trunk="main"): "3x60",
         },
     ),

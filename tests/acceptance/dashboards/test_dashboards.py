@@ -197,7 +197,7 @@ def assert_exemplar(seen: Seen) -> None:
 
 MAY_BE_ZERO = re.compile(
     "acd_expired_leases|acd_store_failures|acd_store_queue|acd_store_statements"
-    "|acd_ledger_headroom|acd_feed_up.*== 0|acd_answer_to_ring"
+    "|acd_oldest_ended_call|acd_ledger_headroom|acd_feed_up.*== 0|acd_answer_to_ring"
     "|acd_previews|acd_overflows|acd_agents_benched"
 )
 """What a run without a fault shows as 0, or only for a moment; nobody sees when a phone rings, and

@@ -30,6 +30,9 @@ class Lines:
     def holders(self) -> dict[str, int]:
         return {}
 
+    def oldest_ended_seconds(self) -> float:
+        return 0.0
+
 
 def full_metrics() -> Metrics:
     """With a campaign, a trunk, a feed and a TAPI client."""
