@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from acd import __version__
 from acd.agents import AgentState
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
-RING_SECONDS_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
+RING_SECONDS_BUCKETS = (*SECONDS_BUCKETS, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
 
 
 class ResponseClass(StrEnum):
@@ -82,7 +82,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        # This process's CPU, memory and open files are the platform collectors' business.
+        ProcessCollector(registry=self.registry)
         Info("acd_build", "Version of this program.", registry=self.registry).info(
             {"version": __version__}
         )

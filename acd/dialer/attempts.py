@@ -202,7 +202,7 @@ class Attempt:
             return
         self._dialed = True
         self._number = request.destination.user
-        self._dialing.metrics.originates.labels(self._campaign).inc()
+        self._dialing.metrics.originates.labels(self._campaign).inc(exemplar=self._exemplar)
         log.info("dialing", action="call.originate", line=self._line.number)
         if self._lead_id in self._in_flight.unanswered:
             self._in_flight.ringing[self._lead_id] = self._withdraw

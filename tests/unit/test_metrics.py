@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 from prometheus_client.openmetrics.exposition import generate_latest
@@ -120,9 +121,32 @@ def test_an_exemplar_leads_to_the_call(metrics: Metrics) -> None:
     assert '# {call="a17"} 0.4' in page
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "acd_setup_seconds",
+        "acd_ring_seconds",
+        "acd_answer_to_refer_seconds",
+        "acd_answer_to_agent_seconds",
+    ],
+)
+def test_waits_are_told_apart_from_5_ms_to_10_s(metrics: Metrics, name: str) -> None:
+    limits = [
+        float(sample.labels["le"])
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == f"{name}_bucket" and sample.labels["campaign"] == "spring"
+    ]
+    assert limits == sorted(limits)
+    assert limits[0] == 0.005
+    within = [limit for limit in limits if limit <= 10]
+    assert within[-1] == 10
+    assert all(upper <= 2.5 * lower for lower, upper in pairwise(within))
+
+
 def test_names_and_labels_keep_to_prometheus_rules(metrics: Metrics) -> None:
     for family in metrics.registry.collect():
-        assert re.fullmatch(r"acd_[a-z_]+", family.name), family.name
+        assert re.fullmatch(r"(acd|process)_[a-z_]+", family.name), family.name
         assert family.documentation.endswith("."), family.name
         if family.type == "histogram":
             assert family.name.endswith("_seconds"), family.name

@@ -141,7 +141,15 @@ CASES: Sequence[Case] = (
     Case(
         alert="AcdCampaignStarved",
         series=_hold("no_lead"),
-        fires={"campaign": "c", "reason": "no_lead", **_WARNS},
+        fires={"campaign": "c", **_WARNS},
+    ),
+    Case(
+        alert="AcdCampaignStarved",
+        series={
+            _series("acd_campaign_hold", campaign="c", reason="no_lead"): "1 0 1 0 1 0 1 0 1 0 1 0",
+            _series("acd_campaign_hold", campaign="c", reason="trunk"): "0 1 0 1 0 1 0 1 0 1 0 1",
+        },
+        fires={"campaign": "c", **_WARNS},
     ),
     Case(alert="AcdCampaignStarved", series=_hold("no_ready_agent")),
     Case(alert="AcdCampaignStarved", series=_hold("no_lead"), minute=4),

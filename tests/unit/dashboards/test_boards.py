@@ -16,7 +16,7 @@ from dashboards.boards import BOARDS
 from dashboards.panels import RUNBOOK, SOURCE
 from dashboards.render import BOARDS_FOLDER, FOLDER, rendered
 
-METRIC = re.compile(r"\b(?:[a-z]+:)?acd_[a-z0-9_]+(?::[a-z0-9_]+)?")
+METRIC = re.compile(r"\b(?:[a-z]+:)?(?:acd|process)_[a-z0-9_]+(?::[a-z0-9_]+)?")
 ALERTS = re.findall(r"- alert: (\w+)", (FOLDER / "prometheus" / "alerts.yml").read_text())
 RECORDS = set(re.findall(r"- record: (\S+)", (FOLDER / "prometheus" / "rules.yml").read_text()))
 
