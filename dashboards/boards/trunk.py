@@ -27,7 +27,8 @@ def trunk() -> builders.Dashboard:
             number(
                 "Lines in use",
                 "Of all that the trunks carry.",
-                "sum(trunk:acd_lines_used:sum) / sum(trunk:acd_lines:sum)",
+                f"sum(instance_trunk:acd_lines_used:sum{{{NODE}}})"
+                f" / sum(instance_trunk:acd_lines:sum{{{NODE}}})",
                 unit="percentunit",
                 width=6,
                 levels=warn_above(0.9, 1),
