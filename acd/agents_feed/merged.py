@@ -31,6 +31,7 @@ from acd.agents import (
 )
 from acd.agents_feed.fixed import FixedFeed
 from acd.agents_feed.sightings import NO_QUEUES, Sighting
+from acd.logs import debugging
 from acd.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -253,13 +254,14 @@ class MergedFeed:
 
 
 def _tell(update: AgentUpdate) -> None:
-    log.debug(
-        "agent's state",
-        action="feed.told",
-        agent=update.agent,
-        state=update.state,
-        phone=update.phone,
-    )
+    if debugging():
+        log.debug(
+            "agent's state",
+            action="feed.told",
+            agent=update.agent,
+            state=update.state,
+            phone=update.phone,
+        )
 
 
 @asynccontextmanager

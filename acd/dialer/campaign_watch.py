@@ -19,6 +19,7 @@ from acd.dialer.ledger_watch import LedgerWatch
 from acd.dialer.pacing import PacingSnapshot
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
+from acd.logs import debugging
 from acd.metrics import Metrics
 from acd.rules.eligibility import LeadState
 from acd.rules.hold import Hold
@@ -120,7 +121,8 @@ class CampaignWatch:
         """What keeps the campaign from starting calls."""
         if hold is not self._hold:
             self._hold = hold
-            log.debug("held", action="campaign.held", campaign=self._campaign, reason=hold)
+            if debugging():
+                log.debug("held", action="campaign.held", campaign=self._campaign, reason=hold)
             for other, gauge in self._holds.items():
                 gauge.set(other is hold)
 

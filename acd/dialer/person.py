@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from acd.lines import Alerting, Answered, DialogId, Ended, Line, LineEvent, Proceeding, Released
+from acd.logs import debugging
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -85,7 +86,8 @@ class LegWatch:
                 self._ends.discard(scope)
 
     def _take(self, event: LineEvent) -> None:
-        log.debug("line event", action="line.event", what=type(event).__name__)
+        if debugging():
+            log.debug("line event", action="line.event", what=type(event).__name__)
         match event:
             case Proceeding(at_seconds=at, sip_status=status) if status >= FIRST_18X:
                 self._progressed(at)

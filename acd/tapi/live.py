@@ -32,6 +32,7 @@ from acd.lines import (
     PersonWith,
 )
 from acd.lines.records import TransferRecord, record_of
+from acd.logs import debugging
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TransferReply
 from acd.store.attempts import AttemptClosed
@@ -143,7 +144,8 @@ class LiveCall:
             await self._take(await self._line.next_event())
 
     async def _take(self, event: LineEvent) -> None:
-        log.debug("line event", action="line.event", what=type(event).__name__)
+        if debugging():
+            log.debug("line event", action="line.event", what=type(event).__name__)
         self._counts.saw(event, started_at=self._started_at)
         match event:
             case Alerting(dialog=dialog):

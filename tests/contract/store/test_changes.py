@@ -209,13 +209,14 @@ def test_an_archive_of_postgresql_is_restored_by_its_own_program(
 def test_an_older_database_with_leads_is_upgraded_and_keeps_them(store_url: str) -> None:
     with connected(store_url, create=True) as engine:
         with engine.begin() as conn:
-            _build_first_schema(conn)
+            build_first_schema(conn)
         assert upgrade_schema(engine) == ("0001", t.SCHEMA_REVISION)
     with open_store_sync(store_url) as store:
         assert World(store).lead(1).priority == 0
 
 
-def _build_first_schema(conn: sa.Connection) -> None:
+def build_first_schema(conn: sa.Connection) -> None:
+    """As the first release left it, with a campaign and a lead."""
     from alembic import command
     from alembic.config import Config
 

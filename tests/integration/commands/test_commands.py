@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,13 @@ from acd.cli.leads import leads
 from acd.cli.report import report
 from acd.cli.tapi import tapi
 from acd.cli.trace import trace
-from acd.errors import AcdError, BadInput, StoreUnavailable, UnknownName
+from acd.errors import AcdError, BadInput, SchemaMismatch, StoreUnavailable, UnknownName
 from acd.settings import Settings
+from acd.store import connected, open_store_sync
+from tests.contract.store.test_changes import build_first_schema
+from tests.contract.store.world import World
 
+GUIDE = Path(__file__).parents[3] / "docs" / "operate.md"
 SAMPLE = Path(__file__).parents[3] / "campaigns" / "sample" / "leads.csv"
 
 
@@ -134,6 +139,31 @@ def test_a_missing_database_is_answered_with_the_remedy(state: State) -> None:
     assert "now" in run(state, db, "upgrade")
     assert "already" in run(state, db, "upgrade")
     assert "as this program needs it" in run(state, db, "check")
+
+
+def test_the_guides_upgrade_keeps_what_is_there_and_its_backup_leads_back(
+    state: State, tmp_path: Path
+) -> None:
+    """Step by step as docs/operate.md says, from the first release's database."""
+    steps = re.search(r"(?s)## Upgrade\n(.+?)\n## ", GUIDE.read_text())
+    assert steps is not None
+    commands = re.findall(r"`acd db (\w+)(?: ([\w.]+))?`", steps[1])[:2]
+    assert commands == [("backup", "before.sqlite"), ("upgrade", "")]
+    database, before = tmp_path / "acd.sqlite", tmp_path / "before.sqlite"
+    with connected(state.settings.store.url, create=True) as engine, engine.begin() as conn:
+        build_first_schema(conn)
+    with pytest.raises(SchemaMismatch, match="run `acd db backup`, then `acd db upgrade`"):
+        run(state, campaign, "list")
+    run(state, db, "backup", str(before))
+    assert "it was 0001" in run(state, db, "upgrade")
+    assert "as this program needs it" in run(state, db, "check")
+    with open_store_sync(state.settings.store.url) as store:
+        assert World(store).lead(1).state == "waiting"
+    database.unlink()
+    before.rename(database)
+    with pytest.raises(SchemaMismatch, match="has schema 0001, older"):
+        run(state, db, "check")
+    assert "it was 0001" in run(state, db, "upgrade"), "the backup is whole"
 
 
 def test_agents_come_in_and_are_asked_to_work(state: State, tmp_path: Path) -> None:
