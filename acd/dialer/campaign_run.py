@@ -56,8 +56,11 @@ class CampaignRun:
         self._dialing = dialing
         self._roster = dialing.roster
         self._stop = trio.Event()
+        """Another one after each `resume`: what was begun before keeps to the one of its time."""
         self._in_flight = CallsInFlight(line_given=self._wake, is_wanted=self._is_wanted)
-        self.previews = CampaignPreviews(lambda: self._dialing, self._in_flight, self._stop)
+        self.previews = CampaignPreviews(
+            lambda: self._dialing, self._in_flight, stop=lambda: self._stop, over=self._wake
+        )
         self._attempts = 0
         self._news = trio.Event()
         self._looking = trio.CancelScope()
@@ -95,18 +98,31 @@ class CampaignRun:
         self._ledger, self._room = None, 0
         self._seat_agents()
 
+    @property
+    def stopped(self) -> bool:
+        """Told to stop; calls under way may go on."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Start no more calls."""
         self._stop.set()
-        self._news.set()
+        self._wake()
         # A database that hangs must not keep anybody from being told to stop.
         self._looking.cancel()
+
+    def resume(self) -> None:
+        """Start calls again, whatever of those from before is still under way."""
+        self._stop = trio.Event()
+        self._wake()
 
     def _seat_agents(self) -> None:
         self._roster.seat(self.campaign.campaign_id, needs_of(self.campaign.definition))
 
     async def run(self) -> None:
-        """Dial until told to stop or nothing can become dialable; then let calls finish."""
+        """Dial until told to stop or nothing can become dialable; then let calls finish.
+
+        While they do, `resume` makes it dial on.
+        """
         self._seat_agents()
         self._roster.count_calls(self.campaign.campaign_id, self._agents_needed)
         self._roster.tell_changes(self.campaign.campaign_id, self._wake)
@@ -116,8 +132,9 @@ class CampaignRun:
             async with trio.open_nursery() as upkeep:
                 self._start_upkeep(upkeep)
                 async with trio.open_nursery() as nursery:
-                    await self._dial_all(nursery)
-                    await self._let_finish()
+                    self.previews.open(nursery)
+                    while await self._dial_all(nursery) and await self._let_finish():
+                        pass
                 upkeep.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
@@ -147,20 +164,25 @@ class CampaignRun:
         """Leads that are claimed and not yet dialed."""
         return self._hopper.lead_ids | self._in_flight.claimed | self.previews.lead_ids
 
-    async def _dial_all(self, nursery: trio.Nursery) -> None:
-        self.previews.open(nursery)
-        while not self._stop.is_set():
+    async def _dial_all(self, nursery: trio.Nursery) -> bool:
+        """Until told to stop; False once nothing can become dialable."""
+        while not self.stopped:
             with trio.CancelScope() as self._looking:
                 await self._look(nursery)
-            if self._stop.is_set() or await self._finished():
-                return
+            if self.stopped:
+                break
+            if await self._finished():
+                return False
             await self._wait()
+        return True
 
-    async def _let_finish(self) -> None:
-        """Calls under way go on; agents may leave meanwhile."""
-        while self._attempts:
+    async def _let_finish(self) -> bool:
+        """Calls under way go on, though agents may leave; True when more are to be started."""
+        self._empty_hopper()
+        while self.stopped and (self._attempts or self.previews.lead_ids):
             self._withdraw_unneeded()
             await self._wait()
+        return not self.stopped
 
     def _withdraw_unneeded(self) -> None:
         """Hang up what rings for agents who have left: nobody would be there at the answer."""

@@ -30,6 +30,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "campaign.left": "the engine dials this campaign no longer",
         "campaign.no_trunk": "the campaign is not dialed: acd.toml has no trunk of that name",
         "campaign.reloaded": "the campaign goes on with a new version of its definition",
+        "campaign.resumed": "the campaign is dialed again before its last calls were over",
         "campaign.started": "the engine dials this campaign from now on",
         "comfort.unheard": "the person hung up before the comfort audio was played",
         "comfort.unplayable": "the comfort audio's file cannot be played; the person hears silence",

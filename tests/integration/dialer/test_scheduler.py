@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ import trio
 from structlog.testing import capture_logs
 
 from acd.agents_feed.fixed import FixedFeed
-from acd.calls import DisconnectCause
+from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
 from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
@@ -228,6 +229,26 @@ async def test_a_paused_campaign_gives_its_leads_back_and_finishes_its_calls(flo
         await until(lambda: "claimed" not in floor.column(t.leads.c.state))
     assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 2
     assert floor.column(t.leads.c.state).count("waiting") == 18
+
+
+async def test_a_campaign_started_again_dials_while_a_call_from_before_goes_on(
+    floor: Floor,
+) -> None:
+    campaign_id = floor.campaign(leads=5)
+    slow, soon_over = Script(transfers=deque([60.0])), Script(transfers=deque([1.0]))
+    trunk = floor.trunk(slow, soon_over, Script())
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: [bool(line.targets) for line in trunk.lines.used] == [True, True])
+        floor.set_state(campaign_id, CampaignState.PAUSED)
+        scheduler.look()
+        await until(lambda: floor.column(t.leads.c.state).count("claimed") == 2)
+        floor.set_state(campaign_id, CampaignState.RUNNING)
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition).count("handed_over") == 4)
+        (first,) = (line for line in trunk.lines.used if line.script is slow)
+        assert first.state is CallState.TRANSFERRING
+        scheduler.stop()
+        await first.hang_up()
 
 
 async def test_a_reload_takes_effect_while_the_campaign_runs(floor: Floor) -> None:
