@@ -18,7 +18,7 @@ from acd.dialer.callbacks import run_claimed
 from acd.dialer.campaign_watch import CampaignWatch
 from acd.dialer.dialing import CallsInFlight, Dialing
 from acd.dialer.hopper import Hopper
-from acd.dialer.ledger_watch import LedgerWatch
+from acd.dialer.ledger_watch import LedgerRoom, LedgerWatch
 from acd.dialer.pacing import (
     LineWants,
     PacingSnapshot,
@@ -34,15 +34,12 @@ from acd.dialer.upkeep import keep_claims, show_blocked
 from acd.errors import StoreUnavailable
 from acd.rules.definition import DialMode
 from acd.rules.hold import Hold
-from acd.rules.ledger import LedgerCounts, headroom
 from acd.store.campaigns import CampaignRow, finish_if_exhausted
 from acd.store.leads import ClaimedLead
 from acd.store.outcomes import GivenBack
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-LEDGER_SECONDS = 1.0
-"""How old the abandon ledger's counts may be when calls beyond the ready agents are started."""
 LOOK_SECONDS = 0.5
 """How often a campaign looks at its leads unprompted."""
 LOOKS_APART_SECONDS = 0.02
@@ -66,16 +63,14 @@ class CampaignRun:
         self._looking = trio.CancelScope()
         self._looked_at = -inf
         self._staffed_since: float | None = None
-        self._ledger: LedgerCounts | None = None
-        self._room = 0
-        self._ledger_read_at = 0.0
-        self._ledger_watch = LedgerWatch(
+        ledger_watch = LedgerWatch(
             dialing.campaign.campaign_id, store=dialing.store, clock=dialing.clock
         )
+        self._ledger = LedgerRoom(ledger_watch, self._in_flight)
         self._watch = CampaignWatch(
             dialing.campaign.name,
             store=dialing.store,
-            ledger=self._ledger_watch,
+            ledger=ledger_watch,
             metrics=dialing.metrics,
             clock=dialing.clock,
         )
@@ -94,8 +89,6 @@ class CampaignRun:
     def renew(self, dialing: Dialing) -> None:
         """Dial by another version of the campaign; calls under way keep to theirs."""
         self._dialing = dialing
-        # Counted for the old version's limit and window.
-        self._ledger, self._room = None, 0
         self._seat_agents()
 
     @property
@@ -166,10 +159,10 @@ class CampaignRun:
 
     async def _dial_all(self, nursery: trio.Nursery) -> bool:
         """Until told to stop; False once nothing can become dialable."""
-        while not self.stopped:
+        while not self._stop.is_set():
             with trio.CancelScope() as self._looking:
                 await self._look(nursery)
-            if self.stopped:
+            if self._stop.is_set():
                 break
             if await self._finished():
                 return False
@@ -179,10 +172,10 @@ class CampaignRun:
     async def _let_finish(self) -> bool:
         """Calls under way go on, though agents may leave; True when more are to be started."""
         self._empty_hopper()
-        while self.stopped and (self._attempts or self.previews.lead_ids):
+        while self._stop.is_set() and (self._attempts or self.previews.lead_ids):
             self._withdraw_unneeded()
             await self._wait()
-        return not self.stopped
+        return not self._stop.is_set()
 
     def _withdraw_unneeded(self) -> None:
         """Hang up what rings for agents who have left: nobody would be there at the answer."""
@@ -217,7 +210,7 @@ class CampaignRun:
 
     async def _start_calls(self, nursery: trio.Nursery) -> None:
         try:
-            await self._read_ledger()
+            await self._ledger.read(self.campaign.definition)
         except StoreUnavailable:
             return
         snapshot = self._snapshot()
@@ -257,7 +250,7 @@ class CampaignRun:
             ),
             leads_at_hand=len(self._hopper),
             calls_per_agent=self._dial_level(),
-            ledger_headroom=self._headroom(),
+            ledger_headroom=self._ledger.left(definition),
         )
 
     def _is_wanted(self) -> bool:
@@ -281,25 +274,6 @@ class CampaignRun:
         if self._staffed_since is None:
             self._staffed_since = now
         return now - self._staffed_since
-
-    async def _read_ledger(self) -> None:
-        """Have the window's counts fresh enough; SQL has them, this node what is not there yet."""
-        definition = self.campaign.definition
-        if definition.dial_mode is DialMode.PROGRESSIVE:
-            return
-        now = trio.current_time()
-        old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
-        if self._ledger is None or old:
-            self._in_flight.sql_knows_more = False
-            self._ledger = await self._ledger_watch.read(definition.abandon_window)
-            self._room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
-            self._ledger_read_at = now
-
-    def _headroom(self) -> int:
-        """What the abandon ledger still bears."""
-        if self.campaign.definition.dial_mode is DialMode.PROGRESSIVE:
-            return 0
-        return max(0, self._room - len(self._in_flight.abandoned))
 
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:

@@ -72,8 +72,8 @@ class CallsInFlight:
     """Answered, and no agent reserved."""
     abandoned: set[int] = field(default_factory=set)
     """Abandoned, and not in SQL yet."""
-    sql_knows_more: bool = False
-    """An abandoned call was written; counts from before would forget it."""
+    abandoned_written: int = 0
+    """How many abandoned calls have come to SQL from here; counts from before forget the last."""
 
     def got_line(self, lead_id: int) -> bool:
         """Its turn has come; whether it is still wanted, as one with an agent of its own is."""
@@ -104,7 +104,7 @@ class CallsInFlight:
         """The attempt's end stands in SQL."""
         if lead_id in self.abandoned:
             self.abandoned.remove(lead_id)
-            self.sql_knows_more = True
+            self.abandoned_written += 1
 
 
 @dataclass(slots=True)
