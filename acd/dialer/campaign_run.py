@@ -34,7 +34,7 @@ from acd.dialer.upkeep import keep_claims, show_blocked
 from acd.errors import StoreUnavailable
 from acd.rules.definition import DialMode
 from acd.rules.hold import Hold
-from acd.store.campaigns import CampaignRow, finish_if_exhausted
+from acd.store.campaigns import CampaignRow, finish_if_exhausted, is_exhausted
 from acd.store.leads import ClaimedLead
 from acd.store.outcomes import GivenBack
 
@@ -285,16 +285,18 @@ class CampaignRun:
     async def _finished(self) -> bool:
         if self._attempts or len(self._hopper) or self.previews.lead_ids:
             return False
-        campaign_id = self._dialing.campaign.campaign_id
-        if not self._dialing.store.up:
+        campaign_id, store = self._dialing.campaign.campaign_id, self._dialing.store
+        if not store.up:
             return False
         try:
-            finished = await self._dialing.store.run(
+            # A read keeps nobody else from writing, and this is asked for as long as leads wait.
+            if not await store.read(is_exhausted, campaign_id=campaign_id):
+                return False
+            if not await store.run(
                 finish_if_exhausted, campaign_id=campaign_id, now=self._dialing.clock.now()
-            )
+            ):
+                return False
         except StoreUnavailable:
-            return False
-        if not finished:
             return False
         log.info("campaign finished", action="campaign.finished")
         return True

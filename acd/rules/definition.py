@@ -207,6 +207,10 @@ CALLBACK_PRIORITY = 10
 """A callback that is due goes before everybody else: somebody gave their word."""
 
 
+def _fold(text: str) -> str:
+    return text.strip().casefold()
+
+
 class FilterTable(_Table):
     """`[[filter]]`: what a column of the lead must be. Capitals and outer spaces don't count."""
 
@@ -220,12 +224,15 @@ class FilterTable(_Table):
             raise ValueError('give either one_of = ["AT", …] or none_of = ["sold", …]')
         return self
 
+    @property
+    def folded(self) -> frozenset[str]:
+        """The values of the list, as they are compared."""
+        return frozenset(map(_fold, self.one_of or self.none_of))
+
     def passes(self, columns: Mapping[str, str]) -> bool:
         """Whether a lead with these columns may be dialed; a missing column is empty."""
-        value = columns.get(self.column, "").strip().casefold()
-        if self.one_of:
-            return value in {wanted.casefold() for wanted in self.one_of}
-        return value not in {unwanted.casefold() for unwanted in self.none_of}
+        listed = _fold(columns.get(self.column, "")) in self.folded
+        return listed if self.one_of else not listed
 
     def __str__(self) -> str:
         kind, values = ("one of", self.one_of) if self.one_of else ("none of", self.none_of)
