@@ -53,9 +53,7 @@ class AttemptBooks:
     def answered(self, at_seconds: float) -> None:
         """The 2xx."""
         log.info("answered", action="call.answered")
-        metrics = self._dialing.metrics
-        metrics.live_answers.labels(self._campaign).inc(exemplar=self.exemplar)
-        metrics.ring_seconds.labels(self._campaign).observe(
+        self._dialing.metrics.ring_seconds.labels(self._campaign).observe(
             max(0.0, at_seconds - self._started_at), self.exemplar
         )
         self._dialing.outcomes.put(
@@ -79,9 +77,21 @@ class AttemptBooks:
             )
         )
 
+    def joined(self, wait_seconds: float) -> None:
+        """An agent has the person, so long after the answer."""
+        self._count_live_answer()
+        self._dialing.metrics.answer_to_agent_seconds.labels(self._campaign).observe(
+            max(0.0, wait_seconds), self.exemplar
+        )
+
+    def _count_live_answer(self) -> None:
+        """As the ledger does: a person who was joined with an agent, or abandoned."""
+        self._dialing.metrics.live_answers.labels(self._campaign).inc(exemplar=self.exemplar)
+
     def abandoned(self) -> None:
         """Nobody had the person in time."""
         self._in_flight.abandoned.add(self._lead_id)
+        self._count_live_answer()
         self._dialing.metrics.abandoned.labels(self._campaign).inc(exemplar=self.exemplar)
         log.warning("abandoned", action="call.abandoned")
 

@@ -381,9 +381,7 @@ class Attempt:
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
         if self._transfer.agent_has_person and joined_at < NEVER:
             self._joined_at = joined_at
-            metrics.answer_to_agent_seconds.labels(self._campaign).observe(
-                max(0.0, joined_at - answered_at), self._exemplar
-            )
+            self._books.joined(joined_at - answered_at)
         return result
 
     def _judge_agent(self, place: AgentPlace, seen: PickUp) -> None:

@@ -68,6 +68,11 @@ class LedgerCounts:
     """People who reached an agent, plus the abandoned."""
     abandoned: int
 
+    @property
+    def rate(self) -> float | None:
+        """Abandoned ÷ live answers; None before the first live answer."""
+        return self.abandoned / self.live_answers if self.live_answers else None
+
     def __add__(self, other: LedgerCounts) -> LedgerCounts:
         return LedgerCounts(
             live_answers=self.live_answers + other.live_answers,

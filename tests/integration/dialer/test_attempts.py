@@ -335,7 +335,7 @@ async def test_a_person_who_hangs_up_inside_the_limit_is_not_abandoned(stages: S
     await stage.dialing.roster.reserve(stage.dialing.campaign.campaign_id, until_seconds=now)
     row = await stage.run()
     assert (row["disposition"], row["abandoned"]) == ("lead_hung_up", False)
-    assert stage.count("acd_abandoned") == 0
+    assert stage.count("acd_abandoned") == stage.count("acd_live_answers") == 0
 
 
 async def test_a_refused_transfer_goes_to_the_next_agent(stages: StageMaker) -> None:
