@@ -317,7 +317,7 @@ def withdraw_attempt(conn: sa.Connection, *, lead: ClaimedLead, node: str, now: 
 
 
 def leftover_dialogs(conn: sa.Connection, *, node: str) -> list[Leftover]:
-    """The dialogs of this node's open attempts; right only before it dials anybody."""
+    """The dialogs of a node's open attempts; right only while it dials nobody."""
     rows = conn.execute(
         sa.select(t.attempts.c.attempt_id, t.attempts.c.trunk, t.attempts.c.dialog)
         .where(t.attempts.c.node == node, t.attempts.c.state != "closed")

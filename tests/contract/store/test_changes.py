@@ -19,7 +19,7 @@ from acd.store.beginning import Blocked
 from acd.store.events import Subject, events_of
 from acd.store.imports import publish
 from acd.store.lead_changes import erase_lead, find_leads, promise_callback, reset_leads
-from acd.store.nodes import NODE_LEASE, leave_node, renew_node
+from acd.store.nodes import NODE_LEASE, dead_nodes, leave_node, renew_node, take_over
 from acd.store.staging import StagedRows, open_staging
 from acd.store.versions import upgrade_schema
 from tests.contract.store.world import NOON, World, later
@@ -144,12 +144,17 @@ def test_a_dead_engines_attempts_are_taken_over_once(world: World, store: Store)
     world.leads(campaign, 2)
     [lead, _held] = world.claim(campaign)
     for node in ("a", "b"):
-        assert store.run_sync(renew_node, node=node, now=NOON) == []
+        store.run_sync(renew_node, node=node, now=NOON)
     attempt = world.dial(lead)
     at = NOON + NODE_LEASE
-    assert store.run_sync(renew_node, node="b", now=at) == []
-    assert store.run_sync(renew_node, node="b", now=at + NODE_LEASE / 2) == [attempt]
-    assert store.run_sync(renew_node, node="c", now=at + NODE_LEASE / 2) == []
+    store.run_sync(renew_node, node="b", now=at)
+    assert store.read_sync(dead_nodes, but_not="b", now=at) == []
+    assert store.run_sync(take_over, dead="a", now=at) is None
+    at += NODE_LEASE / 2
+    assert store.read_sync(dead_nodes, but_not="b", now=at) == ["a"]
+    assert store.read_sync(dead_nodes, but_not="a", now=at) == []
+    assert store.run_sync(take_over, dead="a", now=at) == [attempt]
+    assert store.run_sync(take_over, dead="a", now=at) is None
     assert world.attempt(attempt).disposition == "unknown"
     assert (world.lead(1).state, world.lead(2).state) == ("review", "waiting")
     # It was not dead but slow: what it says now comes too late, and it dials nobody.
@@ -162,7 +167,7 @@ def test_a_dead_engines_attempts_are_taken_over_once(world: World, store: Store)
 def test_an_engine_that_left_is_not_taken_for_dead(world: World, store: Store) -> None:
     store.run_sync(renew_node, node="a", now=NOON)
     store.run_sync(leave_node, node="a")
-    assert store.run_sync(renew_node, node="b", now=later(days=1)) == []
+    assert store.read_sync(dead_nodes, but_not="b", now=later(days=1)) == []
 
 
 def test_a_backup_is_a_whole_database_and_replaces_nothing(

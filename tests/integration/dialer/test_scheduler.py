@@ -19,9 +19,11 @@ from structlog.testing import capture_logs
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
+from acd.dialer.leftovers import dialog_as_json
+from acd.dialer.node_lease import Tenure
 from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
-from acd.lines import TrunkStatus
+from acd.lines import DialogId, TrunkStatus
 from acd.metrics import Metrics
 from acd.settings import Settings, TrunkSettings
 from acd.store import Store, open_store_sync
@@ -33,6 +35,7 @@ from acd.store.campaigns import (
     set_campaign_state,
 )
 from acd.store.nodes import NODE_LEASE, renew_node
+from acd.store.outcomes import DialogSeen
 from tests.contract.store.world import World, definition
 from tests.fakes.lines import FakePool, FakeTrunk, Script
 
@@ -343,14 +346,53 @@ async def test_a_campaigns_own_line_limit_holds(floor: Floor) -> None:
     assert floor.column(t.attempts.c.disposition) == ["invalid_number"] * 6
 
 
-async def test_what_a_dead_engine_left_open_ends_as_unknown(floor: Floor) -> None:
-    campaign_id = floor.campaign(leads=1)
-    now = SystemClock().now()
-    long_ago = now - 2 * NODE_LEASE
-    (lead,) = floor.world.claim(campaign_id, node="dead", now=now)
-    floor.world.dial(lead, node="dead", now=now)
-    floor.store.run_sync(renew_node, node="dead", now=long_ago)
-    async with floor.running(floor.trunk()):
+async def test_what_a_dead_engine_left_open_is_hung_up_and_ends_as_unknown(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_a_call(floor, node="dead")
+    trunk = floor.trunk()
+    monkeypatch.setattr(Tenure, "may_take_over", lambda self, now: True)
+    async with floor.running(trunk):
         await until(lambda: floor.column(t.attempts.c.disposition) == ["unknown"])
+    assert [dialog.call_id for dialog in trunk.hung_up] == ["left-over"]
     assert floor.column(t.leads.c.state) == ["review"]
     assert floor.column(t.nodes.c.node) == [], "who ends by themselves leaves nothing"
+
+
+async def test_an_engine_that_has_just_come_takes_nobody_for_dead(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_a_call(floor, node="slow")
+    asked: list[datetime] = []
+    may_take_over = Tenure.may_take_over
+
+    def note(tenure: Tenure, now: datetime) -> bool:
+        asked.append(now)
+        return may_take_over(tenure, now)
+
+    monkeypatch.setattr(Tenure, "may_take_over", note)
+    monkeypatch.setattr("acd.dialer.node_lease.RENEW_SECONDS", 0.05)
+    trunk = floor.trunk()
+    async with floor.running(trunk):
+        await until(lambda: len(asked) > 3)
+    assert trunk.hung_up == []
+    assert floor.column(t.attempts.c.state) == ["dialing"]
+
+
+def leave_a_call(floor: Floor, *, node: str) -> None:
+    """As an engine whose lease ran out long ago."""
+    campaign_id = floor.campaign(leads=1)
+    now = SystemClock().now()
+    (lead,) = floor.world.claim(campaign_id, node=node, now=now)
+    attempt = floor.world.dial(lead, node=node, now=now)
+    dialog = DialogId(
+        call_id="left-over",
+        local="<sip:a>;tag=1",
+        remote="<sip:b>;tag=2",
+        target="sip:b",
+        routes=(),
+        cseq=1,
+    )
+    seen = DialogSeen(attempt_id=attempt, sip_call_id=dialog.call_id, dialog=dialog_as_json(dialog))
+    floor.world.write(seen, node=node)
+    floor.store.run_sync(renew_node, node=node, now=now - 2 * NODE_LEASE)
