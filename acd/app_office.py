@@ -264,8 +264,6 @@ def _dispose(
 ) -> str:
     if by and agent_named(conn, by).extension != agent_of_attempt(conn, attempt_id):
         raise BadInput(f"attempt {attempt_id}: its person was not with agent {by}")
-    if owner is not None:
-        owner = agent_named(conn, owner).name
     meant = dispose_attempt(
         conn, attempt_id=attempt_id, code=code, now=now, callback_at=at, callback_agent=owner
     )
