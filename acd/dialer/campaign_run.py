@@ -254,7 +254,8 @@ class CampaignRun:
         )
 
     def _is_wanted(self) -> bool:
-        return calls_beyond(self._snapshot()) == 0
+        # After a reload to previews nobody is dialed whom no agent has looked at.
+        return not self.previews.on and calls_beyond(self._snapshot()) == 0
 
     def _dial_level(self) -> Decimal:
         """Calls for each ready agent, as far as the ramp has come."""
