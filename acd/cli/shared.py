@@ -37,6 +37,17 @@ def store_of(ctx: click.Context, *, create: bool = False) -> AbstractContextMana
     return open_store_sync(settings_of(ctx).store.url, create=create)
 
 
+def engine_seen(ctx: click.Context) -> dict[str, Any]:
+    """Whether an engine runs here: `state` running, silent or none, and its `pid`."""
+    try:
+        answer = ask_engine(settings_of(ctx).control_socket, "ping")
+    except EngineSilent:
+        return {"state": "silent", "pid": None}
+    if answer is None:
+        return {"state": "none", "pid": None}
+    return {"state": "running", "pid": answer["pid"]}
+
+
 def engine_told(ctx: click.Context) -> str:
     """Have the running engine look at SQL now, and say whether there is one."""
     try:
