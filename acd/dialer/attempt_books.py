@@ -36,6 +36,7 @@ class AttemptBooks:
         self._campaign = dialing.campaign.name
         self._started_at = trio.current_time()
         self._sip_call_id = ""
+        self._is_live_answer = False
         self.exemplar = call_exemplar(attempt_id)
         """Leads from a metric to this call."""
 
@@ -85,7 +86,10 @@ class AttemptBooks:
         )
 
     def _count_live_answer(self) -> None:
-        """As the ledger does: a person who was joined with an agent, or abandoned."""
+        """As the ledger does: a person who was joined with an agent, or abandoned, or both."""
+        if self._is_live_answer:
+            return
+        self._is_live_answer = True
         self._dialing.metrics.live_answers.labels(self._campaign).inc(exemplar=self.exemplar)
 
     def abandoned(self) -> None:

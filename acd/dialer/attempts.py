@@ -12,6 +12,7 @@ start marks it unknown.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from math import inf
 
@@ -86,12 +87,13 @@ async def run_attempt(
     hold = owner or OwnerHold(None)
     with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
         try:
-            async with dialing.trunk.lines.lease(
-                holder=dialing.campaign.name,
-                deadline_seconds=LEASE_SECONDS,
-                weight=dialing.campaign.definition.weight,
-            ) as line:
-                if in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop):
+            async with AsyncExitStack() as leases:
+                line: Line | None = None
+                with in_flight.in_queue(lead.lead_id):
+                    if not stop.is_set():
+                        line = await leases.enter_async_context(_lease(dialing))
+                wanted = line and in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop)
+                if line and wanted:
                     await _dial(dialing, lead, line, in_flight, stop, hold)
                 else:
                     _give_back(dialing, lead)
@@ -100,6 +102,14 @@ async def run_attempt(
             raise
         finally:
             in_flight.settled(lead.lead_id)
+
+
+def _lease(dialing: Dialing) -> AbstractAsyncContextManager[Line]:
+    return dialing.trunk.lines.lease(
+        holder=dialing.campaign.name,
+        deadline_seconds=LEASE_SECONDS,
+        weight=dialing.campaign.definition.weight,
+    )
 
 
 def _may_dial(dialing: Dialing, stop: trio.Event) -> bool:
@@ -433,9 +443,12 @@ class Attempt:
         return result
 
     @property
+    def _pbx_has_person(self) -> bool:
+        return self._transfer is not None and self._transfer.person_with is PersonWith.PBX
+
+    @property
     def _person_is_ours(self) -> bool:
-        taken = self._transfer is not None and self._transfer.person_with is PersonWith.PBX
-        return not taken and not self._watch.ended.is_set()
+        return not self._pbx_has_person and not self._watch.ended.is_set()
 
     def _judge(self, until: float) -> None:
         """Abandoned: a live answer that no agent had within the limit (16 CFR 310.4(b)(1)(iv)).
@@ -446,7 +459,7 @@ class Attempt:
         if self._abandoned:
             return
         settled_at = self._joined_at
-        if settled_at is None and end is not None and self._transfer is None:
+        if settled_at is None and end is not None and not self._pbx_has_person:
             settled_at = end.at_seconds
         if settled_at is None or settled_at > until:
             self._abandon()

@@ -99,6 +99,7 @@ class CampaignRun:
     def stop(self) -> None:
         """Start no more calls."""
         self._stop.set()
+        self._in_flight.leave_queue()
         self._wake()
         # A database that hangs must not keep anybody from being told to stop.
         self._looking.cancel()

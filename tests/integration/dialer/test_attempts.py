@@ -338,6 +338,18 @@ async def test_a_person_who_hangs_up_inside_the_limit_is_not_abandoned(stages: S
     assert stage.count("acd_abandoned") == stage.count("acd_live_answers") == 0
 
 
+async def test_a_person_who_hangs_up_inside_the_limit_after_a_refusal_is_not_abandoned(
+    stages: StageMaker,
+) -> None:
+    refused = TransferRefused(at_seconds=0.0, sip_status=480)
+    hurried = Script(transfers=deque([refused]), hangs_up_after=WAIT_LIMIT_SECONDS / 4)
+    stage = await stages.make(hurried)
+    row = await stage.run()
+    assert (row["cause"], row["abandoned"]) == (DisconnectCause.NORMAL, False)
+    assert row["transfer_result"] == "refused"
+    assert stage.count("acd_abandoned") == 0
+
+
 async def test_a_refused_transfer_goes_to_the_next_agent(stages: StageMaker) -> None:
     refused = TransferRefused(at_seconds=0.0, sip_status=480)
     stage = await stages.make(
@@ -455,6 +467,7 @@ async def test_an_agent_who_answers_after_the_limit_is_an_abandoned_call(
     assert row["disposition"] == "abandoned"
     assert stage.dialing.roster.states() == {AgentState.ON_CALL: 1}
     assert stage.count("acd_transfers", result="with_pbx") == stage.count("acd_abandoned") == 1
+    assert stage.count("acd_live_answers") == 1, "abandoned and then joined is one person"
 
 
 async def test_the_ledger_knows_of_a_person_left_with_the_pbx_before_the_pbx_says_a_word(

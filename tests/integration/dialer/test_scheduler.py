@@ -254,6 +254,21 @@ async def test_a_campaign_started_again_dials_while_a_call_from_before_goes_on(
         await first.hang_up()
 
 
+async def test_what_waits_for_a_line_is_given_back_as_soon_as_the_engine_is_to_end(
+    floor: Floor,
+) -> None:
+    floor.campaign(leads=20, agents={"extensions": [str(n) for n in range(201, 211)]})
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER), lines=1)
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: [len(line.requests) for line in trunk.lines.used] == [1])
+        await looked_again(trunk)
+        scheduler.stop()
+        await until(lambda: floor.column(t.leads.c.state).count("claimed") == 1)
+        assert trunk.lines.leased == 1, "the call that rings goes on"
+        await trunk.lines.used[0].hang_up()
+    assert len(trunk.lines.used) == 1
+
+
 async def test_a_reload_takes_effect_while_the_campaign_runs(floor: Floor) -> None:
     nobody = {"extensions": ["299"], "handle_seconds": 60}
     campaign_id = floor.campaign(leads=3, agents=nobody)
