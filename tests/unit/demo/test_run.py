@@ -30,7 +30,7 @@ class NotedWatch(Watch):
 
 
 async def no_signals() -> AsyncIterator[int]:
-    await trio.sleep_forever()
+    await trio.Event().wait()
     yield 0
 
 
