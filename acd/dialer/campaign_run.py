@@ -64,7 +64,10 @@ class CampaignRun:
         self._looked_at = -inf
         self._staffed_since: float | None = None
         ledger_watch = LedgerWatch(
-            dialing.campaign.campaign_id, store=dialing.store, clock=dialing.clock
+            dialing.campaign.campaign_id,
+            store=dialing.store,
+            clock=dialing.clock,
+            node=dialing.node,
         )
         self._ledger = LedgerRoom(ledger_watch, self._in_flight)
         self._watch = CampaignWatch(

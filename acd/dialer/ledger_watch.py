@@ -4,7 +4,8 @@ How it works: what began more than an hour ago hardly changes (an agent may stil
 a machine), so it is counted once a minute and kept; only what began since then is counted each
 time. A window of thirty days thus costs as much as one of an hour.
 
-`LedgerRoom` is what pacing asks: SQL's counts, less this engine's calls that they do not hold.
+`LedgerRoom` is what pacing asks: SQL's counts, less this engine's calls that they do not hold, and
+less what other engines on the same database may still make of the campaign's.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from acd.clock import WallClock
 from acd.dialer.dialing import CallsInFlight
 from acd.dialer.store_watch import StoreWatch
 from acd.rules.definition import CampaignDefinition, DialMode
-from acd.rules.ledger import AbandonWindow, LedgerCounts, headroom
+from acd.rules.ledger import AbandonWindow, LedgerCounts, headroom, share_of_headroom
 from acd.store.counts import ledger_counts
+from acd.store.nodes import Others, others_at_work
 
 LEDGER_SECONDS = 1.0
 """How old the counts may be when calls beyond the ready agents are started."""
@@ -51,8 +53,9 @@ class _Settled:
 class LedgerWatch:
     """One campaign's ledger on this node."""
 
-    def __init__(self, campaign_id: int, *, store: StoreWatch, clock: WallClock) -> None:
+    def __init__(self, campaign_id: int, *, store: StoreWatch, clock: WallClock, node: str) -> None:
         self._campaign_id = campaign_id
+        self._node = node
         self._store = store
         self._clock = clock
         self._settled: _Settled | None = None
@@ -73,6 +76,19 @@ class LedgerWatch:
             settled = _Settled(window, start, cut, now, counts)
             self._settled = settled
         return settled.counts + await self._count(settled.until)
+
+    async def others(self) -> Others:
+        """The other engines that may dial this campaign now.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        return await self._store.read(
+            others_at_work,
+            node=self._node,
+            campaign_id=self._campaign_id,
+            now=self._clock.now(),
+        )
 
     async def _count(self, since: datetime, until: datetime | None = None) -> LedgerCounts:
         return await self._store.read(
@@ -103,8 +119,14 @@ class LedgerRoom:
             return
         # What is written while SQL counts may be in the counts or not: it is held to be missing.
         counted, read_at = self._in_flight.abandoned_written, trio.current_time()
+        # The others first: a call of theirs that ends meanwhile is then counted twice, not never.
+        others = await self._watch.others()
         counts = await self._watch.read(definition.abandon_window)
-        self._room = headroom(counts, limit_percent=definition.abandon_limit_percent)
+        self._room = share_of_headroom(
+            headroom(counts, limit_percent=definition.abandon_limit_percent),
+            other_engines=others.engines,
+            their_open_calls=others.open_attempts,
+        )
         self._definition, self._counted, self._read_at = definition, counted, read_at
 
     def _is_old(self, definition: CampaignDefinition) -> bool:

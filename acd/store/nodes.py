@@ -7,6 +7,7 @@ whether a phone rang.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -25,6 +26,31 @@ def renew_node(conn: sa.Connection, *, node: str, now: datetime) -> None:
     )
     if not renewed.rowcount:
         conn.execute(sa.insert(t.nodes).values(node=node, lease_until=now + NODE_LEASE))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """The other engines that are alive, as far as one campaign's ledger minds them."""
+
+    engines: int = 0
+    open_attempts: int = 0
+    """Theirs of the campaign; any of them may become an abandoned call."""
+
+
+def others_at_work(conn: sa.Connection, *, node: str, campaign_id: int, now: datetime) -> Others:
+    """Who else may be dialing a campaign."""
+    alive = sa.select(sa.func.count()).where(t.nodes.c.node != node, t.nodes.c.lease_until >= now)
+    if not (engines := conn.scalar(alive)):
+        return Others()
+    open_attempts = conn.scalar(
+        sa.select(sa.func.count()).where(
+            t.attempts.c.campaign_id == campaign_id,
+            t.attempts.c.node != node,
+            # As the partial index has it.
+            t.attempts.c.state != sa.literal_column("'closed'"),
+        )
+    )
+    return Others(engines=engines, open_attempts=open_attempts or 0)
 
 
 def dead_nodes(conn: sa.Connection, *, but_not: str, now: datetime) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,15 @@ from acd.store.beginning import Blocked
 from acd.store.events import Subject, events_of
 from acd.store.imports import publish
 from acd.store.lead_changes import erase_lead, find_leads, promise_callback, reset_leads
-from acd.store.nodes import NODE_LEASE, dead_nodes, leave_node, renew_node, take_over
+from acd.store.nodes import (
+    NODE_LEASE,
+    Others,
+    dead_nodes,
+    leave_node,
+    others_at_work,
+    renew_node,
+    take_over,
+)
 from acd.store.staging import StagedRows, open_staging
 from acd.store.versions import upgrade_schema
 from tests.contract.store.world import NOON, World, later
@@ -162,6 +171,30 @@ def test_a_dead_engines_attempts_are_taken_over_once(world: World, store: Store)
     blocked = world.begin(_held)
     assert isinstance(blocked, Blocked)
     assert blocked.rule is Rule.LEAD_STATE
+
+
+def test_an_engine_knows_what_the_others_have_open_of_a_campaign(
+    world: World, store: Store
+) -> None:
+    campaign, another = world.campaign(), world.campaign()
+    for each in (campaign, another):
+        world.leads(each, 3)
+    for node in ("a", "b"):
+        [lead] = world.claim(campaign, node=node, limit=1)
+        world.dial(lead, node=node)
+        [theirs] = world.claim(another, node=node, limit=1)
+        world.dial(theirs, node=node)
+    [over] = world.claim(campaign, node="b", limit=1)
+    world.close(world.dial(over, node="b"))
+
+    def others(at: datetime) -> Others:
+        return store.read_sync(others_at_work, node="a", campaign_id=campaign, now=at)
+
+    store.run_sync(renew_node, node="a", now=NOON)
+    assert others(NOON) == Others(), "whose lease is gone dials nobody"
+    store.run_sync(renew_node, node="b", now=NOON)
+    assert others(NOON) == Others(engines=1, open_attempts=1)
+    assert others(NOON + 2 * NODE_LEASE) == Others()
 
 
 def test_an_engine_that_left_is_not_taken_for_dead(world: World, store: Store) -> None:

@@ -17,6 +17,7 @@ from acd.dialer.store_watch import StoreWatch
 from acd.metrics import Metrics
 from acd.rules.ledger import AbandonWindow, LedgerCounts
 from acd.store import Store, open_store_sync
+from acd.store.nodes import Others
 from tests.contract.store.world import NOON, World, definition
 
 HOUR = timedelta(hours=1)
@@ -50,7 +51,7 @@ class Ledger:
         self._world = World(store)
         self._campaign = self._world.campaign()
         watched = StoreWatch(store, Metrics())
-        self._watch = LedgerWatch(self._campaign, store=watched, clock=clock)
+        self._watch = LedgerWatch(self._campaign, store=watched, clock=clock, node="node")
 
     def abandon(self, at: datetime) -> None:
         self._world.leads(self._campaign, now=at)
@@ -117,7 +118,8 @@ async def test_a_clock_that_is_put_back_is_believed(ledger: Ledger, clock: SetCl
 class HeldWatch(LedgerWatch):
     """Answers when it is told to, with counts that leave room for one abandoned call."""
 
-    def __init__(self) -> None:
+    def __init__(self, others: Others | None = None) -> None:
+        self._others = others or Others()
         self.asked = trio.Event()
         self.answer = trio.Event()
 
@@ -125,6 +127,9 @@ class HeldWatch(LedgerWatch):
         self.asked.set()
         await self.answer.wait()
         return LedgerCounts(live_answers=34, abandoned=0)
+
+    async def others(self) -> Others:
+        return self._others
 
 
 async def test_what_is_written_while_sql_counts_is_not_given_out_twice(
@@ -174,3 +179,12 @@ async def test_a_reload_during_the_read_leaves_no_room_by_the_old_limit(
     assert room.left(after) == 0
     await room.read(after)
     assert room.left(after) == 1
+
+
+async def test_another_engines_open_calls_may_all_be_abandoned() -> None:
+    watch = HeldWatch(Others(engines=1, open_attempts=1))
+    watch.answer.set()
+    room = LedgerRoom(watch, CallsInFlight())
+    ratio = definition(dial_mode="ratio", calls_per_agent=2)
+    await room.read(ratio)
+    assert room.left(ratio) == 0
