@@ -39,7 +39,7 @@ def _others(wanted: Iterable[str]) -> Mapping[str, str]:
     return {
         other: folded
         for other, folded in _folding().items()
-        if letters >= set(folded) or other == _CAPITAL_DOTTED_I
+        if letters >= set(folded) or (other == _CAPITAL_DOTTED_I and "i" in letters)
     }
 
 
