@@ -92,9 +92,10 @@ class Closing:
     slot: int
     shadow: pj.Call
 
-    def holds(self, there: pj.Call) -> bool:
-        """Whether what `Call.lookup` found in the slot is still this call."""
-        return int(there.this) == int(self.shadow.this)
+    @property
+    def is_open(self) -> bool:
+        """Whether its dialog is not over yet."""
+        return _is_tied(self.shadow, self.slot)
 
 
 @dataclass(slots=True)
@@ -199,12 +200,16 @@ class Leg:
         call, self.call = self.call, None
         call.muted = True
         slot = call.getId()
-        with suppress(pj.Error):  # it was over already: the look at its slot tells
-            call.hangup(pj.CallOpParam())
-        # Its destructor unties the slot, so it must run before the shadow is tied to it.
-        del call
+        shadow: pj.Call = call
+        if _is_tied(call, slot):
+            with suppress(pj.Error):
+                call.hangup(pj.CallOpParam())
+            # Its destructor unties the slot, so it must run before the shadow is tied to it.
+            del shadow, call
+            shadow = pj.Call(self.trunk.account, slot)
+        # Else its end lies unread in the inbox, and what is tied to a free slot stays so for ever.
         self.world.forget(self.number)
-        self.world.close(Closing(self.number, slot, pj.Call(self.trunk.account, slot)))
+        self.world.close(Closing(self.number, slot, shadow))
 
     def seen(self, what: LegSeen) -> None:
         """What pjsua2 told of this call."""
@@ -443,3 +448,9 @@ class Leg:
         if done.outcome is TransferOutcome.ANSWERED:
             # Asterisk keeps the old dialog for a minute after a transfer that succeeded.
             self.hang_up(DisconnectCause.TRANSFERRED)
+
+
+def _is_tied(call: pj.Call, slot: int) -> bool:
+    """Whether the slot still knows this object; pjsua forgets it when the call is over."""
+    there = pj.Call.lookup(slot)
+    return there is not None and int(there.this) == int(call.this)

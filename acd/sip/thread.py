@@ -288,11 +288,10 @@ class SipThread:
             return
         still: list[Closing] = []
         for closing in self._closing:
-            there = pj.Call.lookup(closing.slot)
-            if there is not None and closing.holds(there):
+            if closing.is_open:
                 still.append(closing)
                 continue
-            if there is not None:
+            if pj.Call.lookup(closing.slot) is not None:
                 self._displaced.append(closing)
             self._reports.post(CallReleased(closing.leg, now))
         self._closing[:] = still

@@ -20,6 +20,7 @@ from acd.lines import (
     TrunkStatus,
 )
 from acd.sip.transfer import TransferTiming
+from tests.integration.sip.call_centre import wait_all_free
 from tests.integration.sip.conftest import (
     Bench,
     agent,
@@ -37,6 +38,7 @@ from tests.peers.sipp.steps import (
     hang_up,
     invite,
     notify,
+    notify_and_hang_up,
     notify_without_body,
     pause,
     refer,
@@ -203,6 +205,20 @@ async def test_bye_after_202_is_unconfirmed_and_never_called_lost(bench: Bench) 
     ended, _ = await released(line)
     assert isinstance(ended, Ended)
     assert ended.cause is DisconnectCause.NORMAL
+
+
+async def test_a_bye_right_behind_the_final_notify_costs_no_line(bench: Bench) -> None:
+    """Both are read before either is acted on."""
+    pbx = bench.pbx(*_UP, refer(202), notify_and_hang_up(200), transport="t1")
+    trunk = await bench.trunk(str(pbx.bind), lines=2, transport="tcp")
+    for _ in range(4):
+        async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
+            await answered(line)
+            result = await line.blind_transfer(agent(), timeout_seconds=5)
+            assert isinstance(result, TransferAnswered)
+            await released(line)
+    await wait_all_free(trunk, timeout_seconds=5)
+    assert len(select(bench.messages(), "BYE")) == 4
 
 
 async def test_a_subscription_that_ends_without_a_status_is_unconfirmed(bench: Bench) -> None:

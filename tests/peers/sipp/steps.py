@@ -200,6 +200,20 @@ def notify(status: int, *, final: bool = False, text: str = "Whatever") -> str:
     return _send(_request("NOTIFY", *headers, body=body), retransmits=True) + _receive_status(200)
 
 
+def notify_and_hang_up(status: int) -> str:
+    """Send a final NOTIFY with this sipfrag and BYE in one piece (by TCP), wait for a 200."""
+    notified = _request(
+        "NOTIFY",
+        "Event: refer",
+        "Subscription-State: terminated;reason=noresource",
+        "Content-Type: message/sipfrag;version=2.0",
+        body=f"SIP/2.0 {status} Whatever",
+    )
+    # SIPp cuts off an empty line at the end, which a BYE without a body ends with.
+    over = _request("BYE", "Content-Type: text/plain", body="over").replace("[cseq]", "[cseq+1]")
+    return _send(_measured(notified) + _measured(over)) + _receive_status(200)
+
+
 def notify_without_body(*, final: bool = True) -> str:
     """Send a NOTIFY that has no sipfrag, wait for its 200."""
     state = "terminated;reason=noresource" if final else "active;expires=60"
@@ -358,6 +372,13 @@ def _request(method: str, *headers: str, sdp: str = "", body: str = "") -> str:
         *headers,
     ]
     return _message(lines, sdp=sdp, body=body)
+
+
+def _measured(message: str) -> str:
+    """With the length of its body, where SIPp's [len] would count what comes behind it too."""
+    body = message.partition("\n\n")[2]
+    # SIPp ends every line with CRLF.
+    return message.replace("[len]", str(len(body.replace("\n", "\r\n"))))
 
 
 def _message(lines: list[str], *, sdp: str = "", direction: str = "", body: str = "") -> str:
