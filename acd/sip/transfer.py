@@ -175,16 +175,23 @@ class TransferPermission:
     """Whether a trunk lets us transfer at all: 403, 405 or 603 twice in a row says no."""
 
     refusals: int = 0
+    refused_with: int = 0
+    """The last of them."""
 
     LIMIT = 2
 
-    def note(self, done: TransferDone) -> bool:
-        """Take one outcome; return whether transfers are refused on this trunk."""
+    def note(self, done: TransferDone) -> int | None:
+        """Take one outcome; return with what this trunk refuses transfers, None if it does not.
+
+        Transfers that were on their way when the trunk was stopped end in any manner: only one
+        that was answered says that they are allowed after all.
+        """
         if done.outcome is TransferOutcome.REFUSED and done.sip_status in _REFUSES_TRANSFERS:
             self.refusals += 1
+            self.refused_with = done.sip_status
         elif done.outcome is TransferOutcome.ANSWERED:
             self.refusals = 0
-        return self.refusals >= self.LIMIT
+        return self.refused_with if self.refusals >= self.LIMIT else None
 
 
 @dataclass(frozen=True, slots=True)

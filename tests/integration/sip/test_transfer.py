@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+import trio
 
 from acd.calls import CallState, DisconnectCause
 from acd.lines import (
@@ -15,11 +16,14 @@ from acd.lines import (
     TransferAnswered,
     TransferFailed,
     TransferRefused,
+    TransferResult,
     TransferTimedOut,
     TransferUnconfirmed,
+    TrunkHealth,
     TrunkStatus,
 )
 from acd.sip.transfer import TransferTiming
+from acd.sip.trunk import SipTrunk
 from tests.integration.sip.call_centre import wait_all_free
 from tests.integration.sip.conftest import (
     Bench,
@@ -40,6 +44,7 @@ from tests.peers.sipp.steps import (
     notify,
     notify_and_hang_up,
     notify_without_body,
+    only_for,
     pause,
     refer,
     refer_received,
@@ -246,17 +251,65 @@ async def until_gone(bench: Bench) -> None:
         await bench.breathe()
 
 
-async def test_refer_refused_twice_stops_the_trunk(bench: Bench) -> None:
-    pbx = bench.pbx(*_UP, refer(403), bye())
+@pytest.mark.parametrize("status", [403, 405, 603])
+async def test_refer_refused_twice_stops_the_trunk(bench: Bench, status: int) -> None:
+    pbx = bench.pbx(*_UP, refer(status), bye())
     trunk = await bench.trunk(str(pbx.bind))
     for _ in range(2):
-        line = await bench.line(trunk)
+        await _refused(trunk)
+    health = await wait_status(trunk, TrunkStatus.TRANSFER_REFUSED)
+    assert str(status) in health.detail
+    await wait_all_free(trunk, timeout_seconds=5)
+
+
+async def test_transfers_on_their_way_do_not_open_a_trunk_that_refuses_them(bench: Bench) -> None:
+    fails, hangs_up, is_silent = "1", "2", "3"
+    up = (answer(), ack())
+    pbx = bench.pbx(
+        invite(),
+        # By then two others have been refused, or this test would tell nothing.
+        only_for(fails, *up, refer(202), pause(1000), notify(486, final=True), bye()),
+        only_for(hangs_up, *up, refer(202), pause(1000), hang_up()),
+        only_for(is_silent, *up, refer(202), bye()),
+        *up,
+        refer(403),
+        bye(),
+    )
+    trunk = await bench.trunk(str(pbx.bind), lines=5)
+    ends: list[tuple[TransferResult, TrunkHealth]] = []
+
+    async def be_on_its_way(number: str) -> None:
+        async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
+            await line.originate(request(user=number))
+            await until(line, Answered)
+            result = await line.blind_transfer(agent(), timeout_seconds=1.5)
+            ends.append((result, trunk.health))
+
+    async with trio.open_nursery() as nursery:
+        for number in (fails, hangs_up, is_silent):
+            nursery.start_soon(be_on_its_way, number)
+        while len(select(bench.messages(), 202, cseq="REFER")) < 3:
+            await bench.breathe()
+        for _ in range(2):
+            await _refused(trunk)
+        await wait_status(trunk, TrunkStatus.TRANSFER_REFUSED)
+    assert {type(result) for result, _ in ends} == {
+        TransferFailed,
+        TransferUnconfirmed,
+        TransferTimedOut,
+    }
+    assert {health.status for _, health in ends} == {TrunkStatus.TRANSFER_REFUSED}
+    assert all("403" in health.detail for _, health in ends)
+    await wait_all_free(trunk, timeout_seconds=5)
+
+
+async def _refused(trunk: SipTrunk) -> None:
+    async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
         await answered(line)
-        await line.blind_transfer(agent(), timeout_seconds=5)
+        result = await line.blind_transfer(agent(), timeout_seconds=5)
+        assert isinstance(result, TransferRefused)
         await line.hang_up()
         await released(line)
-    health = await wait_status(trunk, TrunkStatus.TRANSFER_REFUSED)
-    assert "403" in health.detail
 
 
 async def test_hanging_up_with_a_refer_open_ends_both(bench: Bench) -> None:

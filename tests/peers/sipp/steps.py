@@ -142,6 +142,15 @@ def redirect(contact: str, *, unless: str = "[^0-9]", after_milliseconds: int = 
     return taken + jump + wait + reject("302 Moved", f"Contact: {contact}") + end
 
 
+def only_for(number: str, *steps: str) -> str:
+    """Right behind `invite`: these steps and no others for calls to this number."""
+    name = f"only{next(_counter)}"
+    compared = f'<strcmp assign_to="{name}" variable="9" value="{number}"/>'
+    other = f'<test assign_to="{name}other" variable="{name}" compare="not_equal" value="0"/>'
+    look = f'<nop><action>{compared}{other}</action></nop>\n<nop test="{name}other" next="{name}"/>\n'
+    return f'{look}{"".join(steps)}<nop next="end"/>\n<label id="{name}"/>\n'
+
+
 def ack() -> str:
     """The ACK."""
     return _receive("ACK")
