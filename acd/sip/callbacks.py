@@ -8,6 +8,7 @@ the process.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -66,6 +67,8 @@ class ReferAnswered(NamedTuple):
     leg: int
     at_seconds: float
     sip_status: int
+    cseq: int
+    """Of that REFER."""
 
 
 class Notified(NamedTuple):
@@ -197,6 +200,14 @@ def guarded(callback: _Callback) -> _Callback:
     return guard  # type: ignore[return-value] # same signature as what it guards
 
 
+_CSEQ = re.compile(r"^CSeq[ \t]*:[ \t]*(\d+)", re.IGNORECASE | re.MULTILINE)
+
+
+def _cseq_of(message: str) -> int:
+    found = _CSEQ.search(message)
+    return int(found[1]) if found else 0
+
+
 def _message_of(event: pj.TsxStateEvent) -> str:
     """The message that made a transaction change; empty where it was none."""
     return str(event.src.rdata.wholeMsg) if event.type == pj.PJSIP_EVENT_RX_MSG else ""
@@ -214,6 +225,8 @@ class LegCall(pj.Call):
         """What still comes is of no interest: our own hang-up, or a call that never started."""
         self.plays = False
         """Somebody wants to know when the audio port changes."""
+        self.refers: list[int] = []
+        """CSeqs of the REFERs that left, those too that pjsip repeated with credentials."""
         self._answered = False
         self._sent = False
 
@@ -236,7 +249,10 @@ class LegCall(pj.Call):
 
     @guarded
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:  # noqa: N802 # pjsua2's name
-        """1xx to the INVITE, responses to a REFER, NOTIFY requests."""
+        """1xx to the INVITE, responses to a REFER, NOTIFY requests.
+
+        A 401 or 407 that pjsip can answer is not told: the answer to its repetition is.
+        """
         at_seconds = perf_counter()
         if self.muted:
             return
@@ -293,12 +309,20 @@ class LegCall(pj.Call):
     def _refer(
         self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction
     ) -> None:
+        if transaction.state == pj.PJSIP_TSX_STATE_CALLING:
+            self.refers.append(_cseq_of(transaction.lastTx.wholeMsg))
+            return
         if event.type == pj.PJSIP_EVENT_RX_MSG:
-            if transaction.statusCode >= 200:
-                self.inbox.append(ReferAnswered(self.leg, at_seconds, transaction.statusCode))
+            status = transaction.statusCode
+            if status < 200:
+                return
         # The timer also ends a transaction that was answered long ago (timer K).
-        elif event.prevState < pj.PJSIP_TSX_STATE_COMPLETED <= transaction.state:
-            self.inbox.append(ReferAnswered(self.leg, at_seconds, 0))
+        elif event.prevState < _TSX_OVER <= transaction.state:
+            status = 0
+        else:
+            return
+        cseq = _cseq_of(transaction.lastTx.wholeMsg)
+        self.inbox.append(ReferAnswered(self.leg, at_seconds, status, cseq))
 
     def _over(self, at_seconds: float, event: pj.SipEvent) -> Over:
         if event.type != pj.PJSIP_EVENT_TSX_STATE:

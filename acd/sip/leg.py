@@ -133,6 +133,8 @@ class Leg:
     _started: StartCall | None = None
     _transfer: TransferMachine | None = None
     _refer_to: str = ""
+    _earlier_refers: frozenset[int] = frozenset()
+    """CSeqs of those for the transfers before this one: what still comes of them is too late."""
     _accepted_told: bool = False
     _timers: list[Timer] = field(default_factory=list)
     _media: LegMedia = field(init=False)
@@ -179,7 +181,7 @@ class Leg:
             return
         match order:
             case TransferCall():
-                self._start_transfer(order, self.answered_at or 0.0)
+                self._start_transfer(call, order, self.answered_at or 0.0)
             case PlayWav():
                 self._media.play(call, order)
             case StopPlaying():
@@ -230,7 +232,7 @@ class Leg:
                 if self.call is not None:
                     self._media.media_changed(self.call)
 
-    def _start_transfer(self, command: TransferCall, answered_at: float) -> None:
+    def _start_transfer(self, call: LegCall, command: TransferCall, answered_at: float) -> None:
         """REFER, not before the trunk's PBX is ready for it."""
         if self._transfer is not None:
             late = no_such_call(command)
@@ -238,6 +240,7 @@ class Leg:
                 self.world.reports.post(late)
             return
         self._transfer = TransferMachine(self.trunk.timing)
+        self._earlier_refers = frozenset(call.refers)
         self._accepted_told = False
         self._refer_to = command.refer_to
         now = perf_counter()
@@ -318,7 +321,7 @@ class Leg:
 
     def _seen_refer_answer(self, seen: ReferAnswered) -> None:
         """The REFER's final response."""
-        if self._transfer is None:
+        if self._transfer is None or seen.cseq in self._earlier_refers:
             return
         if seen.sip_status == 0:
             self._step(self._transfer.unanswered())
@@ -329,7 +332,9 @@ class Leg:
     def _seen_notify(self, seen: Notified) -> None:
         """A NOTIFY; only the REFER's count."""
         notify = read_notify(seen.message)
-        if self._transfer is not None and notify is not None:
+        if notify is None or notify.refer_cseq in self._earlier_refers:
+            return
+        if self._transfer is not None:
             step = self._transfer.notified(notify.sip_status, terminated=notify.terminated)
             self._tell_accepted()
             self._step(step)

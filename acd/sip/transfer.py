@@ -200,9 +200,14 @@ class Notify:
 
     sip_status: int | None
     terminated: bool
+    refer_cseq: int | None = None
+    """Which REFER it is for, where it tells (RFC 3515 2.4.6)."""
 
 
-_EVENT = re.compile(r"^(?:Event|o)[ \t]*:[ \t]*refer\b", re.IGNORECASE | re.MULTILINE)
+_EVENT = re.compile(
+    r"^(?:Event|o)[ \t]*:[ \t]*refer\b(?:[^\r\n]*;[ \t]*id[ \t]*=[ \t]*(\d{1,10})\b)?",
+    re.IGNORECASE | re.MULTILINE,
+)
 _STATE = re.compile(r"^Subscription-State[ \t]*:[ \t]*(\w+)", re.IGNORECASE | re.MULTILINE)
 _SIPFRAG = re.compile(r"\A\s*SIP/2\.0[ \t]+([1-6]\d\d)\b", re.IGNORECASE)
 
@@ -210,11 +215,13 @@ _SIPFRAG = re.compile(r"\A\s*SIP/2\.0[ \t]+([1-6]\d\d)\b", re.IGNORECASE)
 def read_notify(message: str) -> Notify | None:
     """Read a whole NOTIFY (RFC 3515 2.4.4, RFC 3420); None where it belongs to something else."""
     head, _, body = message.partition("\r\n\r\n")
-    if _EVENT.search(head) is None:
+    event = _EVENT.search(head)
+    if event is None:
         return None
     state = _STATE.search(head)
     status = _SIPFRAG.search(body)
     return Notify(
         sip_status=int(status[1]) if status else None,
         terminated=state is not None and state[1].lower() == "terminated",
+        refer_cseq=int(event[1]) if event[1] else None,
     )

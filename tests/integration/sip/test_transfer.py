@@ -39,6 +39,7 @@ from tests.peers.sipp.steps import (
     answer,
     answer_refer,
     bye,
+    digest,
     hang_up,
     invite,
     notify,
@@ -133,6 +134,61 @@ async def test_a_refused_refer_leaves_the_person_with_us(bench: Bench, status: i
     assert isinstance(result, TransferRefused)
     assert result.sip_status == status
     assert line.state is CallState.CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("status", "asks", "answers"),
+    [
+        (401, "WWW-Authenticate", "Authorization"),
+        (407, "Proxy-Authenticate", "Proxy-Authorization"),
+    ],
+)
+async def test_a_challenged_refer_is_sent_again_with_credentials(
+    bench: Bench, status: int, asks: str, answers: str
+) -> None:
+    challenged = refer(status, digest(asks))
+    pbx = bench.pbx(*_UP, challenged, refer(202), notify(200, final=True), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind), password="secret"))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    assert isinstance(result, TransferAnswered)
+    bare, with_credentials = select(bench.messages(), "REFER")
+    assert not bare.all(answers)
+    assert with_credentials.get(answers).startswith("Digest")
+
+
+async def test_a_refer_whose_credentials_are_refused_leaves_the_person_with_us(
+    bench: Bench,
+) -> None:
+    challenged = refer(407, digest("Proxy-Authenticate"))
+    pbx = bench.pbx(*_UP, challenged, challenged, bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind), password="wrong"))
+    await answered(line)
+    result = await line.blind_transfer(agent(), timeout_seconds=15)
+    assert isinstance(result, TransferRefused)
+    assert result.sip_status == 407
+    assert len(select(bench.messages(), "REFER")) == 2
+    assert line.state is CallState.CONNECTED
+
+
+async def test_what_comes_late_of_a_transfer_that_timed_out_does_not_end_the_next(
+    bench: Bench,
+) -> None:
+    first_cseq, second_cseq = 12, 13
+    pbx = bench.pbx(
+        *_UP,
+        refer(202, cseq_in=first_cseq),
+        refer(202, cseq_in=second_cseq),
+        notify(486, final=True, cseq_in=first_cseq),
+        notify(200, final=True, cseq_in=second_cseq),
+        bye(),
+    )
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    given_up = await line.blind_transfer(agent("2001"), timeout_seconds=0.3)
+    assert isinstance(given_up, TransferTimedOut)
+    result = await line.blind_transfer(agent("2002"), timeout_seconds=5)
+    assert isinstance(result, TransferAnswered)
 
 
 @pytest.mark.parametrize(

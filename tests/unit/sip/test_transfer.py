@@ -178,7 +178,7 @@ def test_an_answered_transfer_between_two_refusals_forgives() -> None:
         (
             "NOTIFY sip:a@b SIP/2.0\r\nEvent: refer;id=2\r\n"
             "Subscription-State: terminated;reason=noresource\r\n\r\nSIP/2.0 200 OK\r\n",
-            Notify(200, terminated=True),
+            Notify(200, terminated=True, refer_cseq=2),
         ),
         (
             "NOTIFY sip:a@b SIP/2.0\r\no: refer\r\n"
