@@ -22,8 +22,8 @@ o=pbx 1 1 IN IP[local_ip_type] [local_ip]
 s=-
 c=IN IP[media_ip_type] [media_ip]
 t=0 0
-m=audio [media_port] RTP/AVP {payload_type}
-a=rtpmap:{payload_type} {codec}/8000
+m=audio [media_port] RTP/AVP {payload_types}
+{rtpmaps}
 """
 _PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
 _REFER_CSEQ = 6
@@ -84,7 +84,7 @@ def early_media(*, codec: str = "PCMA") -> str:
 
 
 def answer(*headers: str, codec: str = "PCMA", fork: str = "", direction: str = "") -> str:
-    """Send 200 with SDP (`a=sendonly`, ...), again until the ACK."""
+    """Send 200 with SDP (`a=sendonly`, ...; codecs in order), again until the ACK."""
     message = _reply(
         "200 OK", _CONTACT, *headers, tag=True, sdp=codec, fork=fork, direction=direction
     )
@@ -402,7 +402,11 @@ def _measured(message: str) -> str:
 def _message(lines: list[str], *, sdp: str = "", direction: str = "", body: str = "") -> str:
     if sdp:
         lines = [*lines, "Content-Type: application/sdp"]
-        body = _SDP.format(payload_type=_PAYLOAD_TYPES[sdp], codec=sdp)
+        codecs = {codec: _PAYLOAD_TYPES[codec] for codec in sdp.split()}
+        body = _SDP.format(
+            payload_types=" ".join(map(str, codecs.values())),
+            rtpmaps="\n".join(f"a=rtpmap:{kind} {codec}/8000" for codec, kind in codecs.items()),
+        )
         body += f"a={direction}\n" if direction else ""
     if not body:
         return "\n".join([*lines, "Content-Length: 0"]) + "\n\n"
