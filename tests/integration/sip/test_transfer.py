@@ -102,6 +102,30 @@ async def test_the_race_of_asterisk_is_met_by_asking_again(bench: Bench) -> None
     assert all(0.005 <= step < 0.5 for step in steps)
 
 
+async def test_after_its_races_a_trunk_waits_with_the_first_refer(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, *_RACE, refer(202), notify(200, final=True), bye())
+    trunk = await bench.trunk(str(pbx.bind))
+    # It is learnt by what stands here: one step a race.
+    timing = TransferTiming()
+    learnt: list[float] = []
+    for _ in range(20):
+        async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
+            await answered(line)
+            result = await line.blind_transfer(agent(), timeout_seconds=5)
+            assert isinstance(result, TransferAnswered)
+            await released(line)
+        learnt.append(timing.delay_seconds)
+        timing.raced()
+    answers = select(bench.messages(), 200, cseq="INVITE")
+    firsts = select(bench.messages(), "REFER")[::2]
+    waited = [
+        refer_.at_seconds - answer_.at_seconds
+        for answer_, refer_ in zip(answers, firsts, strict=True)
+    ]
+    assert all(wait >= least for wait, least in zip(waited, learnt, strict=True))
+    assert learnt[-1] > 0.015
+
+
 async def test_a_pbx_that_needs_most_of_a_second_for_its_bridge_gets_it(bench: Bench) -> None:
     steps = TransferTiming.RETRY_STEPS_SECONDS
     pbx = bench.pbx(*_UP, *(_RACE * len(steps)), refer(202), notify(200, final=True), bye())
@@ -128,12 +152,14 @@ async def test_a_race_that_never_ends_leaves_the_person_with_us(bench: Bench) ->
 @pytest.mark.parametrize("status", [300, 403, 404, 405, 481, 488, 500, 503, 603])
 async def test_a_refused_refer_leaves_the_person_with_us(bench: Bench, status: int) -> None:
     pbx = bench.pbx(*_UP, refer(status), bye())
-    line = await bench.line(await bench.trunk(str(pbx.bind)))
-    await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
-    assert isinstance(result, TransferRefused)
-    assert result.sip_status == status
-    assert line.state is CallState.CONNECTED
+    trunk = await bench.trunk(str(pbx.bind))
+    async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
+        await answered(line)
+        result = await line.blind_transfer(agent(), timeout_seconds=5)
+        assert isinstance(result, TransferRefused)
+        assert result.sip_status == status
+        assert line.state is CallState.CONNECTED
+    await wait_all_free(trunk, timeout_seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -205,11 +231,13 @@ async def test_a_final_notify_tells_who_has_the_person(
     bench: Bench, status: int, person_with: PersonWith
 ) -> None:
     pbx = bench.pbx(*_UP, refer(202), notify(100), notify(status, final=True), bye())
-    line = await bench.line(await bench.trunk(str(pbx.bind)))
-    await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
-    assert isinstance(result, TransferFailed)
-    assert (result.sip_status, result.person_with) == (status, person_with)
+    trunk = await bench.trunk(str(pbx.bind))
+    async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
+        await answered(line)
+        result = await line.blind_transfer(agent(), timeout_seconds=5)
+        assert isinstance(result, TransferFailed)
+        assert (result.sip_status, result.person_with) == (status, person_with)
+    await wait_all_free(trunk, timeout_seconds=5)
 
 
 async def test_after_an_unknown_extension_another_target_may_be_tried(bench: Bench) -> None:
@@ -249,12 +277,15 @@ async def test_no_notify_at_all_times_out_with_the_person_at_the_pbx(bench: Benc
 
 
 async def test_a_refer_that_nothing_answers_times_out_with_the_person_at_us(bench: Bench) -> None:
-    pbx = bench.pbx(*_UP, refer_received(), pause(60_000))
-    line = await bench.line(await bench.trunk(str(pbx.bind)))
-    await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=0.5)
-    assert isinstance(result, TransferTimedOut)
-    assert result.person_with is PersonWith.US
+    pbx = bench.pbx(*_UP, refer_received(), bye())
+    trunk = await bench.trunk(str(pbx.bind))
+    async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
+        await answered(line)
+        # Shorter than the 500 ms after which the REFER would be sent again.
+        result = await line.blind_transfer(agent(), timeout_seconds=0.4)
+        assert isinstance(result, TransferTimedOut)
+        assert result.person_with is PersonWith.US
+    await wait_all_free(trunk, timeout_seconds=10)
 
 
 async def test_bye_after_202_is_unconfirmed_and_never_called_lost(bench: Bench) -> None:
