@@ -8,7 +8,6 @@ the process.
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import pjsua2 as pj
 
 from acd.settings import Codec
 from acd.sip.offer import with_only
+from acd.sip.plain_text import cseq_of, plain_text
 
 _RINGING = 180
 _FORBIDDEN = 403
@@ -200,17 +200,9 @@ def guarded(callback: _Callback) -> _Callback:
     return guard  # type: ignore[return-value] # same signature as what it guards
 
 
-_CSEQ = re.compile(r"^CSeq[ \t]*:[ \t]*(\d+)", re.IGNORECASE | re.MULTILINE)
-
-
-def _cseq_of(message: str) -> int:
-    found = _CSEQ.search(message)
-    return int(found[1]) if found else 0
-
-
 def _message_of(event: pj.TsxStateEvent) -> str:
     """The message that made a transaction change; empty where it was none."""
-    return str(event.src.rdata.wholeMsg) if event.type == pj.PJSIP_EVENT_RX_MSG else ""
+    return plain_text(event.src.rdata.wholeMsg) if event.type == pj.PJSIP_EVENT_RX_MSG else ""
 
 
 class LegCall(pj.Call):
@@ -270,7 +262,7 @@ class LegCall(pj.Call):
                 self._invited(event)
         elif method == "NOTIFY":
             if event.type == pj.PJSIP_EVENT_RX_MSG and transaction.role == pj.PJSIP_ROLE_UAS:
-                self.inbox.append(Notified(self.leg, at_seconds, event.src.rdata.wholeMsg))
+                self.inbox.append(Notified(self.leg, at_seconds, _message_of(event)))
         elif method == "REFER" and transaction.role == pj.PJSIP_ROLE_UAC:
             self._refer(at_seconds, event, transaction)
 
@@ -310,7 +302,7 @@ class LegCall(pj.Call):
         self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction
     ) -> None:
         if transaction.state == pj.PJSIP_TSX_STATE_CALLING:
-            self.refers.append(_cseq_of(transaction.lastTx.wholeMsg))
+            self.refers.append(cseq_of(transaction.lastTx.wholeMsg))
             return
         if event.type == pj.PJSIP_EVENT_RX_MSG:
             status = transaction.statusCode
@@ -321,7 +313,7 @@ class LegCall(pj.Call):
             status = 0
         else:
             return
-        cseq = _cseq_of(transaction.lastTx.wholeMsg)
+        cseq = cseq_of(transaction.lastTx.wholeMsg)
         self.inbox.append(ReferAnswered(self.leg, at_seconds, status, cseq))
 
     def _over(self, at_seconds: float, event: pj.SipEvent) -> Over:
@@ -334,14 +326,13 @@ class LegCall(pj.Call):
             # pjsua's own: no session refresh came, or ours was not answered (RFC 4028 10).
             status = self.getInfo().lastStatusCode
             return Over(self.leg, at_seconds, "", status, received=False, message="")
-        received = state.type == pj.PJSIP_EVENT_RX_MSG
         return Over(
             self.leg,
             at_seconds,
             state.tsx.method,
             state.tsx.statusCode,
-            received,
-            state.src.rdata.wholeMsg if received else "",
+            state.type == pj.PJSIP_EVENT_RX_MSG,
+            _message_of(state),
         )
 
 
@@ -363,8 +354,8 @@ class ListeningEndpoint(pj.Endpoint):
             CertificateRefused(
                 perf_counter(),
                 tls.remoteAddr,
-                certificate.subjectCn,
-                certificate.issuerCn,
+                plain_text(certificate.subjectCn),
+                plain_text(certificate.issuerCn),
                 strftime("%Y-%m-%d", gmtime(certificate.validityEnd.sec)),
                 tuple(tls.verifyMsgs),
             )
@@ -408,11 +399,8 @@ class TrunkAccount(pj.Account):
     def onSendRequest(self, prm: pj.OnSendRequestParam) -> None:  # noqa: N802 # pjsua2's name
         """OPTIONS' outcome."""
         state = prm.e.body.tsxState
-        if state.type == pj.PJSIP_EVENT_RX_MSG:
-            status, message = state.tsx.statusCode, state.src.rdata.wholeMsg
-        else:
-            status, message = 0, ""
-        self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, message))
+        status = state.tsx.statusCode if state.type == pj.PJSIP_EVENT_RX_MSG else 0
+        self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, _message_of(state)))
 
     @guarded
     def onIncomingSubscribe(self, prm: pj.OnIncomingSubscribeParam) -> None:  # noqa: N802
