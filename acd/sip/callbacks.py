@@ -302,19 +302,16 @@ class LegCall(pj.Call):
         self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction
     ) -> None:
         if transaction.state == pj.PJSIP_TSX_STATE_CALLING:
-            self.refers.append(cseq_of(transaction.lastTx.wholeMsg))
-            return
-        if event.type == pj.PJSIP_EVENT_RX_MSG:
+            self.refers.append(cseq_of(event.src.tdata.wholeMsg))
+        elif event.type == pj.PJSIP_EVENT_RX_MSG:
             status = transaction.statusCode
-            if status < 200:
-                return
+            if status >= 200:
+                cseq = cseq_of(event.src.rdata.wholeMsg)
+                self.inbox.append(ReferAnswered(self.leg, at_seconds, status, cseq))
         # The timer also ends a transaction that was answered long ago (timer K).
         elif event.prevState < _TSX_OVER <= transaction.state:
-            status = 0
-        else:
-            return
-        cseq = cseq_of(transaction.lastTx.wholeMsg)
-        self.inbox.append(ReferAnswered(self.leg, at_seconds, status, cseq))
+            cseq = cseq_of(transaction.lastTx.wholeMsg)
+            self.inbox.append(ReferAnswered(self.leg, at_seconds, 0, cseq))
 
     def _over(self, at_seconds: float, event: pj.SipEvent) -> Over:
         if event.type != pj.PJSIP_EVENT_TSX_STATE:
