@@ -39,6 +39,7 @@ from acd.sip.callbacks import (
     ReInviteAnswered,
 )
 from acd.sip.causes import Reason, cause_of, reason_of
+from acd.sip.closing import Closing, is_tied
 from acd.sip.late_orders import no_such_call
 from acd.sip.leftover import dialog_of
 from acd.sip.leg_media import LegMedia
@@ -82,20 +83,6 @@ _INCOMPATIBLE_STATUSES = frozenset({415, 488, 606})
 
 
 LegSeen = Progressed | Answered | Over | ReferAnswered | Notified | ReInviteAnswered | MediaChanged
-
-
-@dataclass(slots=True)
-class Closing:
-    """A leg that we hung up and whose dialog is not over yet."""
-
-    leg: int
-    slot: int
-    shadow: pj.Call
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its dialog is not over yet."""
-        return _is_tied(self.shadow, self.slot)
 
 
 @dataclass(slots=True)
@@ -203,7 +190,7 @@ class Leg:
         call.muted = True
         slot = call.getId()
         shadow: pj.Call = call
-        if _is_tied(call, slot):
+        if is_tied(call, slot):
             with suppress(pj.Error):
                 call.hangup(pj.CallOpParam())
             # Its destructor unties the slot, so it must run before the shadow is tied to it.
@@ -453,9 +440,3 @@ class Leg:
         if done.outcome is TransferOutcome.ANSWERED:
             # Asterisk keeps the old dialog for a minute after a transfer that succeeded.
             self.hang_up(DisconnectCause.TRANSFERRED)
-
-
-def _is_tied(call: pj.Call, slot: int) -> bool:
-    """Whether the slot still knows this object; pjsua forgets it when the call is over."""
-    there = pj.Call.lookup(slot)
-    return there is not None and int(there.this) == int(call.this)

@@ -35,8 +35,9 @@ from acd.sip.callbacks import (
     Watched,
 )
 from acd.sip.callers import Callers
+from acd.sip.closing import Closing
 from acd.sip.late_orders import no_such_call
-from acd.sip.leg import Closing, Leg, LegWorld
+from acd.sip.leg import Leg, LegWorld
 from acd.sip.limits import BindingLimits
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
