@@ -42,6 +42,7 @@ from acd.lines import (
     TransferRefused,
     TransferResult,
     TransferTimedOut,
+    TransferUnconfirmed,
     TrunkStatus,
 )
 from acd.lines.records import TransferRecord, record_of
@@ -197,6 +198,7 @@ class Attempt:
         self._number = ""
         self._transfer: TransferRecord | None = None
         self._joined_at: float | None = None
+        self._unconfirmed_at: float | None = None
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
         self._offered_to: AgentId | None = None
@@ -330,6 +332,7 @@ class Attempt:
             on_change=partial(self._books.saw_agent, answered_at),
             seen=self._dialing.feed.sees_phone(place.agent),
             number=self._number,
+            queued=bool(place.queue),
         )
         self._dialing.roster.follow(place, handover)
         result = await self._transfer_to(place.target, handover, answered_at, until)
@@ -380,11 +383,16 @@ class Attempt:
         )
         log.info("transferring", action="transfer.start", agent=self._offered_to)
         result = await self._refer(target, until, handover)
+        if isinstance(result, TransferUnconfirmed):
+            self._unconfirmed_at = result.at_seconds
+            # What it stays, where the wait is cut short.
+            self._transfer = record_of(result, target=name, late=self._abandoned)
+            result = await self._settle(result, handover)
         if result is None:
             return None
         joined_at = await self._joined(result, handover, until)
         late = self._abandoned or joined_at > until
-        self._transfer = record_of(result, target=name, late=late)
+        self._transfer = record_of(result, target=name, late=late, missed=handover.missed)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
             exemplar=self._exemplar
         )
@@ -411,6 +419,13 @@ class Attempt:
         if answered_at is None and not self._abandoned:
             self._abandon()
         return NEVER if answered_at is None else answered_at
+
+    async def _settle(self, unconfirmed: TransferUnconfirmed, handover: Handover) -> TransferResult:
+        """What the feed makes of a BYE that came after the 202 and before a final NOTIFY."""
+        picked_up_at = await handover.wait_settled(
+            over_at=unconfirmed.at_seconds, until_seconds=unconfirmed.at_seconds + TRANSFER_SECONDS
+        )
+        return unconfirmed if picked_up_at is None else TransferAnswered(at_seconds=picked_up_at)
 
     async def _refer(
         self, target: Destination, until: float, handover: Handover
@@ -458,7 +473,7 @@ class Attempt:
         end = self._watch.end
         if self._abandoned:
             return
-        settled_at = self._joined_at
+        settled_at = self._unconfirmed_at if self._joined_at is None else self._joined_at
         if settled_at is None and end is not None and not self._pbx_has_person:
             settled_at = end.at_seconds
         if settled_at is None or settled_at > until:

@@ -32,6 +32,8 @@ class Handover:
     """A feed sees this phone."""
     number: str = ""
     """Whom we called: by this a queue's feed tells people apart."""
+    queued: bool = False
+    """In a queue, where somebody may wait although no phone rings for them yet."""
     rang_at: float | None = None
     answered_at: float | None = None
     over_at: float | None = None
@@ -39,12 +41,16 @@ class Handover:
     _called: trio.Event = field(default_factory=trio.Event)
     """The phone did something, or nobody sees it any more."""
     _answered: trio.Event = field(default_factory=trio.Event)
+    _rung: trio.Event = field(default_factory=trio.Event)
+    """It rang, and does so no more."""
 
     def take(self, phone: Phone, at_seconds: float) -> None:
         """The feed says that the phone does this now."""
         self._ringing = phone is Phone.RINGING
         if phone is not Phone.IDLE:
             self._called.set()
+        if self.rang_at is not None and not self._ringing:
+            self._rung.set()
         match phone:
             case Phone.RINGING if self.rang_at is None:
                 self.rang_at = at_seconds
@@ -71,6 +77,12 @@ class Handover:
         return None if self.rang_at is None else self.answered_at
 
     @property
+    def missed(self) -> bool:
+        """A feed sees the phone, and by now nobody has picked up, nor does it ring."""
+        tells = self.seen and not self.queued
+        return tells and self.answered_at is None and not self._ringing
+
+    @property
     def talk_seconds(self) -> float | None:
         """From the agent's answer to their hanging up."""
         if self.answered_at is None or self.over_at is None:
@@ -83,11 +95,26 @@ class Handover:
         None: their phone still rang at `until_seconds`. A phone that neither rang nor was picked
         up is not where the person is: the PBX has sent them on, and its word is all there is.
         """
-        if self.seen:
-            with trio.move_on_at(min(told_at + SIGHTING_SECONDS, until_seconds)):
-                await self._called.wait()
+        await self._wait_called(min(told_at + SIGHTING_SECONDS, until_seconds))
         if self._ringing and self.answered_at is None:
             with trio.move_on_at(until_seconds):
                 await self._answered.wait()
             return self.answered_at
         return told_at if self.answered_at is None else self.answered_at
+
+    async def wait_settled(self, *, over_at: float, until_seconds: float) -> float | None:
+        """When the agent answered, of a transfer that a BYE at `over_at` left unconfirmed.
+
+        None: nobody did, or nobody can tell. A PBX that has done what it was asked looks the same
+        as a person who has hung up; only in the first case is the phone picked up.
+        """
+        await self._wait_called(over_at + SIGHTING_SECONDS)
+        if self._ringing:
+            with trio.move_on_at(until_seconds):
+                await self._rung.wait()
+        return self.answered_at
+
+    async def _wait_called(self, until_seconds: float) -> None:
+        if self.seen:
+            with trio.move_on_at(until_seconds):
+                await self._called.wait()

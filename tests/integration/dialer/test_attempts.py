@@ -37,6 +37,7 @@ from acd.lines import (
     TransferFailed,
     TransferRefused,
     TransferUnconfirmed,
+    Trunk,
     TrunkStatus,
 )
 from acd.metrics import Metrics
@@ -56,10 +57,9 @@ TRUNK = TrunkSettings(domain="127.0.0.1", user="dialer")
 
 @dataclass
 class Stage:
-    """One campaign with one lead, its agents and a trunk that follows scripts."""
+    """One campaign with one lead and its agents."""
 
     dialing: Dialing
-    trunk: FakeTrunk
     stop: trio.Event
 
     async def run(self, in_flight: CallsInFlight | None = None) -> dict[str, Any]:
@@ -91,15 +91,29 @@ class Stage:
 
         return await self.dialing.store.run(state)
 
-    @property
-    def line(self) -> FakeLine:
-        return self.trunk.lines.used[-1]
-
     def count(self, name: str, **labels: str) -> float:
         labels = {"campaign": self.dialing.campaign.name, **labels}
         value = self.dialing.metrics.registry.get_sample_value(f"{name}_total", labels)
         assert value is not None
         return value
+
+
+@dataclass
+class ScriptedStage(Stage):
+    """Its trunk follows scripts."""
+
+    trunk: FakeTrunk
+
+    @property
+    def line(self) -> FakeLine:
+        return self.trunk.lines.used[-1]
+
+
+class SeeingFeed(FixedFeed):
+    """A feed that sees phones, whose updates the test itself gives to the roster."""
+
+    def sees_phone(self, agent: AgentId) -> bool:
+        return True
 
 
 class StageMaker:
@@ -109,7 +123,13 @@ class StageMaker:
         self._store = store
         self._nursery = nursery
 
-    async def make(self, script: Script, **definition: Any) -> Stage:
+    async def make(self, script: Script, **definition: Any) -> ScriptedStage:
+        trunk = FakeTrunk(FakePool(self._nursery, 5, [script]))
+        dialing = await self.dialing(trunk, FixedFeed(self._nursery), **definition)
+        return ScriptedStage(dialing, trio.Event(), trunk)
+
+    async def dialing(self, trunk: Trunk, feed: FixedFeed, **definition: Any) -> Dialing:
+        """A campaign with one lead."""
         store = self._store
         world = World(store)
         limit = {"wait_limit_seconds": WAIT_LIMIT_SECONDS}
@@ -118,7 +138,6 @@ class StageMaker:
         campaign = await store.run(campaign_by_id, campaign_id)
         roster = Roster()
         roster.seat(campaign_id, agent_places(campaign.definition))
-        trunk = FakeTrunk(FakePool(self._nursery, 5, [script]))
         metrics = Metrics()
         metrics.know_campaign(campaign.name)
         watch, clock = StoreWatch(store, metrics), SystemClock()
@@ -126,13 +145,13 @@ class StageMaker:
         beginnings = Beginnings(store=watch, clock=clock, node="node")
         self._nursery.start_soon(outcomes.write)
         self._nursery.start_soon(beginnings.write)
-        dialing = Dialing(
+        return Dialing(
             campaign=campaign,
             trunk=trunk,
             trunk_settings=TRUNK,
             door=Door(DestinationSettings(), TRUNK),
             roster=roster,
-            feed=FixedFeed(self._nursery),
+            feed=feed,
             store=watch,
             beginnings=beginnings,
             outcomes=outcomes,
@@ -140,7 +159,6 @@ class StageMaker:
             clock=clock,
             node="node",
         )
-        return Stage(dialing, trunk, trio.Event())
 
 
 @pytest.fixture
