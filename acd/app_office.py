@@ -43,6 +43,8 @@ from acd.store.campaigns import (
 from acd.store.lead_changes import erase_lead, promise_callback, reset_leads
 
 _BUSY = (AgentState.ON_CALL, AgentState.WRAP_UP)
+_AFTER_CALL = (AgentState.READY, AgentState.RESERVED)
+"""Where an agent is as soon as they have hung up, and a desktop learns of it later."""
 
 
 class EngineOffice(PreviewOffice):
@@ -93,7 +95,8 @@ class EngineOffice(PreviewOffice):
     async def wrap_up(self, name: str, *, done: bool) -> Plain:
         """The agent's call is over: they still write, or are done."""
         row = await self._store.read(agent_named, name)
-        if row.state not in _BUSY:
+        had_somebody = row.state in _AFTER_CALL and await self.person(name) is not None
+        if row.state not in _BUSY and not had_somebody:
             raise BadInput(f"agent {row.name}: they are {row.state} and have no call to wrap up")
         if done:
             self._words.done(row)

@@ -27,14 +27,16 @@ class DesktopWords:
     def said(self, agent: AgentRow, word: Word, reason: str) -> None:
         """An agent, or somebody for them, has said this."""
         self._versions[agent.extension] = agent.version
-        if word in (Word.WRAP_UP, Word.READY):
+        if word is Word.WRAP_UP:
             self._feed.call_over(AgentId(agent.extension))
         self._saw(agent.extension, word, reason)
+        if word is Word.READY:
+            self._feed.wrapped_up(AgentId(agent.extension))
 
     def done(self, agent: AgentRow) -> None:
         """They have wrapped up: what was asked of them before holds again."""
         self.said(agent, Word(agent.wanted.value), agent.reason)
-        self._feed.call_over(AgentId(agent.extension))
+        self._feed.wrapped_up(AgentId(agent.extension))
 
     def check(self, agents: Iterable[AgentRow]) -> None:
         """Drop the words of agents who were changed since, or are no more."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import structlog
 import trio
@@ -130,6 +131,11 @@ class MergedFeed:
     def call_over(self, agent: AgentId) -> None:
         """The agent's own word that they are done with a person, where nobody sees the phone."""
         self._fixed.call_over(agent)
+
+    def wrapped_up(self, agent: AgentId) -> None:
+        """The agent's own word that they are done with their last person, talk and wrap-up."""
+        self._fixed.call_over(agent)
+        self._send.send_nowait(replace(self._update(agent), wrapped_up=True))
 
     def feed_up(
         self,

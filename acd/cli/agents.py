@@ -95,6 +95,7 @@ def _shown(row: AgentRow, campaigns: dict[int, str]) -> dict[str, object]:
         "reason": row.reason,
         "since": row.since.isoformat(),
         "feed": row.feed,
+        "wraps_up_until": row.wraps_up_until and row.wraps_up_until.isoformat(),
         "skills": sorted(row.skills),
         "campaigns": sorted(campaigns[each] for each in row.campaign_ids),
     }

@@ -42,7 +42,7 @@ class Seat:
     """The place by campaign: each states its own handle time."""
     enrolled: EnrolledAgent | None = None
     told: AgentState | None = None
-    """The feed's last word since the agent was reserved."""
+    """The feed's last word since the agent was reserved, or since they began to wrap up."""
     call_over: bool = False
     """While reserved, the feed has seen a call, and its end."""
     handover: Handover | None = None
@@ -51,6 +51,8 @@ class Seat:
     """Of which it is a place."""
     confirmed: bool = False
     """While on a call, the queue was seen to have as many people as it has such places."""
+    wrap_up_seconds: float = 0.0
+    """What follows the present person's call."""
     benched: bool = False
     """Their phone was not picked up too often: not ready until somebody is seen to be there."""
     number: int = field(default_factory=lambda: next(_SEATED))

@@ -23,6 +23,7 @@ from acd.dialer.handover import Handover
 from acd.dialer.no_answers import NoAnswers, PickUp
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
 from acd.dialer.queue_persons import QueuePersons
+from acd.dialer.wrap_ups import WrapUps
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
@@ -73,6 +74,7 @@ class Roster:
         self._benched = benched
         self._no_answers = NoAnswers()
         self._persons = QueuePersons()
+        self._wrap_ups = WrapUps()
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
         """The agents whom SQL knows, all of them; what was asked of them takes effect now."""
@@ -118,7 +120,11 @@ class Roster:
         if now is None or (before is not None and before.version == now.version):
             return
         seat.benched = False
-        if (before is None and seat.state not in WITH_A_PERSON) or seat.state in RESTING:
+        if before is not None and now.was_asked(before) and self.wraps_up_until(seat.agent):
+            self._wrap_up_over(seat)
+        elif before is None and self._resume_wrap_up(seat, now.wraps_up_until):
+            return
+        elif (before is None and seat.state not in WITH_A_PERSON) or seat.state in RESTING:
             if seat.state is not now.wanted:
                 self._crews.move(seat, now.wanted, now_seconds=trio.current_time())
             # The command itself has written the steps on the way.
@@ -128,7 +134,9 @@ class Roster:
             self._hand_out(seat)
 
     def _forget_unneeded(self, seat: Seat) -> None:
-        if not seat.places and seat.state not in WITH_A_PERSON and seat.agent in self._seats:
+        if seat.places or seat.state in WITH_A_PERSON or self.wraps_up_until(seat.agent):
+            return
+        if seat.agent in self._seats:
             del self._seats[seat.agent]
             self._crews.leave(seat)
 
@@ -205,9 +213,59 @@ class Roster:
             ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
             seat.call_over = seat.call_over or ended
             seat.told = update.state
+        elif self.wraps_up_until(seat.agent):
+            self._take_in_wrap_up(seat, update)
         elif seat.state is not AgentState.ON_CALL or update.phone is not Phone.RINGING:
             # With a ring tone the PBX reports an answer while the phone still rings.
-            self._move(seat, update.state, Teller.FEED)
+            if update.phone in (None, Phone.UNKNOWN):
+                self._move(seat, update.state, Teller.FEED)
+            else:
+                self._end_call(seat, update.state)
+
+    def _end_call(self, seat: Seat, state: AgentState) -> None:
+        """A feed sees an agent in another state; after a person their time to write comes first."""
+        over = seat.state is AgentState.ON_CALL and state is not AgentState.ON_CALL
+        if not over or not seat.wrap_up_seconds:
+            self._move(seat, state, Teller.FEED)
+            return
+        until = trio.current_time() + seat.wrap_up_seconds
+        seat.wrap_up_seconds = 0.0
+        self._wrap_ups.begin(seat.agent, until_seconds=until)
+        self._move(seat, AgentState.WRAP_UP, Teller.FEED)
+        seat.told = state
+
+    def _take_in_wrap_up(self, seat: Seat, update: AgentUpdate) -> None:
+        """Nothing ends it but its time or the agent; a call of theirs stops the clock."""
+        if update.state is AgentState.ON_CALL:
+            seat.wrap_up_seconds = self._wrap_ups.end(seat.agent)
+            self._move(seat, AgentState.ON_CALL, Teller.FEED)
+            return
+        seat.told = update.state
+        if update.wrapped_up:
+            self._wrap_up_over(seat)
+
+    def _wrap_up_over(self, seat: Seat) -> None:
+        self._wrap_ups.end(seat.agent)
+        self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
+
+    def _resume_wrap_up(self, seat: Seat, until_seconds: float) -> bool:
+        """Go on with what an engine before this one began; False: it is over."""
+        if seat.state in WITH_A_PERSON or until_seconds <= trio.current_time():
+            return False
+        self._crews.move(seat, AgentState.WRAP_UP, now_seconds=trio.current_time())
+        self._wrap_ups.begin(seat.agent, until_seconds=until_seconds)
+        state = self._state_of(seat.agent)
+        self._take_in_wrap_up(seat, AgentUpdate(agent=seat.agent, state=state))
+        return True
+
+    def wraps_up_until(self, agent: AgentId) -> float | None:
+        """When an agent's wrap-up time is over; None: it does not run."""
+        return self._wrap_ups.until(agent)
+
+    async def end_wrap_ups(self) -> None:
+        """For ever: let go on whose wrap-up time is over."""
+        while True:
+            self._wrap_up_over(self._seats[await self._wrap_ups.wait_due()])
 
     def _apply_queue(self, queue: str, seen: QueueSeen) -> None:
         """Take a feed's word for one queue: its places whose people are gone are ready again."""
@@ -250,6 +308,9 @@ class Roster:
             for step in resting_steps(seat.state, wanted):
                 self._go(seat, step, Teller.ENGINE if seat.benched else Teller.COMMAND)
         seat.told, seat.call_over = None, False
+        if seat.state is AgentState.READY:
+            # The person whom it was for never came.
+            seat.wrap_up_seconds = 0.0
         self._forget_unneeded(seat)
         if seat.state is AgentState.READY and seat.places:
             self._hand_out(seat)
@@ -363,7 +424,7 @@ class Roster:
         if (gate := self._crews.gate(seat.queue)) is not None:
             gate.confirm(self._crews.on_call(seat.queue))
         if after is not None:
-            self._move(seat, after, Teller.FEED)
+            self._end_call(seat, after)
 
     async def wait_change(self) -> None:
         """Wait until some agent's state changes."""
@@ -371,9 +432,10 @@ class Roster:
 
     def _reserve(self, seat: Seat, campaign_id: int) -> AgentPlace:
         self._go(seat, AgentState.RESERVED, Teller.ENGINE)
-        seat.handover = None
+        place = seat.places[campaign_id]
+        seat.handover, seat.wrap_up_seconds = None, place.wrap_up_seconds
         self._notice()
-        return seat.places[campaign_id]
+        return place
 
     def _hand_out(self, seat: Seat) -> None:
         if not self._waiting or not self._crews.has_room(seat):

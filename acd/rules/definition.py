@@ -135,6 +135,8 @@ class AgentsTable(_Table):
     extensions: tuple[TransferTarget, ...] = ()
     handle_seconds: Annotated[float, Field(gt=0, le=86400)] = 180.0
     """Talk and wrap-up together, where no feed tells when an agent is ready again."""
+    wrap_up_seconds: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    """After each person, where a feed sees the agent's phone; `ready` and `wrap-up-done` end it."""
     queue: TransferTarget | Literal[""] = ""
     slots: Annotated[int, Field(ge=0, le=999)] = 0
     """How many people the queue's agents take at a time."""

@@ -58,6 +58,8 @@ class AgentRow:
     since: datetime
     feed: str
     version: int
+    wraps_up_until: datetime | None
+    """When their wrap-up time is over; None: it does not run."""
 
     def described(self) -> NewAgent:
         """As a file would describe them."""
@@ -80,6 +82,8 @@ class AgentMoved:
     told_by: Teller
     reason: str = ""
     """Why they are not ready, where a feed knows."""
+    wraps_up_until: datetime | None = None
+    """When the wrap-up time is over that begins with this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,7 @@ def all_agents(conn: sa.Connection) -> list[AgentRow]:
             since=row.since,
             feed=row.feed,
             version=row.version,
+            wraps_up_until=row.wraps_up_until,
         )
         for row in conn.execute(sa.select(t.agents).order_by(t.agents.c.name))
     ]
@@ -252,7 +257,12 @@ _SEATED = (
 _MOVE = (
     sa.update(t.agents)
     .where(t.agents.c.name == sa.bindparam("this_agent"))
-    .values(state=sa.bindparam("new_state"), since=sa.bindparam("at"), feed=sa.bindparam("told_by"))
+    .values(
+        state=sa.bindparam("new_state"),
+        since=sa.bindparam("at"),
+        feed=sa.bindparam("told_by"),
+        wraps_up_until=sa.bindparam("until"),
+    )
 )
 
 
@@ -281,6 +291,7 @@ class MovingAgents:
             "new_state": state,
             "at": moved.at,
             "told_by": moved.told_by.value,
+            "until": moved.wraps_up_until,
         }
         reason = moved.reason or (row.reason if row.wanted == state else "")
         self._journal.note(
@@ -325,7 +336,7 @@ def _move(
     reason: str = "",
 ) -> None:
     moved = {"this_agent": name, "new_state": state.value, "at": at, "told_by": told_by.value}
-    conn.execute(_MOVE, moved)
+    conn.execute(_MOVE, {**moved, "until": None})
     _record(conn, name, state.value, at, told_by=told_by.value, reason=reason)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 """The migration that this program's statements are written for."""
 
 
@@ -249,6 +249,8 @@ agents = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     # Who told `state`: a command, the engine, or a feed.
     sa.Column("feed", sa.String(16), nullable=False),
+    # The end of the wrap-up that `state` says; NULL: it has none, or there is no wrap-up.
+    sa.Column("wraps_up_until", UtcDateTime),
     # Counts what people change, so that an engine sees at a glance whether to read again.
     sa.Column("version", sa.Integer, nullable=False),
 )
