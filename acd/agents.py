@@ -150,6 +150,8 @@ class PersonSeen:
     phone: Phone
     """What the phone of the member whom the queue calls for them does: it rings, is in use, or is
     idle when the talk is over."""
+    agent: AgentId | None = None
+    """Whose phone that is; None: the feed cannot tell."""
 
 
 def queue_of_place(agent: AgentId) -> str:

@@ -217,8 +217,8 @@ class Connection:
                 self._nursery.start_soon(self._tell_after, queue, wrap_up_seconds)
 
     def _tell_person(self, fact: MemberCalled | MemberJoined | MemberDone) -> None:
-        person = person_of(fact)
-        if person is not None and person.number:
+        person = person_of(fact, self._view.agent_at(fact.interface))
+        if person is not None:
             self._listener.saw_person(fact.queue, person)
 
     def _tell_queue(self, queue: str) -> None:

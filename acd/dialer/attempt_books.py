@@ -36,6 +36,7 @@ class AttemptBooks:
         self._campaign = dialing.campaign.name
         self._started_at = trio.current_time()
         self._sip_call_id = ""
+        self._rang = False
         self.exemplar = call_exemplar(attempt_id)
         """Leads from a metric to this call."""
 
@@ -66,7 +67,8 @@ class AttemptBooks:
         """The feed has seen something of the agent's phone; also after our own leg is over."""
         times = (handover.rang_at, handover.answered_at)
         rang_at, agent_at = (None if at is None else self._wall(at) for at in times)
-        if handover.rang_at is not None and handover.answered_at is None:
+        if handover.rang_at is not None and not self._rang:
+            self._rang = True
             self._dialing.metrics.answer_to_ring_seconds.labels(self._campaign).observe(
                 max(0.0, handover.rang_at - answered_at), self.exemplar
             )
@@ -76,6 +78,7 @@ class AttemptBooks:
                 rang_at=rang_at,
                 answered_at=agent_at,
                 talk_seconds=handover.talk_seconds,
+                agent=handover.agent,
             )
         )
 
@@ -103,7 +106,7 @@ class AttemptBooks:
             transfer: the last one.
             joined_at: when an agent had the person.
             abandoned: as it was judged.
-            agent: who was offered the person last.
+            agent: who has the person, or was offered them last.
         """
         self._count_end(watch)
         end, answered_at = watch.end, watch.answered_at

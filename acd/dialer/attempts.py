@@ -190,6 +190,7 @@ class Attempt:
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
         self._offered_to: AgentId | None = None
+        self._handover: Handover | None = None
         self._abandoned = False
         self._withdrawn = False
         self._hears_comfort = False
@@ -316,22 +317,29 @@ class Attempt:
         if len(self._tried) > 1:
             metrics = self._dialing.metrics
             metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
-        handover = Handover(
-            on_change=partial(self._books.saw_agent, answered_at),
-            seen=self._dialing.feed.sees_phone(place.agent),
-            number=self._number,
-        )
+        handover = self._begin_handover(answered_at, place.agent, queue=place.queue)
         self._dialing.roster.follow(place, handover)
         result = await self._transfer_to(place.target, handover, answered_at, until)
         if result is None or self._transfer is None:
             return False
         late = self._abandoned or self._transfer.outcome is TransferOutcome.WITH_PBX
         self._judge_agent(place, judge_pick_up(result, handover, late=late))
-        if not self._transfer.agent_has_person:
+        if not self._transfer.agent_has_person or handover.sent_on:
             return False
         self._dialing.roster.joined(place)
         self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
         return True
+
+    def _begin_handover(self, answered_at: float, agent: AgentId, *, queue: str) -> Handover:
+        """What is seen of the way to one agent, or to a place of a queue, from now on."""
+        self._handover = Handover(
+            on_change=partial(self._books.saw_agent, answered_at),
+            seen=self._dialing.feed.sees_phone(agent),
+            number=self._number,
+            queue=queue,
+            agent=None if queue else agent,
+        )
+        return self._handover
 
     async def _overflow(self, target: str, answered_at: float, until: float) -> bool:
         """REFER the person to the overflow, where it has room; True: they still are ours."""
@@ -343,7 +351,9 @@ class Attempt:
                 return True
             log.info("nobody in time", action="overflow.start", target=target)
             self._offered_to = AgentId(target)
-            handover = Handover(on_change=lambda _: None)
+            place = AgentId(f"{target}#overflow")
+            handover = self._begin_handover(answered_at, place, queue=target)
+            self._dialing.roster.follow_person(handover)
             await self._transfer_to(target, handover, answered_at, until)
         if self._transfer is not None and self._transfer.target == target:
             result = self._transfer.outcome
@@ -498,5 +508,5 @@ class Attempt:
             transfer=self._transfer,
             joined_at=self._joined_at,
             abandoned=self._abandoned,
-            agent=self._offered_to,
+            agent=(self._handover and self._handover.agent) or self._offered_to,
         )

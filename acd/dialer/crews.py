@@ -188,6 +188,12 @@ class Crews:
         known = self._queues.get(queue)
         return None if known is None else known.gate
 
+    def sees_queue(self, queue: str) -> bool:
+        """Whether a feed sees this queue, or, where none is named, any."""
+        if queue:
+            return self.gate(queue) is not None
+        return any(known.gate is not None for known in self._queues.values())
+
     def enter(self, queue: str) -> bool:
         """Count a person on the way into a queue of which they have no place, until `entered`.
 

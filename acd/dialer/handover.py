@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from acd.agents import Phone
+from acd.agents import AgentId, PersonSeen, Phone
 
 SIGHTING_SECONDS = 2.0
 """How long after the PBX's word a phone that it calls may take to be seen ringing: the phone's own
@@ -23,7 +23,8 @@ SIGHTING_SECONDS = 2.0
 class Handover:
     """One person and one agent, from the REFER to the end of their talk; moments on trio's clock.
 
-    The roster tells it what the feed says of the agent's phone.
+    The roster tells it what the feed says of the agent's phone, and of the members of a queue: the
+    person was sent to one, or was sent on there because the agent's phone was not picked up.
     """
 
     on_change: Callable[[Handover], None]
@@ -32,34 +33,78 @@ class Handover:
     """A feed sees this phone."""
     number: str = ""
     """Whom we called: by this a queue's feed tells people apart."""
+    queue: str = ""
+    """Where the person is sent; empty: to an agent's phone."""
+    agent: AgentId | None = None
+    """Whose phone it is; of a queue's members who was called last, or has the person."""
     rang_at: float | None = None
     answered_at: float | None = None
     over_at: float | None = None
-    _ringing: bool = False
+    picked_up_at: float | None = None
+    """When the phone was seen in use: later than `answered_at`, if the feed was lost meanwhile."""
+    _in_queue: bool = False
+    """Members of a queue are called for this person."""
+    _rings: dict[AgentId | None, float] = field(default_factory=dict)
+    _phone: Phone = Phone.IDLE
+    _lost: bool = False
+    """Whether it was picked up nobody saw."""
+    _over: bool = False
     _called: trio.Event = field(default_factory=trio.Event)
     """The phone did something, or nobody sees it any more."""
     _answered: trio.Event = field(default_factory=trio.Event)
 
     def take(self, phone: Phone, at_seconds: float) -> None:
-        """The feed says that the phone does this now."""
-        self._ringing = phone is Phone.RINGING
+        """The feed says that the agent's phone does this now."""
+        if not self._in_queue:
+            self._take(phone, at_seconds)
+
+    def take_member(self, person: PersonSeen, at_seconds: float) -> None:
+        """The feed says what the phone of a queue's member does for this person."""
+        if self.picked_up_at is not None and not self._in_queue:
+            return
+        rings = person.phone is Phone.RINGING
+        if rings:
+            self._rings.setdefault(person.agent, at_seconds)
+        theirs = rings or person.phone is Phone.IN_USE
+        another = not self._in_queue or person.agent != self.agent
+        if theirs and another and self.picked_up_at is None:
+            self.agent, self.rang_at = person.agent, self._rings.get(person.agent)
+            self._in_queue = True
+            self.on_change(self)
+        self._take(person.phone, at_seconds)
+
+    def _take(self, phone: Phone, at_seconds: float) -> None:
+        was_lost = self._phone is Phone.UNKNOWN
+        self._phone = phone
         if phone is not Phone.IDLE:
             self._called.set()
         match phone:
-            case Phone.RINGING if self.rang_at is None:
+            case Phone.RINGING if self.rang_at is None and self.picked_up_at is None:
                 self.rang_at = at_seconds
-            case Phone.IN_USE if self.answered_at is None:
-                self.answered_at = at_seconds
+            case Phone.IN_USE if self.picked_up_at is None:
+                self.picked_up_at = at_seconds
+                # Else it was before that, nobody knows when.
+                self.answered_at = None if was_lost else at_seconds
                 self._answered.set()
-            case Phone.IDLE | Phone.UNAVAILABLE if self._is_news:
-                self.over_at = at_seconds
+            case Phone.IDLE | Phone.UNAVAILABLE if self.picked_up_at is not None and not self._over:
+                self._over = True
+                self.over_at = None if was_lost else at_seconds
+            case Phone.UNKNOWN:
+                self._lost = self._lost or self.picked_up_at is None
+                return
             case _:
-                return  # a lost feed among them: the end of the talk is then never known
+                return
         self.on_change(self)
 
     @property
-    def _is_news(self) -> bool:
-        return self.answered_at is not None and self.over_at is None
+    def sent_on(self) -> bool:
+        """The agent's phone was not picked up, and the PBX has put the person into a queue."""
+        return self._in_queue and not self.queue
+
+    @property
+    def unheard(self) -> bool:
+        """The phone rang, and was surely not picked up so far."""
+        return self.rang_at is not None and self.picked_up_at is None and not self._lost
 
     @property
     def joined_at(self) -> float | None:
@@ -68,7 +113,7 @@ class Handover:
         A PBX may report such a transfer as failed when the talk is over, or not at all before:
         Asterisk, where the agent says nothing, waits for a sound towards the person.
         """
-        return None if self.rang_at is None else self.answered_at
+        return self.picked_up_at if self._in_queue or self.rang_at is not None else None
 
     @property
     def talk_seconds(self) -> float | None:
@@ -86,8 +131,8 @@ class Handover:
         if self.seen:
             with trio.move_on_at(min(told_at + SIGHTING_SECONDS, until_seconds)):
                 await self._called.wait()
-        if self._ringing and self.answered_at is None:
+        if self._phone is Phone.RINGING and self.picked_up_at is None:
             with trio.move_on_at(until_seconds):
                 await self._answered.wait()
-            return self.answered_at
-        return told_at if self.answered_at is None else self.answered_at
+            return self.picked_up_at
+        return told_at if self.picked_up_at is None else self.picked_up_at

@@ -387,8 +387,12 @@ class Roster:
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover
-        if self._crews.gate(place.queue) is not None:
-            self._persons.follow(place.queue, handover, now_seconds=trio.current_time())
+        self.follow_person(handover)
+
+    def follow_person(self, handover: Handover) -> None:
+        """Tell what the members of queues do for a person, as far as a feed sees queues."""
+        if self._crews.sees_queue(handover.queue):
+            self._persons.follow(handover, now_seconds=trio.current_time())
 
     def picked_up(self, place: AgentPlace, seen: PickUp, *, limit: int) -> bool:
         """Note whether an agent took a person; True when they are not ready from now on.
@@ -411,7 +415,7 @@ class Roster:
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
         seat = self._seats[place.agent]
-        if place.queue:
+        if seat.handover is not None and not seat.handover.sent_on:
             self._persons.drop(seat.handover)
         seat.handover = None
         self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
@@ -420,6 +424,8 @@ class Roster:
         """The agent has the person; what comes next is the feed's word."""
         seat = self._seats[place.agent]
         after = seat.told if seat.call_over else None
+        if not place.queue and seat.handover is not None and seat.handover.picked_up_at is not None:
+            self._persons.drop(seat.handover)
         self._move(seat, AgentState.ON_CALL, Teller.ENGINE)
         if (gate := self._crews.gate(seat.queue)) is not None:
             gate.confirm(self._crews.on_call(seat.queue))

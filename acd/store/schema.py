@@ -193,7 +193,8 @@ attempts = sa.Table(
     sa.Column("transfer_sip_status", sa.Integer),
     sa.Column("abandoned", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("disposition", sa.String(32)),
-    # Who was offered the person last: an extension, or a place in a queue ("sales#3").
+    # Who has the person, or was offered them last: an extension, or, where no feed tells whose
+    # phone it is, a place in a queue ("sales#3").
     sa.Column("agent", sa.String(64)),
     # When the agent said what came of it; NULL: they have not.
     sa.Column("disposed_at", UtcDateTime),
