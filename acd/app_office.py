@@ -18,7 +18,7 @@ from acd.app_words import DesktopWords
 from acd.clock import WallClock
 from acd.dialer import dnc
 from acd.dialer.agent_report import agents_report, report_window
-from acd.dialer.campaigns import check_definition, definition_file, reload_from_file
+from acd.dialer.campaigns import SOUNDS, check_definition, definition_file, reload_from_file
 from acd.dialer.lead_records import import_records
 from acd.dialer.lead_why import explain_lead, leads_named
 from acd.dialer.preview import PreviewDesk
@@ -297,27 +297,33 @@ def _define(
 
 def _checked(settings: Settings, table: Mapping[str, Any], file: Path) -> CampaignDefinition:
     """The definition; nobody may have the engine play, or look for, files of other folders."""
-    message = table.get("abandon_message")
     folder = file.parent.resolve()
-    if isinstance(message, str) and (
-        "\0" in message or not (folder / message).resolve().is_relative_to(folder)
-    ):
+    outside = [key for key in SOUNDS if _is_outside(folder, table.get(key))]
+    if outside:
+        put = f"put it in {folder.name}/"
         raise BadCampaign(
-            Problem(
-                "abandon_message",
-                "it is outside the campaign's folder",
-                f"put it in {folder.name}/",
-            )
+            [Problem(key, "it is outside the campaign's folder", put) for key in outside]
         )
     try:
         return check_definition(settings, table, file=file)
     except BadCampaign as exc:
         raise BadCampaign(
             [
-                Problem(each.where.removeprefix(f"{file}, "), each.what, each.allowed)
+                # Where the installation stands is nobody's business out there.
+                Problem(
+                    each.where.removeprefix(f"{file}, "),
+                    each.what.replace(f"{folder}/", ""),
+                    each.allowed,
+                )
                 for each in exc.problems
             ]
         ) from None
+
+
+def _is_outside(folder: Path, sound: object) -> bool:
+    if not isinstance(sound, str):
+        return False
+    return "\0" in sound or not (folder / sound).resolve().is_relative_to(folder)
 
 
 def _shown_campaign(row: CampaignRow) -> Plain:
