@@ -94,6 +94,7 @@ class AttemptBooks:
         *,
         dialed: bool,
         transfer: TransferRecord | None,
+        referred_at: float | None,
         joined_at: float | None,
         abandoned: bool,
         agent: AgentId | None,
@@ -104,6 +105,7 @@ class AttemptBooks:
             watch: of the leg.
             dialed: whether its INVITE left.
             transfer: the last one.
+            referred_at: when its REFER left.
             joined_at: when an agent had the person.
             abandoned: as it was judged.
             agent: who has the person, or was offered them last.
@@ -124,6 +126,7 @@ class AttemptBooks:
             transfer_target=transfer.target if transfer else None,
             transfer_sip_status=transfer.sip_status if transfer else None,
             answered_at=None if answered_at is None else self._wall(answered_at),
+            referred_at=None if referred_at is None else self._wall(referred_at),
             transferred_at=None if joined_at is None else self._wall(joined_at),
             ended_at=self._wall(end.at_seconds) if end else self._dialing.clock.now(),
             abandoned=abandoned,

@@ -186,6 +186,7 @@ class Attempt:
         self._dialed = False
         self._number = ""
         self._transfer: TransferRecord | None = None
+        self._referred_at: float | None = None
         self._joined_at: float | None = None
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
@@ -375,8 +376,9 @@ class Attempt:
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
             return None
         metrics = self._dialing.metrics
+        self._referred_at = trio.current_time()
         metrics.answer_to_refer_seconds.labels(self._campaign).observe(
-            max(0.0, trio.current_time() - answered_at), self._exemplar
+            max(0.0, self._referred_at - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=self._offered_to)
         result = await self._refer(target, until, handover)
@@ -506,6 +508,7 @@ class Attempt:
             self._watch,
             dialed=self._dialed,
             transfer=self._transfer,
+            referred_at=self._referred_at,
             joined_at=self._joined_at,
             abandoned=self._abandoned,
             agent=(self._handover and self._handover.agent) or self._offered_to,

@@ -78,6 +78,7 @@ _END_COLUMNS = (
     "transfer_target",
     "transfer_sip_status",
     "answered_at",
+    "referred_at",
     "transferred_at",
     "ended_at",
     "abandoned",
@@ -115,6 +116,8 @@ class AttemptClosed:
     transferred_at: datetime | None
     ended_at: datetime
     abandoned: bool
+    referred_at: datetime | None = None
+    """When the last REFER left."""
     agent: str | None = None
     """Who has the person, or was offered them last: an extension, or a place in a queue."""
 
@@ -376,6 +379,7 @@ def _end(row: _Row, closed: AttemptClosed) -> dict[str, Any]:
         "end_transfer_target": closed.transfer_target,
         "end_transfer_sip_status": closed.transfer_sip_status,
         "end_answered_at": row.answered_at,
+        "end_referred_at": closed.referred_at,
         "end_transferred_at": closed.transferred_at,
         "end_ended_at": closed.ended_at,
         "end_abandoned": closed.abandoned,

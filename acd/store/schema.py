@@ -179,6 +179,8 @@ attempts = sa.Table(
     sa.Column("line", sa.Integer, nullable=False),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("answered_at", UtcDateTime),
+    # The last REFER, and when an agent had the person.
+    sa.Column("referred_at", UtcDateTime),
     sa.Column("transferred_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
     sa.Column("cause", sa.String(32)),
