@@ -31,6 +31,8 @@ class Agent(BaseModel):
     """Who told the state: a command, the engine, or a feed."""
     wraps_up_until: AwareDatetime | None
     """When their wrap-up time is over; null: it does not run."""
+    priority: int
+    """Of those who are ready the highest is given people first."""
     skills: list[str]
     campaigns: list[str]
 

@@ -97,5 +97,6 @@ class AgentBook:
             campaigns=row.campaign_ids,
             wanted=row.wanted,
             version=row.version,
+            priority=row.priority,
             wraps_up_until=trio.current_time() + left_seconds,
         )

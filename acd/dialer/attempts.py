@@ -137,7 +137,7 @@ async def _dial(
         return
     call_id = CallId(f"a{attempt_id}")
     with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
-        attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id, hold)
+        attempt = Attempt(dialing, lead, line, in_flight, attempt_id, hold)
         try:
             late = trio.current_time() - asked_at >= SLOW_SECONDS
             if late:
@@ -168,19 +168,20 @@ class Attempt:
     def __init__(
         self,
         dialing: Dialing,
-        lead_id: int,
+        lead: ClaimedLead,
         line: Line,
         in_flight: CallsInFlight,
         attempt_id: int,
         hold: OwnerHold,
     ) -> None:
         self._dialing = dialing
-        self._lead_id = lead_id
+        self._lead_id = lead.lead_id
+        self._waits_before = lead.waits_before
         self._line = line
         self._in_flight = in_flight
         self._hold = hold
         self._campaign = dialing.campaign.name
-        self._books = AttemptBooks(dialing, in_flight, lead_id=lead_id, attempt_id=attempt_id)
+        self._books = AttemptBooks(dialing, in_flight, lead_id=lead.lead_id, attempt_id=attempt_id)
         self._exemplar = self._books.exemplar
         self._watch = LegWatch(line, on_dialog=self._books.saw_dialog)
         self._dialed = False
@@ -295,6 +296,7 @@ class Attempt:
                     campaign_id,
                     until_seconds=until,
                     but_not=self._tried,
+                    priority=self._waits_before,
                     on_given=partial(self._in_flight.settled, self._lead_id),
                 )
                 nursery.cancel_scope.cancel()

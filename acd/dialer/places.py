@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acd.agents import AgentId, AgentState
 from acd.rules.definition import CampaignDefinition
@@ -37,14 +37,17 @@ class EnrolledAgent:
     """What a person asked of them: logged off, not ready or ready."""
     version: int
     """Another one whenever a person has changed anything about them."""
+    priority: int = 0
+    """Of those who are ready the highest is given people first."""
     wraps_up_until: float = 0.0
     """When a wrap-up ends that an engine before this one began, on trio's clock."""
 
     def was_asked(self, before: EnrolledAgent) -> bool:
         """Whether somebody has said what they shall do; a file would have changed more."""
-        same = (self.name, self.skills, self.campaigns)
-        asked = self.version != before.version
-        return asked and same == (before.name, before.skills, before.campaigns)
+        asked = replace(before, wanted=self.wanted, version=self.version)
+        return self.version != before.version and self == replace(
+            asked, wraps_up_until=self.wraps_up_until
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

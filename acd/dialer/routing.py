@@ -1,4 +1,4 @@
-"""Who gets the person: agents with their states, the longest ready first.
+"""Who gets the person: agents with their states, by priority and then the longest ready first.
 
 `Roster` holds every agent of every campaign once, so that two campaigns that share an agent
 can never offer them two people. It walks `acd.agents.AGENT_TRANSITIONS` and nothing else,
@@ -10,6 +10,7 @@ members for (`acd.dialer.queue_gate`).
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ class _Waiting:
     campaign_id: int
     but_not: Collection[AgentId]
     on_given: Callable[[], None]
+    priority: int
     place: AgentPlace | None = None
     given: trio.Event = field(default_factory=trio.Event)
 
@@ -101,6 +103,8 @@ class Roster:
             for agent, place in serving(campaign_id, needs, self._enrolled.values()).items():
                 seat = self._seats.get(agent) or self._sit_down(agent)
                 seat.places[campaign_id], seat.queue = place, place.queue
+                known = self._enrolled.get(agent)
+                seat.priority = 0 if known is None else known.priority
         self._crews.regroup(self._seats.values())
         for seat in list(self._seats.values()):
             self._follow_wishes(seat)
@@ -328,7 +332,7 @@ class Roster:
     def reserve_now(
         self, campaign_id: int, *, but_not: Collection[AgentId] = frozenset()
     ) -> AgentPlace | None:
-        """The agent who has been ready longest, reserved; None when nobody is ready."""
+        """Whose turn it is, reserved; None when nobody is ready."""
         seat = self._crews.longest_ready(campaign_id, but_not)
         return None if seat is None else self._reserve(seat, campaign_id)
 
@@ -338,14 +342,18 @@ class Roster:
         *,
         until_seconds: float,
         but_not: Collection[AgentId] = frozenset(),
+        priority: int = 0,
         on_given: Callable[[], None] = lambda: None,
     ) -> AgentPlace | None:
-        """The agent who has been ready longest, reserved; None when nobody came in time.
+        """Of the agents of the highest priority who has been ready longest, reserved.
+
+        None when nobody came in time. Of people who wait the highest priority goes first, too.
 
         Args:
             campaign_id: whose person it is.
             until_seconds: moment on trio's clock at which the person is given up.
             but_not: agents whom this person could not be given to.
+            priority: the person's.
             on_given: called in the moment in which an agent is reserved, before anybody else
                 could count the two.
         """
@@ -353,8 +361,9 @@ class Roster:
         if place is not None:
             on_given()
             return place
-        waiting = _Waiting(campaign_id, but_not, on_given)
-        self._waiting.append(waiting)
+        waiting = _Waiting(campaign_id, but_not, on_given, priority)
+        # Behind those of the same priority who came before.
+        insort(self._waiting, waiting, key=lambda one: -one.priority)
         try:
             with trio.move_on_at(until_seconds):
                 await waiting.given.wait()

@@ -40,6 +40,7 @@ class NewAgent:
     display_name: str
     skills: frozenset[str]
     campaign_ids: frozenset[int]
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class AgentRow:
     display_name: str
     skills: frozenset[str]
     campaign_ids: frozenset[int]
+    priority: int
     wanted: AgentState
     state: AgentState
     reason: str
@@ -69,6 +71,7 @@ class AgentRow:
             display_name=self.display_name,
             skills=self.skills,
             campaign_ids=self.campaign_ids,
+            priority=self.priority,
         )
 
 
@@ -109,6 +112,7 @@ def all_agents(conn: sa.Connection) -> list[AgentRow]:
             display_name=row.display_name,
             skills=frozenset(skills[row.agent_id]),
             campaign_ids=frozenset(campaigns[row.agent_id]),
+            priority=row.priority,
             wanted=AgentState(row.wanted),
             state=AgentState(row.state),
             reason=row.reason,
@@ -183,6 +187,7 @@ def _add(conn: sa.Connection, agent: NewAgent, now: datetime) -> None:
             name=agent.name,
             extension=agent.extension,
             display_name=agent.display_name,
+            priority=agent.priority,
             wanted=AgentState.LOGGED_OFF.value,
             state=AgentState.LOGGED_OFF.value,
             reason="",
@@ -202,6 +207,7 @@ def _change(conn: sa.Connection, agent_id: int, agent: NewAgent, now: datetime) 
         agent_id,
         extension=agent.extension,
         display_name=agent.display_name,
+        priority=agent.priority,
         version=t.agents.c.version + 1,
     )
     _assign(conn, agent_id, agent)

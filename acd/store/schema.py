@@ -245,6 +245,8 @@ agents = sa.Table(
     # The phone. One agent each: two on one phone would be offered two people.
     sa.Column("extension", sa.String(32), nullable=False, unique=True),
     sa.Column("display_name", sa.String(64), nullable=False),
+    # Of those who are ready the highest is given people first.
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     # What people asked for: logged_off, not_ready or ready; `state` follows when a call is over.
     sa.Column("wanted", sa.String(16), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),

@@ -81,6 +81,14 @@ def test_a_file_brings_agents_in_logged_off(store: Store, brought_in: AgentsImpo
     assert anna.state is AgentState.LOGGED_OFF
 
 
+def test_a_priority_is_read_and_one_that_is_not_said_is_0(
+    store: Store, tmp_path: Path, brought_in: AgentsImported
+) -> None:
+    done = bring(store, tmp_path, "name,extension,priority\nanna,201,9\ncarl,203,\n")
+    assert done.changed == ["anna"]
+    assert (agent(store, "anna").priority, agent(store, "carl").priority) == (9, 0)
+
+
 def test_the_same_file_again_changes_nothing(
     store: Store, tmp_path: Path, brought_in: AgentsImported
 ) -> None:
@@ -112,6 +120,7 @@ def test_phones_can_change_hands_in_one_file(
         ("name,extension\nx,301\nx,302\n", "'x' stands in line 2 already"),
         ("name,extension,campaigns\nx,301,spring\n", "campaign 'spring' is not in the database"),
         ("name,extension,skills\nx,301,Über\n", "'Über' cannot be a skill"),
+        ("name,extension,priority\nx,301,10\n", "line 2, priority: '10' is no priority"),
         ("name,extension\nx,301,a,b\n", "4 cells stand under 2 columns"),
     ],
 )

@@ -71,6 +71,36 @@ async def test_people_who_wait_are_served_in_order(
     assert served == [("first", place("202")), ("second", place("201"))]
 
 
+async def test_agents_of_a_higher_priority_go_before_those_who_have_been_ready_longer(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    roster.enrol([enrolled("301", AgentState.READY, priority=5)])
+    reserved = [await roster.reserve(SALES, until_seconds=trio.current_time()) for _ in range(3)]
+    assert [place.target for place in reserved if place] == ["301", "201", "202"]
+
+
+async def test_people_of_a_higher_priority_are_given_the_next_agent_and_equals_in_order(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    for _ in range(2):
+        await roster.reserve(SALES, until_seconds=trio.current_time())
+    served: list[str] = []
+
+    async def wait(name: str, priority: int) -> None:
+        until = trio.current_time() + 9
+        if await roster.reserve(SALES, until_seconds=until, priority=priority):
+            served.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for name, priority in (("first", 0), ("second", 3), ("third", 3), ("fourth", 1)):
+            nursery.start_soon(wait, name, priority)
+            await trio.testing.wait_all_tasks_blocked()
+        for extension in ("201", "202", "201", "202"):
+            roster.give_back(place(extension))
+            await trio.testing.wait_all_tasks_blocked()
+    assert served == ["second", "third", "fourth", "first"]
+
+
 async def test_two_campaigns_never_get_the_same_agent(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
