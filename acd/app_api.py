@@ -12,6 +12,7 @@ from acd.agents_feed.merged import MergedFeed
 from acd.api.app import api_app
 from acd.api.server import open_server
 from acd.api.stream import Bulletin
+from acd.app_desktops import DesktopWatch
 from acd.app_office import EngineOffice
 from acd.app_words import DesktopWords
 from acd.clock import SystemClock
@@ -55,13 +56,21 @@ async def open_api(
         AddressInUse: another program holds the port.
     """
     words = DesktopWords(feed)
+    desktops = DesktopWatch(store, words, grace_seconds=settings.api.desktop_grace_seconds)
     office = EngineOffice(
-        store, settings, words=words, previews=previews, clock=SystemClock(), look=look
+        store,
+        settings,
+        words=words,
+        desktops=desktops,
+        previews=previews,
+        clock=SystemClock(),
+        look=look,
     )
     bulletin = Bulletin()
     app = api_app(office, bulletin, settings.api_client)
     async with open_server(app, settings.api, name="api") as address, trio.open_nursery() as side:
         side.start_soon(_follow_sql, store, bulletin, words)
+        side.start_soon(desktops.run)
         log.info("HTTP API served", action="api.serving", address=address)
         try:
             yield address

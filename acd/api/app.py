@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -84,7 +85,9 @@ async def events(
         theirs = not client.agent or event.kind == "campaign" or event.agent == client.agent
         return of_agents and theirs
 
-    return EventStream(request.app.state.bulletin, after=last_event_id, wanted=wanted)
+    state = request.app.state
+    listening = state.office.listening(client.agent) if client.agent else nullcontext()
+    return EventStream(state.bulletin, after=last_event_id, wanted=wanted, listening=listening)
 
 
 async def page(request: Request) -> str:
