@@ -90,7 +90,7 @@ class EventIds:
     @property
     def missing(self) -> Collection[int]:
         """Lower ones that may still come."""
-        return self._missing.keys()
+        return tuple(self._missing)
 
     def news(self, changes: Iterable[Change], now_seconds: float) -> list[Change]:
         """Those not told before, of changes with the lowest ids first."""
