@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from acd.agents import AgentId, FeedName, Word
+from acd.agents import AgentId, AgentState, FeedName, Word
 from acd.agents_feed.merged import MergedFeed
 from acd.agents_feed.sightings import Sighting
 from acd.store.agents import AgentRow
@@ -48,6 +48,8 @@ class DesktopWords:
 
     def desktop_gone(self, agent: AgentRow) -> None:
         """Nobody hears what happens to them: they are not ready, until it is back."""
+        if agent.wanted is not AgentState.READY:
+            return
         self._gone[agent.name] = agent.extension
         self._versions[agent.extension] = agent.version
         word, _ = self._words.get(agent.extension, (Word.NONE, ""))

@@ -59,6 +59,12 @@ async def test_what_a_desktop_had_said_holds_again_once_it_is_back(feed: MergedF
         assert (feed.state_of(HER_PHONE), feed.reason_of(HER_PHONE)) == (state, "tea")
 
 
+async def test_who_shall_not_be_ready_anyway_stays_what_they_are(feed: MergedFeed) -> None:
+    words = DesktopWords(feed)
+    words.desktop_gone(replace(ANNA, wanted=AgentState.LOGGED_OFF))
+    assert feed.reason_of(HER_PHONE) == ""
+
+
 async def test_a_command_has_the_last_word_also_about_a_desktop_that_is_gone(
     feed: MergedFeed,
 ) -> None:
