@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import trio
 
 from acd.agents import AgentState, Word
 from acd.api.office import Plain
+from acd.app_desktops import DesktopWatch
 from acd.app_preview import PreviewOffice
 from acd.app_words import DesktopWords
 from acd.clock import WallClock
@@ -56,6 +58,7 @@ class EngineOffice(PreviewOffice):
         settings: Settings,
         *,
         words: DesktopWords,
+        desktops: DesktopWatch,
         previews: PreviewDesk,
         clock: WallClock,
         look: Callable[[], None],
@@ -64,6 +67,7 @@ class EngineOffice(PreviewOffice):
         self._store = store
         self._settings = settings
         self._words = words
+        self._desktops = desktops
         self._clock = clock
         self._look = look
         # Imports one after another: each holds a connection and a core.
@@ -103,6 +107,10 @@ class EngineOffice(PreviewOffice):
         else:
             self._words.said(row, Word.WRAP_UP, "")
         return await self.agent(name)
+
+    def listening(self, name: str) -> AbstractContextManager[None]:
+        """While the block lasts an agent's own desktop listens to what happens."""
+        return self._desktops.listening(name)
 
     async def person(self, name: str) -> Plain | None:
         """The person whom the agent has or had last."""

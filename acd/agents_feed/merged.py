@@ -161,7 +161,7 @@ class MergedFeed:
     def feed_down(self, feed: FeedName, why: str) -> None:
         """The feed is lost: nothing is known about its agents."""
         told = self._told[feed]
-        if told.up:
+        if told.up and (told.sightings or (feed is QUEUE_FEED and self._queues)):
             log.error(
                 "agent feed is lost; its agents are not ready until it is back",
                 action="feed.lost",

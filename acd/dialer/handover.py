@@ -42,6 +42,7 @@ class Handover:
     over_at: float | None = None
     picked_up_at: float | None = None
     """When the phone was seen in use: later than `answered_at`, if the feed was lost meanwhile."""
+    _offered_to: AgentId | None = field(init=False)
     _in_queue: bool = False
     """Members of a queue are called for this person."""
     _rings: dict[AgentId | None, float] = field(default_factory=dict)
@@ -52,6 +53,10 @@ class Handover:
     _called: trio.Event = field(default_factory=trio.Event)
     """The phone did something, or nobody sees it any more."""
     _answered: trio.Event = field(default_factory=trio.Event)
+
+    def __post_init__(self) -> None:
+        """Whom the person was sent to is known from the beginning."""
+        self._offered_to = self.agent
 
     def take(self, phone: Phone, at_seconds: float) -> None:
         """The feed says that the agent's phone does this now."""
@@ -98,8 +103,12 @@ class Handover:
 
     @property
     def sent_on(self) -> bool:
-        """The agent's phone was not picked up, and the PBX has put the person into a queue."""
-        return self._in_queue and not self.queue
+        """The agent's phone was not picked up, and a queue of the PBX calls somebody else.
+
+        An agent whose extension is a queue of the PBX's, or who is called by one once more, has
+        the person all the same.
+        """
+        return self._in_queue and not self.queue and self.agent != self._offered_to
 
     @property
     def unheard(self) -> bool:

@@ -58,7 +58,11 @@ def _window(value: object) -> Window:
     return Window.parse(value)
 
 
-WindowText = Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)]
+WindowText = Annotated[
+    Window,
+    PlainValidator(_window, json_schema_input_type=str),
+    PlainSerializer(str, return_type=str),
+]
 
 
 def _abandon_window(value: object) -> AbandonWindow:
@@ -68,7 +72,9 @@ def _abandon_window(value: object) -> AbandonWindow:
 
 
 AbandonWindowText = Annotated[
-    AbandonWindow, PlainValidator(_abandon_window), PlainSerializer(str, return_type=str)
+    AbandonWindow,
+    PlainValidator(_abandon_window, json_schema_input_type=str),
+    PlainSerializer(str, return_type=str),
 ]
 
 _DAY = (Window(10 * 60, 13 * 60), Window(14 * 60, 20 * 60))

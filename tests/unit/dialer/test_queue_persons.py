@@ -111,6 +111,16 @@ def test_a_person_of_a_silent_agent_is_the_colleagues_who_takes_them_from_a_queu
     assert (one.rang_at, one.answered_at, one.over_at) == (21, 25, 40)
 
 
+def test_an_agent_whom_a_queue_calls_once_more_has_the_person_themselves() -> None:
+    persons = QueuePersons()
+    one = sent_to_101(persons)
+    for at, (agent, phone) in enumerate(
+        [("102", Phone.RINGING), ("101", Phone.RINGING), ("101", Phone.IN_USE)], start=21
+    ):
+        persons.take("sales", seen(NUMBER, phone, agent), now_seconds=at)
+    assert (one.agent, one.rang_at, one.answered_at, one.sent_on) == ("101", 22, 23, False)
+
+
 def test_a_person_who_comes_to_a_queue_much_later_has_called_there_themselves() -> None:
     persons = QueuePersons()
     one = sent_to_101(persons)
