@@ -152,6 +152,8 @@ class PersonSeen:
     idle when the talk is over."""
     agent: AgentId | None = None
     """Whose phone that is; None: the feed cannot tell."""
+    waits: bool = False
+    """They have just come into the queue, and no member has them; `phone` says nothing then."""
 
 
 def queue_of_place(agent: AgentId) -> str:

@@ -74,6 +74,8 @@ class QueueWaiting:
 
     queue: str
     waiting: int
+    person: str = ""
+    """The number of whoever has just come; empty where nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,10 @@ def decode(packet: Packet) -> Fact | None:
             return MemberGone(packet.get("Queue", ""), _member_device(packet), _interface(packet))
         case "QueueParams":
             return QueueWaiting(packet.get("Queue", ""), _number(packet, "Calls"))
-        case "QueueCallerJoin" | "QueueCallerLeave":
+        case "QueueCallerJoin":
+            came = packet.get("CallerIDNum", "")
+            return QueueWaiting(packet.get("Queue", ""), _number(packet, "Count"), came)
+        case "QueueCallerLeave":
             return QueueWaiting(packet.get("Queue", ""), _number(packet, "Count"))
         case "AgentCalled":
             return MemberCalled(*_member_of_person(packet))
@@ -186,11 +191,15 @@ def _member_of_person(packet: Packet) -> tuple[str, str, str]:
     return packet.get("Queue", ""), packet.get("Interface", ""), packet.get("CallerIDNum", "")
 
 
-def person_of(
-    fact: MemberCalled | MemberJoined | MemberDone, agent: AgentId | None
-) -> PersonSeen | None:
+PersonFact = QueueWaiting | MemberCalled | MemberJoined | MemberDone
+
+
+def person_of(fact: PersonFact, agent: AgentId | None) -> PersonSeen | None:
     """What a fact says of one of a queue's people, whose member is this agent; None: nobody's."""
     match fact:
+        case QueueWaiting():
+            came = PersonSeen(number=fact.person, phone=Phone.IDLE, waits=True)
+            return came if fact.person else None
         case MemberCalled():
             phone = Phone.RINGING
         case MemberJoined():

@@ -45,6 +45,8 @@ class Handover:
     _offered_to: AgentId | None = field(init=False)
     _in_queue: bool = False
     """Members of a queue are called for this person."""
+    _waits: bool = False
+    """They were seen to come into a queue."""
     _rings: dict[AgentId | None, float] = field(default_factory=dict)
     _phone: Phone = Phone.IDLE
     _lost: bool = False
@@ -77,6 +79,12 @@ class Handover:
             self._in_queue = True
             self.on_change(self)
         self._take(person.phone, at_seconds)
+
+    def wait_in_queue(self) -> None:
+        """The feed says that the person has come into a queue, whose members it sees."""
+        if self.picked_up_at is None:
+            self._waits = True
+            self._called.set()
 
     def _take(self, phone: Phone, at_seconds: float) -> None:
         was_lost = self._phone is Phone.UNKNOWN
@@ -131,16 +139,22 @@ class Handover:
             return None
         return self.over_at - self.answered_at
 
+    @property
+    def _is_kept_waiting(self) -> bool:
+        """What a queue plays is called an answer, too, where it can be heard."""
+        return self._waits and self._phone is not Phone.UNKNOWN
+
     async def wait_answer(self, *, told_at: float, until_seconds: float) -> float | None:
         """When the agent answered, of a transfer that the PBX called answered at `told_at`.
 
-        None: their phone still rang at `until_seconds`. A phone that neither rang nor was picked
-        up is not where the person is: the PBX has sent them on, and its word is all there is.
+        None: their phone still rang at `until_seconds`, or the person was in a queue by then of
+        which no member had picked up. A phone that neither rang nor was picked up is not where
+        the person is: the PBX has sent them on, and its word is all there is.
         """
         if self.seen:
             with trio.move_on_at(min(told_at + SIGHTING_SECONDS, until_seconds)):
                 await self._called.wait()
-        if self._phone is Phone.RINGING and self.picked_up_at is None:
+        if (self._phone is Phone.RINGING or self._is_kept_waiting) and self.picked_up_at is None:
             with trio.move_on_at(until_seconds):
                 await self._answered.wait()
             return self.picked_up_at

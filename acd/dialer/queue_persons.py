@@ -61,6 +61,9 @@ class QueuePersons:
         if followed is None:
             return
         _, handover = followed
+        if person.waits:
+            handover.wait_in_queue()
+            return
         handover.take_member(person, now_seconds)
         if person.phone is Phone.IDLE:
             del self._following[queue, tail]
