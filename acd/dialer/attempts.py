@@ -148,7 +148,7 @@ async def _dial(
         return
     call_id = CallId(f"a{attempt_id}")
     with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
-        attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id, hold)
+        attempt = Attempt(dialing, lead, line, in_flight, attempt_id, hold)
         try:
             late = trio.current_time() - asked_at >= SLOW_SECONDS
             if late:
@@ -179,29 +179,32 @@ class Attempt:
     def __init__(
         self,
         dialing: Dialing,
-        lead_id: int,
+        lead: ClaimedLead,
         line: Line,
         in_flight: CallsInFlight,
         attempt_id: int,
         hold: OwnerHold,
     ) -> None:
         self._dialing = dialing
-        self._lead_id = lead_id
+        self._lead_id = lead.lead_id
+        self._waits_before = lead.waits_before
         self._line = line
         self._in_flight = in_flight
         self._hold = hold
         self._campaign = dialing.campaign.name
-        self._books = AttemptBooks(dialing, in_flight, lead_id=lead_id, attempt_id=attempt_id)
+        self._books = AttemptBooks(dialing, in_flight, lead_id=lead.lead_id, attempt_id=attempt_id)
         self._exemplar = self._books.exemplar
         self._watch = LegWatch(line, on_dialog=self._books.saw_dialog)
         self._dialed = False
         self._number = ""
         self._transfer: TransferRecord | None = None
+        self._referred_at: float | None = None
         self._joined_at: float | None = None
         self._unconfirmed_at: float | None = None
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
         self._offered_to: AgentId | None = None
+        self._handover: Handover | None = None
         self._abandoned = False
         self._withdrawn = False
         self._hears_comfort = False
@@ -305,6 +308,7 @@ class Attempt:
                     campaign_id,
                     until_seconds=until,
                     but_not=self._tried,
+                    priority=self._waits_before,
                     on_given=partial(self._in_flight.settled, self._lead_id),
                 )
                 nursery.cancel_scope.cancel()
@@ -328,23 +332,29 @@ class Attempt:
         if len(self._tried) > 1:
             metrics = self._dialing.metrics
             metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
-        handover = Handover(
-            on_change=partial(self._books.saw_agent, answered_at),
-            seen=self._dialing.feed.sees_phone(place.agent),
-            number=self._number,
-            queued=bool(place.queue),
-        )
+        handover = self._begin_handover(answered_at, place.agent, queue=place.queue)
         self._dialing.roster.follow(place, handover)
         result = await self._transfer_to(place.target, handover, answered_at, until)
         if result is None or self._transfer is None:
             return False
         late = self._abandoned or self._transfer.outcome is TransferOutcome.WITH_PBX
         self._judge_agent(place, judge_pick_up(result, handover, late=late))
-        if not self._transfer.agent_has_person:
+        if not self._transfer.agent_has_person or handover.sent_on:
             return False
         self._dialing.roster.joined(place)
         self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
         return True
+
+    def _begin_handover(self, answered_at: float, agent: AgentId, *, queue: str) -> Handover:
+        """What is seen of the way to one agent, or to a place of a queue, from now on."""
+        self._handover = Handover(
+            on_change=partial(self._books.saw_agent, answered_at),
+            seen=self._dialing.feed.sees_phone(agent),
+            number=self._number,
+            queue=queue,
+            agent=None if queue else agent,
+        )
+        return self._handover
 
     async def _overflow(self, target: str, answered_at: float, until: float) -> bool:
         """REFER the person to the overflow, where it has room; True: they still are ours."""
@@ -356,7 +366,9 @@ class Attempt:
                 return True
             log.info("nobody in time", action="overflow.start", target=target)
             self._offered_to = AgentId(target)
-            handover = Handover(on_change=lambda _: None)
+            place = AgentId(f"{target}#overflow")
+            handover = self._begin_handover(answered_at, place, queue=target)
+            self._dialing.roster.follow_person(handover)
             await self._transfer_to(target, handover, answered_at, until)
         if self._transfer is not None and self._transfer.target == target:
             result = self._transfer.outcome
@@ -378,8 +390,9 @@ class Attempt:
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
             return None
         metrics = self._dialing.metrics
+        self._referred_at = trio.current_time()
         metrics.answer_to_refer_seconds.labels(self._campaign).observe(
-            max(0.0, trio.current_time() - answered_at), self._exemplar
+            max(0.0, self._referred_at - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=self._offered_to)
         result = await self._refer(target, until, handover)
@@ -522,7 +535,8 @@ class Attempt:
             self._watch,
             dialed=self._dialed,
             transfer=self._transfer,
+            referred_at=self._referred_at,
             joined_at=self._joined_at,
             abandoned=self._abandoned,
-            agent=self._offered_to,
+            agent=(self._handover and self._handover.agent) or self._offered_to,
         )

@@ -38,6 +38,7 @@ from acd.store.campaigns import (
 from acd.store.locks import lock_name
 
 __all__ = [
+    "SOUNDS",
     "AgentsTable",
     "CallerIdTable",
     "CampaignDefinition",
@@ -52,6 +53,8 @@ __all__ = [
     "reload_from_file",
 ]
 
+SOUNDS = ("abandon_message", "comfort_audio")
+"""Keys that name a WAV, from the campaign's folder on."""
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
 
@@ -214,9 +217,12 @@ def _with_sounds(
     """The definition with its WAVs' absolute paths, and what is wrong with them."""
     paths: dict[str, Path] = {}
     problems: list[Problem] = []
-    for key in ("abandon_message", "comfort_audio"):
+    for key in SOUNDS:
         told: Path | None = getattr(definition, key)
         if told is None:
+            continue
+        if "\0" in str(told):
+            problems.append(Problem(places.where(key), "a file's name has no NUL byte"))
             continue
         paths[key] = wav = (places.file.parent / told).resolve()
         wrong = _wrong_with(wav)

@@ -99,6 +99,7 @@ class Scheduler:
         nursery.start_soon(self._lease.take_over)
         nursery.start_soon(self._end_with_patience)
         nursery.start_soon(self._follow_feed)
+        nursery.start_soon(self._roster.end_wrap_ups)
         nursery.start_soon(self._show_agents)
         nursery.start_soon(self._watch_lists)
         nursery.start_soon(self._book.close_undisposed)

@@ -16,6 +16,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "api.asked": "a client of the HTTP API asked for a change",
         "api.denied": "an HTTP request had no token that is known",
         "api.failed": "an HTTP request failed by a fault of ours",
+        "desktop.gone": "an agent's desktop listens no more; the agent is not ready",
         "api.serving": "the HTTP API is served at this address",
         "attempt.closed": "the attempt's row is closed with this disposition",
         "attempt.orphaned": "an attempt that an engine left open is marked unknown",

@@ -58,7 +58,11 @@ def _window(value: object) -> Window:
     return Window.parse(value)
 
 
-WindowText = Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)]
+WindowText = Annotated[
+    Window,
+    PlainValidator(_window, json_schema_input_type=str),
+    PlainSerializer(str, return_type=str),
+]
 
 
 def _abandon_window(value: object) -> AbandonWindow:
@@ -68,7 +72,9 @@ def _abandon_window(value: object) -> AbandonWindow:
 
 
 AbandonWindowText = Annotated[
-    AbandonWindow, PlainValidator(_abandon_window), PlainSerializer(str, return_type=str)
+    AbandonWindow,
+    PlainValidator(_abandon_window, json_schema_input_type=str),
+    PlainSerializer(str, return_type=str),
 ]
 
 _DAY = (Window(10 * 60, 13 * 60), Window(14 * 60, 20 * 60))
@@ -135,6 +141,8 @@ class AgentsTable(_Table):
     extensions: tuple[TransferTarget, ...] = ()
     handle_seconds: Annotated[float, Field(gt=0, le=86400)] = 180.0
     """Talk and wrap-up together, where no feed tells when an agent is ready again."""
+    wrap_up_seconds: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    """After each person, where a feed sees the agent's phone; `ready` and `wrap-up-done` end it."""
     queue: TransferTarget | Literal[""] = ""
     slots: Annotated[int, Field(ge=0, le=999)] = 0
     """How many people the queue's agents take at a time."""

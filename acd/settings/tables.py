@@ -319,6 +319,8 @@ class ApiSettings(AddressSettings):
     port: PortOrAny = 8464
     tls_certificate_file: Path | None = None
     tls_key_file: Path | None = None
+    desktop_grace_seconds: Number = Field(default=0.0, ge=0, le=3600)
+    """How long an agent's own desktop may be without its events; 0: for ever."""
 
 
 class ApiClientSettings(Table):

@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from acd.rules.callbacks import owner_of
-from acd.rules.definition import FilterTable, LeadOrder
+from acd.rules.definition import CALLBACK_PRIORITY, FilterTable, LeadOrder
 from acd.rules.eligibility import LeadState, Rule, Verdict
 from acd.rules.hours import is_open
 from acd.store import schema as t
@@ -48,6 +48,12 @@ class ClaimedLead:
     callback_agent: str | None = None
     """The agent for whom this callback is kept now; None: anybody may have it."""
     callback_at: datetime | None = None
+    priority: int = 0
+
+    @property
+    def waits_before(self) -> int:
+        """The greater, the earlier it is this person's turn, once they wait for an agent."""
+        return self.priority if self.callback_at is None else CALLBACK_PRIORITY
 
 
 def claim_leads(
@@ -242,6 +248,7 @@ _CLAIMED = (
         t.leads.c.columns,
         t.leads.c.callback_agent,
         t.leads.c.callback_at,
+        t.leads.c.priority,
     )
     .join(
         t.lead_numbers,

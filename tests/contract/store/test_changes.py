@@ -17,7 +17,7 @@ from acd.store import Store, connected, open_store_sync
 from acd.store import schema as t
 from acd.store.backup import backup_database, check_database
 from acd.store.beginning import Blocked
-from acd.store.events import Subject, events_of
+from acd.store.events import Subject, changes_after, events_of, record
 from acd.store.imports import publish
 from acd.store.lead_changes import erase_lead, find_leads, promise_callback, reset_leads
 from acd.store.nodes import (
@@ -281,3 +281,20 @@ def test_staging_leaves_nothing_on_the_connection(store: Store) -> None:
         with open_staging(store) as staging:
             staging.stage(StagedRows())
             assert staging.count() == 0
+
+
+def test_events_are_told_from_an_id_on_and_those_that_were_missing_before_it(store: Store) -> None:
+    def say(conn: sa.Connection, name: str) -> None:
+        record(conn, at=NOON, subject=Subject.AGENT, subject_id=name, what="ready", detail={})
+
+    for name in ("anna", "ben", "carl", "dora"):
+        store.run_sync(say, name)
+
+    def told(after: int, also: list[int], limit: int = 9) -> list[str]:
+        found = store.read_sync(changes_after, after, also=also, limit=limit)
+        return [change.subject_id for change in found]
+
+    first, _, third, _ = [each.event_id for each in store.read_sync(changes_after, 0, limit=9)]
+    assert told(third, []) == ["dora"]
+    assert told(third, [first, third + 100]) == ["anna", "dora"]
+    assert told(first - 1, [], limit=2) == ["anna", "ben"]

@@ -15,7 +15,7 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
-from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen
+from acd.agents import AgentId, AgentState, AgentUpdate, PersonSeen, Phone, QueueSeen
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
@@ -410,6 +410,25 @@ async def test_who_finds_no_ready_agent_goes_to_the_overflow_inside_the_limit(
         campaign_report, stage.dialing.campaign.name, now=stage.dialing.clock.now()
     )
     assert report.overflows == {"answered": 1}
+
+
+async def test_an_overflow_whose_phone_still_rings_has_nobody_though_the_pbx_says_so(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script(), agents={**OVERFLOW, "extensions": []})
+    roster = stage.dialing.roster
+
+    def follow(handover: Handover) -> None:
+        rings = PersonSeen(number=handover.number, phone=Phone.RINGING, agent=AgentId("102"))
+        handover.take_member(rings, trio.current_time())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roster, "follow_person", follow)
+        row = await stage.run()
+    assert (row["disposition"], row["transfer_result"]) == ("abandoned", "with_pbx")
+    assert (row["transfer_target"], row["agent"]) == ("all", "102")
+    assert row["agent_rang_at"] is not None
+    assert stage.count("acd_overflows", result="with_pbx") == 1
 
 
 async def test_who_could_not_be_given_to_the_agent_goes_to_the_overflow(

@@ -41,6 +41,22 @@ def test_a_feed_that_is_lost_in_mid_talk_does_not_end_it() -> None:
     assert handover(Phone.IN_USE, Phone.UNKNOWN, Phone.IN_USE, Phone.IDLE).talk_seconds == 3
 
 
+def test_an_end_that_a_lost_feed_did_not_see_has_no_moment() -> None:
+    over = handover(Phone.IN_USE, Phone.UNKNOWN, Phone.IDLE, Phone.IN_USE, Phone.IDLE)
+    assert (over.answered_at, over.over_at, over.talk_seconds) == (1, None, None)
+
+
+def test_an_answer_that_a_lost_feed_did_not_see_is_known_without_its_moment() -> None:
+    answered = handover(Phone.RINGING, Phone.UNKNOWN, Phone.IN_USE, Phone.IDLE)
+    assert (answered.answered_at, answered.talk_seconds) == (None, None)
+    assert (answered.picked_up_at, answered.joined_at) == (3, 3)
+
+
+def test_a_phone_that_was_not_seen_all_the_time_is_not_surely_unheard() -> None:
+    assert handover(Phone.RINGING, Phone.IDLE).unheard
+    assert not handover(Phone.RINGING, Phone.UNKNOWN, Phone.IDLE).unheard
+
+
 def test_a_phone_that_nobody_picks_up_has_no_talk() -> None:
     unanswered = handover(Phone.RINGING, Phone.IDLE)
     assert (unanswered.answered_at, unanswered.over_at) == (None, None)
@@ -170,7 +186,7 @@ async def test_a_phone_that_nobody_sees_settles_nothing() -> None:
 async def test_who_may_wait_in_a_queue_is_not_missed_before_a_phone_rings(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    waits = Handover(on_change=ignore, seen=True, queued=True)
+    waits = Handover(on_change=ignore, seen=True, queue="sales")
     until = trio.current_time() + 30
     assert await waits.wait_settled(over_at=trio.current_time(), until_seconds=until) is None
     assert not waits.missed
