@@ -81,7 +81,7 @@ def order_of(made: MakeCall, desk: Desk) -> CallOrder | LineErr | Refusal:
     dialed = desk.read_address(made.address)
     if isinstance(dialed, LineErr | Refusal):
         return dialed
-    if not isinstance(made.caller_id, str) or made.params & ~TAKEN_PARAMS:
+    if not isinstance(made.caller_id, str) or made.params & ~int(TAKEN_PARAMS):
         return LineErr.INVALCALLPARAMS
     auto = _auto_transfer(made.auto, desk) if made.auto is not None else None
     if isinstance(auto, LineErr):
@@ -99,7 +99,7 @@ def order_of(made: MakeCall, desk: Desk) -> CallOrder | LineErr | Refusal:
 
 def _auto_transfer(auto: Mapping[str, Any], desk: Desk) -> AutoTransfer | LineErr:
     possible = ADDRESS_CAPS[desk.profile.mode].auto_states
-    if not auto["states"] or auto["states"] & ~possible:
+    if not auto["states"] or auto["states"] & ~int(possible):
         return LineErr.INVALCALLPARAMS
     target = desk.read_target(auto["target"])
     if isinstance(target, LineErr):

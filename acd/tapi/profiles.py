@@ -148,7 +148,7 @@ def course_of(
         auto: whom the application wants them sent to; in ACD mode alone.
     """
     if auto is not None:
-        return Course(first=number, then=auto.target, then_written=auto.written, auto=True)
+        return Course(first=number, then=auto.target, then_written=auto.target.written, auto=True)
     parties = {Party.NUMBER: number, Party.PHONE: profile.phone or number}
     flow = profile.flow
     then = None if flow.then is None else parties[flow.then]

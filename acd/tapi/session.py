@@ -366,7 +366,7 @@ class Session:
         if isinstance(target, LineErr):
             return target
         reply = self._later(request, call.name)
-        self._nursery.start_soon(partial(call.transfer, target, address, reply))
+        self._nursery.start_soon(partial(call.transfer, target, target.written, reply))
         return LATER
 
     def call_redirect(self, message: Message) -> Answer:
