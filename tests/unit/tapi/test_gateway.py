@@ -390,6 +390,65 @@ async def test_a_transfer_may_be_completed_when_the_pbx_has_accepted_it() -> Non
         assert states(call)[-2:] == [S.CONNECTED, S.IDLE]
 
 
+@pytest.mark.parametrize("lets_go", ["drop", "deallocate"])
+async def test_who_lets_go_at_the_202_does_not_cut_the_transfer(lets_go: str) -> None:
+    script = Script(transfers=deque([0.3]))
+    async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+        if lets_go == "drop":
+            await on.app.line_drop(call)
+            await call.wait_states(S.IDLE)
+            assert states(call)[-2:] == [S.CONNECTED, S.IDLE]
+        else:
+            on.app.line_deallocate_call(call)
+        await until(lambda: bool(on.books.closed))
+    closed = on.books.closed[0]
+    assert (closed.transfer_result, closed.transfer_target) == ("answered", "7001")
+    assert not closed.abandoned
+
+
+async def test_who_lets_go_at_the_202_of_a_transfer_that_fails_has_abandoned_the_person() -> None:
+    failed = TransferFailed(at_seconds=0, sip_status=404, person_with=PersonWith.US)
+    script = Script(transfers=deque([failed]))
+    async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001")
+        await on.app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        await until(lambda: bool(on.books.closed))
+    assert on.books.closed[0].abandoned
+
+
+async def test_a_drop_while_the_pbx_tries_keeps_what_is_known_of_the_transfer() -> None:
+    async with stage(Script(transfers=deque([5.0]))) as on, trio.open_nursery() as nursery:
+        call = await on.connected()
+        nursery.start_soon(on.app.line_blind_transfer, call, "7001")
+        await until(lambda: bool(on.pool.used[0].targets))
+        await on.app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        await until(lambda: bool(on.books.closed))
+    closed = on.books.closed[0]
+    assert (closed.transfer_result, closed.abandoned) == ("unconfirmed", False)
+
+
+async def test_a_drop_before_the_pbx_has_taken_the_transfer_abandons_the_person() -> None:
+    refused = TransferRefused(at_seconds=0, sip_status=487)
+    async with stage(Script(transfers=deque([refused]))) as on:
+        call = await on.connected()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_is_refused, on.app.line_blind_transfer(call, "7001"))
+            nursery.start_soon(on.app.line_drop, call)
+        await call.wait_states(S.IDLE)
+        await until(lambda: bool(on.books.closed))
+    assert on.books.closed[0].abandoned
+
+
+async def _is_refused(request: Awaitable[object]) -> None:
+    with pytest.raises(LineError):
+        await request
+
+
 async def test_an_accepted_transfer_that_fails_leaves_the_call_to_be_handed_over_again() -> None:
     failed = TransferFailed(at_seconds=0, sip_status=404, person_with=PersonWith.US)
     script = Script(transfers=deque([failed]))
