@@ -161,7 +161,7 @@ class _Waiting:
 
 _LOST: Mapping[str, Any] = {
     "err": int(LineErr.OPERATIONFAILED),
-    "why": "the gateway is not connected",
+    "why": "the connection to the gateway was lost",
 }
 
 
@@ -170,11 +170,19 @@ class LineApp:
 
     def __init__(self, address: GatewayAddress) -> None:
         self._link = Link(
-            address, on_ready=self._ready, on_message=self._message, on_lost=self._lost
+            address,
+            on_ready=self._ready,
+            on_message=self._message,
+            on_replayed=self._replayed,
+            on_lost=self._lost,
         )
         self._devices: dict[int, LineDevice] = {}
         self._caps: dict[str, AddressCaps] = {}
         self._waiting: dict[int, _Waiting] = {}
+        self._unheard: set[int] = set()
+        """Requests that the gateway never read, unless their replies are among those missed."""
+        self._closing: dict[int, str] = {}
+        """Calls that were let go of, by their request; until the gateway has said that it knows."""
         self._calls: dict[str, HCall] = {}
         self._lines: dict[int, HLine] = {}
         self._last_request = 0
@@ -262,6 +270,10 @@ class LineApp:
         except LineError:
             self._calls.pop(call.name, None)
             raise
+        except trio.Cancelled:
+            # Nobody has the handle: the phone must not ring on.
+            self.line_deallocate_call(call)
+            raise
         return call
 
     async def wait_connected(self, call: HCall) -> bool:
@@ -300,7 +312,9 @@ class LineApp:
     def line_deallocate_call(self, call: HCall) -> None:
         """Let go of the handle; a live call is dropped, and nothing more is told of it."""
         if self._calls.pop(call.name, None) is not None:
-            self._link.send("call.close", call=call.name)
+            request = self._next_request()
+            self._closing[request] = call.name
+            self._link.send("call.close", id=request, call=call.name)
 
     async def line_get_call_status(self, call: HCall) -> Message:
         """The gateway's view: `state`, `mode`, `features`."""
@@ -320,8 +334,7 @@ class LineApp:
         if not self._link.up:
             await trio.lowlevel.checkpoint()
             raise LineError(LineErr.RESOURCEUNAVAIL, "the gateway is not connected")
-        self._last_request += 1
-        request = self._last_request
+        request = self._next_request()
         self._waiting[request] = waiting = _Waiting()
         self._link.send(kind, id=request, **fields)
         try:
@@ -333,10 +346,26 @@ class LineApp:
             raise LineError(LineErr(waiting.reply["err"]), why, rule)
         return waiting.reply
 
+    def _next_request(self) -> int:
+        self._last_request += 1
+        return self._last_request
+
     def _ready(self, ready: Message) -> None:
         self._caps = {name: address_caps(fields) for name, fields in ready["caps"].items()}
         self._devices = {line["n"]: device_of(line) for line in ready["lines"]}
         self._tell_devices()
+        if ready["resumed"]:
+            self._unheard = self._waiting.keys() - set(ready["snapshot"]["open_requests"])
+            for request, name in self._closing.items():
+                # Under its old id: what the gateway has done it does not do again.
+                self._link.send("call.close", id=request, call=name)
+
+    def _replayed(self) -> None:
+        """Every reply of the time before is here: what has none was never read."""
+        for request in self._unheard & self._waiting.keys():
+            if not self._waiting[request].done.is_set():
+                self._answer(request, _LOST)
+        self._unheard.clear()
 
     def _tell_devices(self) -> None:
         self._devices_changed.set()
@@ -375,6 +404,7 @@ class LineApp:
                 pass
 
     def _answer(self, request: int, reply: Message) -> None:
+        self._closing.pop(request, None)
         waiting = self._waiting.get(request)
         if waiting is not None:
             waiting.reply = reply
@@ -383,6 +413,10 @@ class LineApp:
     def _lost(self) -> None:
         for request in list(self._waiting):
             self._answer(request, _LOST)
+        self._closing.clear()
+        for number, device in self._devices.items():
+            self._devices[number] = replace(device, in_service=False)
+        self._tell_devices()
         calls, self._calls = self._calls, {}
         self._lines.clear()
         for call in calls.values():

@@ -191,6 +191,7 @@ class Session:
         return {
             "calls": [self._status(call) for call in self._calls.values()],
             "open": sorted(self._lines),
+            "open_requests": sorted(self._asked),
         }
 
     @staticmethod
