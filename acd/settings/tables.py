@@ -430,6 +430,8 @@ class TapiClientSettings(Table):
     """How long an answered person waits for `lineBlindTransfer`; 0: no limit, agents listen in."""
     wait_message: Path | None = None
     """A WAV that the person hears when the limit has passed, before BYE."""
+    comfort_audio: Path | None = None
+    """A WAV that the person hears while they wait, over and over; None: quiet noise."""
     transfer_timeout_seconds: Number = Field(default=60.0, ge=1, le=300)
     """From the REFER to its final NOTIFY; then the transfer has failed."""
     transfer_reply: TransferReply = TransferReply.ANSWERED

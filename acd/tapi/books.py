@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Protocol
 
 import trio
@@ -102,6 +103,8 @@ class Desk:
     clock: WallClock
     bucket: TokenBucket
     turn: trio.Lock
+    comfort_audio: Path | None = None
+    """What a person hears who waits, over and over; None: silence."""
     profile: LineProfile = PLAIN
     by_line: Mapping[int, Desk] = field(default_factory=dict)
     """Lines that have a profile, with the desks that serve them."""
@@ -261,8 +264,9 @@ def open_desk(
     books: Books,
     metrics: Metrics,
     clock: WallClock,
+    comfort_audio: Path | None = None,
 ) -> Desk:
-    """A client's desk, with its own rule for how numbers are written."""
+    """A client's desk, with its own rules and its own sound for those who wait."""
     written = written_by(settings, trunk_settings)
     return Desk(
         settings=settings,
@@ -276,4 +280,5 @@ def open_desk(
         clock=clock,
         bucket=TokenBucket(settings.calls_per_second),
         turn=trio.Lock(),
+        comfort_audio=settings.comfort_audio or comfort_audio,
     )

@@ -178,6 +178,8 @@ class LiveCall:
         self._desk.books.put(
             AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(at_seconds))
         )
+        if self._nursery is not None:
+            self._nursery.start_soon(self._comfort)
 
     def _note(self, dialog: DialogId | None) -> None:
         if dialog is not None:
@@ -280,6 +282,18 @@ class LiveCall:
         return None
 
     # Nobody waits in silence
+
+    async def _comfort(self) -> None:
+        """Something to hear until somebody takes the person, or the message is played."""
+        wav = self._desk.comfort_audio
+        if wav is None or self._leaving:
+            return
+        try:
+            await self._line.play(wav, repeat=True)
+        except BadInput as error:
+            log.warning("comfort audio not played", action="comfort.unplayable", why=str(error))
+        except IllegalTransition:
+            log.info("hung up before the comfort audio", action="comfort.unheard")
 
     async def _guard(self) -> None:
         """Hang up when asked to, and when an answered person has waited long enough."""

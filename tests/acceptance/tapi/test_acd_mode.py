@@ -89,7 +89,7 @@ async def test_row_04_and_32_acd_mode_waits_with_media_and_then_refers(
         assert call.state is S.CONNECTED
         assert not centre.sent("REFER")
         assert not centre.sent("BYE")
-        # No RTP timeout can cut a person who waits: they hear silence, 50 times a second.
+        # No RTP timeout can cut a person who waits: they hear something, 50 times a second.
         rtp = [p for p in centre.wire.rtp() if p.at_seconds > centre.since]
         to_pbx = [p for p in rtp if p.destination[0] == centre.addresses.pbx]
         ours = [p for p in to_pbx if p.source[0] != centre.addresses.carrier]
