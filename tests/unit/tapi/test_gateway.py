@@ -233,6 +233,57 @@ async def test_transfer_targets_are_held_against_the_clients_patterns() -> None:
         await on.app.line_blind_transfer(call, "7001")
 
 
+ABROAD = "+49 30 23125001"
+
+
+async def test_without_patterns_a_target_abroad_is_not_called() -> None:
+    for client, passes in (
+        ({}, False),
+        ({"allowed_regions": ("AT", "DE")}, True),
+        ({"allow": ("+493023125001",)}, True),
+        ({"transfer_targets": ("+49*",)}, True),
+    ):
+        async with stage(client=client) as on:
+            call = await on.connected()
+            if passes:
+                await on.app.line_blind_transfer(call, ABROAD)
+            else:
+                for target in (ABROAD, "sip:7001@elsewhere.example.com"):
+                    with pytest.raises(LineError) as refused:
+                        await on.app.line_blind_transfer(call, target)
+                    assert refused.value.code is LineErr.ADDRESSBLOCKED
+
+
+async def test_each_client_dials_by_its_own_rules() -> None:
+    async with stage(client={"allowed_regions": ("DE",)}) as on:
+        line = await on.app.line_open(1)
+        with pytest.raises(LineError) as refused:
+            await on.app.line_make_call(line, NUMBER)
+        assert refused.value.rule == "region"
+        await on.app.line_make_call(line, ABROAD)
+    async with stage(client={"allow": ("600",)}) as on:
+        await on.app.line_make_call(await on.app.line_open(1), "600")
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("+43 (1) 50564-1", "+431505641"), ("+43150564", "+43150564")]
+)
+async def test_a_client_shows_the_caller_ids_that_are_its_own(asked: str, shown: str) -> None:
+    async with stage(client={"caller_ids": ("+43150564*",)}) as on:
+        line = await on.app.line_open(1)
+        for wrong in ("+4915112345678", "Ann", "+43150564;x=y"):
+            with pytest.raises(LineError) as refused:
+                await on.app.line_make_call(line, NUMBER, calling_party_id=wrong)
+            assert (refused.value.code, refused.value.rule) == (
+                LineErr.INVALCALLPARAMS,
+                "caller_id",
+            )
+        await on.app.line_make_call(line, NUMBER, calling_party_id=asked)
+        caller_id = on.pool.used[0].requests[0].caller_id
+        assert caller_id is not None
+        assert caller_id.number == shown
+
+
 async def test_a_client_that_says_goodbye_leaves_no_call() -> None:
     async with stage(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER)) as on:
         line = await on.app.line_open(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import EnumType
 
 from acd.calls import DisconnectCause
@@ -106,9 +107,14 @@ def as_tapi_h_has_them() -> dict[str, dict[str, int]]:
     return found
 
 
+def numbers_of(kind: EnumType) -> dict[str, int]:
+    members: Mapping[str, int] = kind.__members__
+    return {name: int(number) for name, number in members.items()}
+
+
 def test_constants_are_those_of_tapi_h_and_each_is_looked_at() -> None:
     ours = {
-        name: {member.name: member.value for member in kind.__members__.values()}
+        name: numbers_of(kind)
         for name, kind in vars(constants).items()
         if isinstance(kind, EnumType) and kind.__module__ == constants.__name__
     }
