@@ -216,10 +216,10 @@ class Desk:
 
     def read_target(self, address: str) -> Destination | LineErr:
         """Let the address of a `lineBlindTransfer` through, or say why not."""
-        target = transfer_target(address)
+        patterns = self.settings.transfer_targets
+        target = transfer_target(address, listed=patterns)
         if isinstance(target, LineErr):
             return target
-        patterns = self.settings.transfer_targets
         if not patterns:
             admitted = self.door.admit_asked(target)
         elif any(fnmatchcase(target, pattern) for pattern in patterns):

@@ -233,6 +233,16 @@ async def test_transfer_targets_are_held_against_the_clients_patterns() -> None:
         await on.app.line_blind_transfer(call, "7001")
 
 
+async def test_short_names_of_agents_and_queues_are_targets() -> None:
+    async with stage(client={"transfer_targets": ("t1", "70??")}) as on:
+        call = await on.connected()
+        with pytest.raises(LineError):
+            await on.app.line_blind_transfer(call, "t2")
+        await on.app.line_blind_transfer(call, "t1")
+        await call.wait_states(S.IDLE)
+        assert [target.user for target in on.pool.used[0].targets] == ["t1"]
+
+
 ABROAD = "+49 30 23125001"
 
 
