@@ -303,6 +303,30 @@ async def test_a_client_that_says_goodbye_leaves_no_call() -> None:
         await until(lambda: not on.pool.leased)
 
 
+async def test_a_call_that_is_not_connected_cannot_be_transferred() -> None:
+    async with stage(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER)) as on:
+        call = await on.app.line_make_call(await on.app.line_open(1), NUMBER)
+        await call.wait_states(S.RINGBACK)
+        with pytest.raises(LineError) as refused:
+            await on.app.line_blind_transfer(call, "7001")
+        assert refused.value.code is LineErr.INVALCALLSTATE
+
+
+async def test_no_handle_is_given_twice() -> None:
+    async with stage() as on:
+        line, names = await on.app.line_open(1), set()
+        for _ in range(5):
+            call = await on.app.line_make_call(line, NUMBER)
+            names.add(call.name)
+            await on.app.line_drop(call)
+            await call.wait_states(S.IDLE)
+        assert len(names) == 5
+        # A client that is less careful is told so, as long as it has not let go of the first one.
+        with pytest.raises(LineError) as used:
+            await on.app._ask("call.make", line=1, call=call.name, dest=NUMBER)
+        assert used.value.code is LineErr.INVALCALLPARAMS
+
+
 async def test_closing_a_line_drops_its_call() -> None:
     async with stage() as on:
         call = await on.connected()
