@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Sequence
 
 import pytest
 import trio
@@ -10,8 +12,10 @@ from trio.testing import lockstep_stream_pair
 
 from acd.tapi import server
 from acd.tapi.client import LineError
-from acd.tapi.constants import LineCallState, LineErr
-from acd.tapi.wire import MOST_BYTES, decode, sign
+from acd.tapi.constants import LineCallState as S
+from acd.tapi.constants import LineErr
+from acd.tapi.wire import MOST_BYTES, Message, MessageReader, decode, sign
+from tests.fakes.lines import Script
 from tests.unit.tapi.stage import NUMBER, TOKEN, Stage, stage, until
 
 
@@ -122,7 +126,7 @@ async def test_what_follows_a_subaddress_sign_is_written_down_nowhere() -> None:
     async with stage() as on:
         call = await on.connected()
         await on.app.line_blind_transfer(call, "7001|\u2028^whatever")
-        await call.wait_states(LineCallState.IDLE)
+        await call.wait_states(S.IDLE)
     assert [closed.transfer_target for closed in on.books.closed] == ["7001"]
 
 
@@ -154,3 +158,53 @@ async def test_a_client_that_reads_nothing_is_taken_for_gone() -> None:
             await ours.send_all(json.dumps(auth).encode() + b"\n")
             await until(lambda: on.gateway.counts()["overdialer"].connected == 1)
             await until(lambda: on.gateway.counts()["overdialer"].lost == 1)
+
+
+async def send(stream: trio.SocketStream, *messages: Message) -> None:
+    """All in one segment."""
+    await stream.send_all(b"".join(json.dumps(each).encode() + b"\n" for each in messages))
+
+
+async def heard_until(reader: MessageReader, state: S) -> Sequence[Message]:
+    """Every message up to the `call.state` that tells of this state."""
+    heard: list[Message] = []
+    while not heard or heard[-1].get("state") != state:
+        message = await reader.next()
+        assert message is not None
+        heard.append(message)
+    return heard
+
+
+def answers(heard: Sequence[Message], request: int) -> list[str]:
+    """What a request was answered, each time: a LINEERR's name, or nothing where it succeeded."""
+    return [
+        str(each.get("name", ""))
+        for each in heard
+        if each["t"] == "reply" and each["id"] == request
+    ]
+
+
+async def test_of_two_transfers_in_one_segment_the_second_is_refused() -> None:
+    script = Script(transfers=deque([0.6]))
+    async with stage(script, client={"wait_limit_seconds": 0.2}) as on:
+        stream = await signed_in(on)
+        async with stream:
+            reader = MessageReader(stream)
+            await send(
+                stream,
+                {"t": "line.open", "id": 1, "n": 1},
+                {"t": "call.make", "id": 2, "line": 1, "call": "c", "dest": NUMBER},
+            )
+            await heard_until(reader, S.CONNECTED)
+            await send(
+                stream,
+                {"t": "call.transfer", "id": 3, "call": "c", "dest": "7001"},
+                {"t": "call.transfer", "id": 4, "call": "c", "dest": "7002"},
+            )
+            heard = await heard_until(reader, S.IDLE)
+            assert answers(heard, 3) == [""]
+            assert answers(heard, 4) == ["LINEERR_INVALCALLSTATE"]
+        assert [each.user for each in on.pool.used[0].targets] == ["7001"]
+        await until(lambda: bool(on.books.closed))
+    # The agent took longer than the limit, and the person was in transfer all the while.
+    assert on.books.closed[0].transfer_result == "answered"
