@@ -35,7 +35,7 @@ WAIT_LIMIT_SECONDS = 4.0
 """Longer than usual, for an Asterisk on a busy machine."""
 MARGIN_SECONDS = 0.5
 """Until a sound that was begun is on the wire."""
-BREATH_SECONDS = 0.5
+BREATH_SECONDS = 1.0
 """Longest gap in what is called an unbroken sound, on a busy machine."""
 
 

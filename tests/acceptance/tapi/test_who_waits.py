@@ -29,7 +29,7 @@ MARGIN_SECONDS = 1.0
 """From the end of the message to our BYE: milliseconds, and a busy machine's margin."""
 CLOCK_SECONDS = 0.1
 """By which two programs' clocks and a sound's last frame may differ."""
-BREATH_SECONDS = 0.5
+BREATH_SECONDS = 1.0
 """Longest gap in what is called an unbroken sound, on a busy machine."""
 CLIENTS = """wait_limit_seconds = 2.0
 wait_message = "{message}"
