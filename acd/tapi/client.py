@@ -31,6 +31,7 @@ from acd.tapi.constants import (
     LineDisconnectMode,
     LineErr,
 )
+from acd.tapi.handles import CallStateEvent, HCall, HLine, call_of, event_of
 from acd.tapi.link import GatewayAddress, GatewayRefusedError, Link
 from acd.tapi.views import (
     AddressCaps,
@@ -71,86 +72,6 @@ class LineError(AcdError):
         self.code = code
         self.rule = rule
         """Which rule refused a number: `calling_hours`, `dnc`, `region` …; mostly empty."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallStateEvent:
-    """LINE_CALLSTATE."""
-
-    state: LineCallState
-    mode: int
-    """LINEDISCONNECTMODE, LINEBUSYMODE, LINECONNECTEDMODE or LINEOFFERINGMODE, by the state."""
-    sip_status: int | None = None
-    reason: str = ""
-
-
-@dataclass(eq=False, slots=True)
-class HLine:
-    """An open line."""
-
-    number: int
-
-
-@dataclass(eq=False, slots=True)
-class HCall:
-    """A call; valid until `line_deallocate_call`."""
-
-    name: str
-    line: HLine
-    events: list[CallStateEvent] = field(default_factory=list)
-    """Every LINE_CALLSTATE so far."""
-    infos: list[CallInfo] = field(default_factory=list)
-    """Every LINE_CALLINFO so far; the first comes before the first LINE_CALLSTATE."""
-    caller: str = ""
-    """LINECALLINFO's caller ID of a call that came in; empty where it is withheld."""
-    caller_name: str = ""
-    called: str = ""
-    """… and its called ID."""
-    called_name: str = ""
-    _changed: trio.Event = field(default_factory=trio.Event)
-
-    @property
-    def state(self) -> LineCallState | None:
-        """As the last LINE_CALLSTATE said; None before the first."""
-        return self.events[-1].state if self.events else None
-
-    @property
-    def disconnect_mode(self) -> LineDisconnectMode | None:
-        """Why it ended; None where it has not, or by our own doing."""
-        for event in self.events:
-            if event.state is LineCallState.DISCONNECTED:
-                return LineDisconnectMode(event.mode)
-        return None
-
-    async def wait_states(self, states: LineCallState) -> LineCallState:
-        """Wait until the call was told one of the states, or IDLE; which one came first."""
-        while True:
-            for event in self.events:
-                if event.state & (states | LineCallState.IDLE):
-                    return event.state
-            await self._changed.wait()
-
-    async def wait_auto_transfer(self) -> bool:
-        """Wait until the automatic transfer is over, or IDLE; whether somebody was taken."""
-        while True:
-            outcome = self.infos[-1].auto_transfer if self.infos else ""
-            if outcome in {"done", "failed"} or self.state is LineCallState.IDLE:
-                return outcome == "done"
-            await self._changed.wait()
-
-    def take(self, event: CallStateEvent) -> None:
-        """Note one LINE_CALLSTATE."""
-        self.events.append(event)
-        self._tell()
-
-    def note(self, info: CallInfo) -> None:
-        """Note one LINE_CALLINFO."""
-        self.infos.append(info)
-        self._tell()
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
 
 
 @dataclass(slots=True)
@@ -378,12 +299,12 @@ class LineApp:
             case "call.new":
                 line = self._lines.get(message["line"])
                 if line is not None:
-                    self._calls[message["call"]] = _call_of(message, line)
+                    self._calls[message["call"]] = call_of(message, line)
                     self._new_calls.send_nowait(self._calls[message["call"]])
             case "call.state":
                 call = self._calls.get(message["call"])
                 if call is not None:
-                    call.take(_event_of(message))
+                    call.take(event_of(message))
             case "call.info":
                 call = self._calls.get(message["call"])
                 if call is not None:
@@ -435,26 +356,6 @@ class LineApp:
 
 def _auto(states: LineCallState, target: str) -> Mapping[str, Any]:
     return {"auto": {"states": int(states), "target": target}} if states else {}
-
-
-def _call_of(message: Message, line: HLine) -> HCall:
-    return HCall(
-        message["call"],
-        line,
-        caller=message["from"],
-        caller_name=message["from_name"],
-        called=message["to"],
-        called_name=message["to_name"],
-    )
-
-
-def _event_of(message: Message) -> CallStateEvent:
-    return CallStateEvent(
-        state=LineCallState(message["state"]),
-        mode=message["mode"],
-        sip_status=message.get("sip"),
-        reason=message.get("reason", ""),
-    )
 
 
 @asynccontextmanager
