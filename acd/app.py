@@ -95,7 +95,15 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         for name in (trunk.name for trunk in settings.trunk):
             trunks[name] = trunk = sip.trunk(name)
             metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
-        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings), rest=sip.rest)
+        comfort_audio = write_comfort_noise(sounds)
+        gateway = join_tapi(
+            settings,
+            trunks,
+            metrics,
+            node=node_name(settings),
+            rest=sip.rest,
+            comfort_audio=comfort_audio,
+        )
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,
@@ -106,7 +114,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 metrics=metrics,
                 clock=SystemClock(),
                 node=node_name(settings),
-                comfort_audio=write_comfort_noise(sounds),
+                comfort_audio=comfort_audio,
             )
         )
         await stack.enter_async_context(
