@@ -1,6 +1,6 @@
 """Joins the parts: store, SIP, agent feed, scheduler and servers, in nested lifetimes.
 
-    open_engine ─ store ─ SIP ─ agent feed ─ /metrics ─▶ Scheduler.run
+    open_engine ─ lock ─ store ─ SIP ─ agent feed ─ /metrics ─▶ Scheduler.run
 
 What was opened last is closed first, so that a call is over before the database goes away.
 """
@@ -30,7 +30,7 @@ from acd.app_api import open_api
 from acd.app_tapi import join_tapi
 from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
-from acd.control import open_control
+from acd.control import only_engine, open_control
 from acd.dialer.comfort import write_comfort_noise
 from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
@@ -62,6 +62,8 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
+        # First of all: a second engine of this node's name would end the calls of the first.
+        stack.enter_context(only_engine(settings.control_socket))
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
         switch = stack.enter_context(closing(TraceSwitch(settings)))
         sip = await stack.enter_async_context(
@@ -93,7 +95,15 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         for name in (trunk.name for trunk in settings.trunk):
             trunks[name] = trunk = sip.trunk(name)
             metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
-        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings), rest=sip.rest)
+        comfort_audio = write_comfort_noise(sounds)
+        gateway = join_tapi(
+            settings,
+            trunks,
+            metrics,
+            node=node_name(settings),
+            rest=sip.rest,
+            comfort_audio=comfort_audio,
+        )
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,
@@ -104,7 +114,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 metrics=metrics,
                 clock=SystemClock(),
                 node=node_name(settings),
-                comfort_audio=write_comfort_noise(sounds),
+                comfort_audio=comfort_audio,
             )
         )
         await stack.enter_async_context(

@@ -119,7 +119,11 @@ class Metrics:
         self.dispositions = self._counter(
             "acd_dispositions", "Attempts closed, by disposition.", "campaign", "disposition"
         )
-        self.live_answers = self._counter("acd_live_answers", "People who answered.", "campaign")
+        self.live_answers = self._counter(
+            "acd_live_answers",
+            "People joined or abandoned; of a TAPI client's calls: who answered.",
+            "campaign",
+        )
         self.abandoned = self._counter(
             "acd_abandoned", "Live answers not joined to an agent in time.", "campaign"
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import structlog
 import trio
@@ -132,6 +133,11 @@ class MergedFeed:
         """The agent's own word that they are done with a person, where nobody sees the phone."""
         self._fixed.call_over(agent)
 
+    def wrapped_up(self, agent: AgentId) -> None:
+        """The agent's own word that they are done with their last person, talk and wrap-up."""
+        self._fixed.call_over(agent)
+        self._send.send_nowait(replace(self._update(agent), wrapped_up=True))
+
     def feed_up(
         self,
         feed: FeedName,
@@ -156,7 +162,7 @@ class MergedFeed:
     def feed_down(self, feed: FeedName, why: str) -> None:
         """The feed is lost: nothing is known about its agents."""
         told = self._told[feed]
-        if told.up:
+        if told.up and (told.sightings or (feed is QUEUE_FEED and self._queues)):
             log.error(
                 "agent feed is lost; its agents are not ready until it is back",
                 action="feed.lost",

@@ -119,6 +119,14 @@ def _facts(call: CallRow) -> Iterator[str]:
             f"transfer to {call.transfer_target}: {call.transfer_result}{status}"
             f"{_seconds(', waited', call.wait_seconds)}{_seconds(', talked', call.talk_seconds)}"
         )
+    steps = {
+        "referred": call.referred_at,
+        f"agent {call.agent} rang": call.agent_rang_at,
+        "picked up": call.agent_answered_at,
+    }
+    told = [f"{what} {_clock(at)}" for what, at in steps.items() if at is not None]
+    if told:
+        yield ", ".join(told)
     if call.abandoned:
         yield "abandoned: no agent within the limit"
     if call.ended_at is not None:

@@ -39,6 +39,11 @@ class Destination:
     user: str
     uri: str = ""
 
+    @property
+    def written(self) -> str:
+        """As it stands in SQL and in logs."""
+        return self.uri or self.user
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerId:

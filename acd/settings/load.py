@@ -36,6 +36,7 @@ _LISTS = frozenset({"trunk", "tapi_client", "api_client", "profile"})
 _PATHS = frozenset(
     {
         *("password_file", "token_file", "campaigns_folder", "control_socket", "wait_message"),
+        "comfort_audio",
         *("tls_ca_file", "tls_certificate_file", "tls_key_file", "file"),
     }
 )

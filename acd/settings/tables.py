@@ -124,6 +124,8 @@ Region = Annotated[
     AfterValidator(_known_region),
     Field(description='a two-letter ISO 3166 region in capitals, e.g. "AT", "DE" or "GB"'),
 ]
+SomeNumber = Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")]
+_SOME_NUMBERS = 'a list of numbers or extensions, e.g. ["+431505641", "600"]'
 HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
 EXTENSION = r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,31}"
 PRINTABLE = r"[^\x00-\x1f\x7f]*"
@@ -319,6 +321,8 @@ class ApiSettings(AddressSettings):
     port: PortOrAny = 8464
     tls_certificate_file: Path | None = None
     tls_key_file: Path | None = None
+    desktop_grace_seconds: Number = Field(default=0.0, ge=0, le=3600)
+    """How long an agent's own desktop may be without its events; 0: for ever."""
 
 
 class ApiClientSettings(Table):
@@ -419,8 +423,17 @@ class TapiClientSettings(Table):
     """Lines that it may open; those beyond `lines` of [tapi] do not exist."""
     calls_per_second: Number = Field(default=5.0, gt=0, le=200)
     transfer_targets: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        default=(), description='a list of patterns, e.g. ["70??", "sales-*"]; empty: any'
+        default=(), description='a list of patterns, e.g. ["70??", "sales-*"]'
     )
+    """Empty: extensions, queues, numbers that it may dial, and URIs of the trunk's own hosts."""
+    allowed_regions: tuple[Region, ...] = ()
+    """Regions that it may call; empty: as `[destinations]` has them."""
+    allow: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
+    """Let through for it, besides those of `[destinations]`; never emergency."""
+    caller_ids: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description='a list of patterns, e.g. ["+43150564*"]'
+    )
+    """What it may show as dwCallingPartyID; empty: any number."""
     number_format: NumberFormat | None = None
     """How its numbers are written for the PBX; None: as the trunk says."""
     number_prefix: str | None = Field(
@@ -430,6 +443,8 @@ class TapiClientSettings(Table):
     """How long an answered person waits for `lineBlindTransfer`; 0: no limit, agents listen in."""
     wait_message: Path | None = None
     """A WAV that the person hears when the limit has passed, before BYE."""
+    comfort_audio: Path | None = None
+    """A WAV that the person hears while they wait, over and over; None: quiet noise."""
     transfer_timeout_seconds: Number = Field(default=60.0, ge=1, le=300)
     """From the REFER to its final NOTIFY; then the transfer has failed."""
     transfer_reply: TransferReply = TransferReply.ANSWERED
@@ -475,9 +490,7 @@ class DestinationSettings(Table):
     """ISO 3166 region in which national numbers are read."""
     allowed_regions: tuple[Region, ...] = ()
     """Regions that leads may be in; empty: `default_region` only."""
-    allow: tuple[Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")], ...] = Field(
-        default=(), description='a list of numbers or extensions, e.g. ["+431505641", "600"]'
-    )
+    allow: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
     """Numbers or extensions let through although a rule would refuse them; never emergency."""
 
 
@@ -506,9 +519,7 @@ class SipTraceSettings(Table):
     file_megabytes: Megabytes = 20.0
     old_files: Whole = Field(default=1, ge=0, le=1000)
     trunks: tuple[str, ...] = Field(default=(), description='a list of trunks, e.g. ["main"]')
-    numbers: tuple[Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")], ...] = Field(
-        default=(), description='a list of numbers or extensions, e.g. ["+431505641", "600"]'
-    )
+    numbers: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
     """Only these; with neither trunks nor numbers every message."""
 
 

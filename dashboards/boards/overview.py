@@ -93,9 +93,9 @@ def overview() -> builders.Dashboard:
         .with_panel(
             graph(
                 "Live answers and abandoned people a second",
-                "People who answered, and those of them whom no agent took in time.",
+                "People joined or abandoned, and those of them whom no agent took in time.",
                 {
-                    "answered, {{campaign}}": a_second("acd_live_answers", "campaign"),
+                    "live answers, {{campaign}}": a_second("acd_live_answers", "campaign"),
                     "abandoned, {{campaign}}": a_second("acd_abandoned", "campaign"),
                 },
                 unit="cps",

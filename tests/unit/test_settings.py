@@ -389,6 +389,7 @@ def test_the_example_names_every_key_with_its_default() -> None:
     assert raw["tapi_client"][0].pop("number_format") == "+"
     assert raw["tapi_client"][0].pop("number_prefix") == ""
     assert raw["tapi_client"][0].pop("wait_message") == "sorry.wav"
+    assert raw["tapi_client"][0].pop("comfort_audio") == "waiting.wav"
     assert raw["log"].pop("file") == "acd.log"
     shown = Settings.model_validate(raw)
     assert shown.feeds.ami == AmiSettings(host="pbx.example.com", user="acd")

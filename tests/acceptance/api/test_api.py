@@ -101,6 +101,25 @@ async def test_tokens_and_roles_are_asked_for(tmp_path: Path) -> None:
         assert not any(token in engine.log() for token in TOKENS.values())
 
 
+async def test_nobody_has_the_engine_play_or_look_for_files_of_other_folders(
+    tmp_path: Path,
+) -> None:
+    async with at_work(tmp_path) as (installation, _, api, _carrier):
+        there = installation.folder / "acd.toml"
+        for key in ("abandon_message", "comfort_audio"):
+            said = set()
+            for sound in (str(there), "../../acd.toml", "/nothing.wav", "a\0b"):
+                body = {"agents": {"extensions": ["201"]}, key: sound}
+                answer = await api.ask("PUT", "/v1/campaigns/spring", body, token=TOKENS["crm"])
+                assert answer.status == 422, answer
+                said.add(answer.body["error"])
+            assert len(said) == 1, "what is there and what is not are refused alike"
+            body = {"agents": {"extensions": ["201"]}, key: "missing.wav"}
+            answer = await api.ask("PUT", "/v1/campaigns/spring", body, token=TOKENS["crm"])
+            assert "missing.wav cannot be read" in answer.body["error"]
+            assert str(installation.folder) not in answer.body["error"]
+
+
 async def test_the_documents_examples_run(tmp_path: Path) -> None:
     blocks = _BLOCK.findall((REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8"))
     lines = [line for block in blocks for line in block.splitlines()]

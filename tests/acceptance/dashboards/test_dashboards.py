@@ -100,8 +100,11 @@ def assert_calls(seen: Seen) -> None:
     assert {"busy", "handed_over", "abandoned"} <= set(
         seen.by("disposition", 'acd_dispositions_total{campaign="sample"}')
     )
-    answered = seen.count("SELECT count(answered_at) FROM attempts")
-    assert seen.value("sum(acd_live_answers_total)") == answered > 0
+    live_answers = seen.count(
+        "SELECT count(*) FROM attempts WHERE abandoned OR transferred_at IS NOT NULL"
+        " OR (campaign_id IS NULL AND answered_at IS NOT NULL)"
+    )
+    assert seen.value("sum(acd_live_answers_total)") == live_answers > 0
     attempts = seen.count("SELECT count(*) FROM attempts")
     assert seen.value("sum(acd_originates_total)") == attempts == len(NUMBERS) + TAPI_CALLS
     statuses = Counter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,18 @@ from acd.store import Store, connected, open_store_sync
 from acd.store import schema as t
 from acd.store.backup import backup_database, check_database
 from acd.store.beginning import Blocked
-from acd.store.events import Subject, events_of
+from acd.store.events import Subject, changes_after, events_of, record
 from acd.store.imports import publish
 from acd.store.lead_changes import erase_lead, find_leads, promise_callback, reset_leads
-from acd.store.nodes import NODE_LEASE, leave_node, renew_node
+from acd.store.nodes import (
+    NODE_LEASE,
+    Others,
+    dead_nodes,
+    leave_node,
+    others_at_work,
+    renew_node,
+    take_over,
+)
 from acd.store.staging import StagedRows, open_staging
 from acd.store.versions import upgrade_schema
 from tests.contract.store.world import NOON, World, later
@@ -144,12 +153,17 @@ def test_a_dead_engines_attempts_are_taken_over_once(world: World, store: Store)
     world.leads(campaign, 2)
     [lead, _held] = world.claim(campaign)
     for node in ("a", "b"):
-        assert store.run_sync(renew_node, node=node, now=NOON) == []
+        store.run_sync(renew_node, node=node, now=NOON)
     attempt = world.dial(lead)
     at = NOON + NODE_LEASE
-    assert store.run_sync(renew_node, node="b", now=at) == []
-    assert store.run_sync(renew_node, node="b", now=at + NODE_LEASE / 2) == [attempt]
-    assert store.run_sync(renew_node, node="c", now=at + NODE_LEASE / 2) == []
+    store.run_sync(renew_node, node="b", now=at)
+    assert store.read_sync(dead_nodes, but_not="b", now=at) == []
+    assert store.run_sync(take_over, dead="a", now=at) is None
+    at += NODE_LEASE / 2
+    assert store.read_sync(dead_nodes, but_not="b", now=at) == ["a"]
+    assert store.read_sync(dead_nodes, but_not="a", now=at) == []
+    assert store.run_sync(take_over, dead="a", now=at) == [attempt]
+    assert store.run_sync(take_over, dead="a", now=at) is None
     assert world.attempt(attempt).disposition == "unknown"
     assert (world.lead(1).state, world.lead(2).state) == ("review", "waiting")
     # It was not dead but slow: what it says now comes too late, and it dials nobody.
@@ -159,10 +173,34 @@ def test_a_dead_engines_attempts_are_taken_over_once(world: World, store: Store)
     assert blocked.rule is Rule.LEAD_STATE
 
 
+def test_an_engine_knows_what_the_others_have_open_of_a_campaign(
+    world: World, store: Store
+) -> None:
+    campaign, another = world.campaign(), world.campaign()
+    for each in (campaign, another):
+        world.leads(each, 3)
+    for node in ("a", "b"):
+        [lead] = world.claim(campaign, node=node, limit=1)
+        world.dial(lead, node=node)
+        [theirs] = world.claim(another, node=node, limit=1)
+        world.dial(theirs, node=node)
+    [over] = world.claim(campaign, node="b", limit=1)
+    world.close(world.dial(over, node="b"))
+
+    def others(at: datetime) -> Others:
+        return store.read_sync(others_at_work, node="a", campaign_id=campaign, now=at)
+
+    store.run_sync(renew_node, node="a", now=NOON)
+    assert others(NOON) == Others(), "whose lease is gone dials nobody"
+    store.run_sync(renew_node, node="b", now=NOON)
+    assert others(NOON) == Others(engines=1, open_attempts=1)
+    assert others(NOON + 2 * NODE_LEASE) == Others()
+
+
 def test_an_engine_that_left_is_not_taken_for_dead(world: World, store: Store) -> None:
     store.run_sync(renew_node, node="a", now=NOON)
     store.run_sync(leave_node, node="a")
-    assert store.run_sync(renew_node, node="b", now=later(days=1)) == []
+    assert store.read_sync(dead_nodes, but_not="b", now=later(days=1)) == []
 
 
 def test_a_backup_is_a_whole_database_and_replaces_nothing(
@@ -244,3 +282,20 @@ def test_staging_leaves_nothing_on_the_connection(store: Store) -> None:
         with open_staging(store) as staging:
             staging.stage(StagedRows())
             assert staging.count() == 0
+
+
+def test_events_are_told_from_an_id_on_and_those_that_were_missing_before_it(store: Store) -> None:
+    def say(conn: sa.Connection, name: str) -> None:
+        record(conn, at=NOON, subject=Subject.AGENT, subject_id=name, what="ready", detail={})
+
+    for name in ("anna", "ben", "carl", "dora"):
+        store.run_sync(say, name)
+
+    def told(after: int, also: list[int], limit: int = 9) -> list[str]:
+        found = store.read_sync(changes_after, after, also=also, limit=limit)
+        return [change.subject_id for change in found]
+
+    first, _, third, _ = [each.event_id for each in store.read_sync(changes_after, 0, limit=9)]
+    assert told(third, []) == ["dora"]
+    assert told(third, [first, third + 100]) == ["anna", "dora"]
+    assert told(first - 1, [], limit=2) == ["anna", "ben"]

@@ -11,12 +11,13 @@ from tests.contract.store.world import NOON, World
 
 def test_a_report_counts_what_the_attempts_say(world: World, store: Store) -> None:
     campaign = world.campaign()
-    world.leads(campaign, 5)
-    handed, lost, busy, ringing, _ = world.claim(campaign)
+    world.leads(campaign, 6)
+    handed, lost, busy, ringing, in_a_hurry, _ = world.claim(campaign)
     world.close(
         world.dial(handed),
         DisconnectCause.TRANSFERRED,
         answered_at=NOON,
+        transferred_at=NOON,
         transfer_result="answered",
         wait_seconds=1.0,
     )
@@ -29,13 +30,20 @@ def test_a_report_counts_what_the_attempts_say(world: World, store: Store) -> No
         ring_seconds=9.0,
     )
     world.close(world.dial(busy), DisconnectCause.BUSY, ring_seconds=None)
+    world.close(world.dial(in_a_hurry), DisconnectCause.NORMAL, answered_at=NOON, ring_seconds=None)
     world.dial(ringing)
     report = store.read_sync(campaign_report, "campaign-1", now=NOON)
-    assert report.attempts == 4
-    assert report.dispositions == {"handed_over": 1, "abandoned": 1, "busy": 1, "open": 1}
+    assert report.attempts == 5
+    assert report.dispositions == {
+        "handed_over": 1,
+        "abandoned": 1,
+        "busy": 1,
+        "lead_hung_up": 1,
+        "open": 1,
+    }
     assert (report.live_answers, report.abandoned, report.abandon_rate) == (2, 1, 0.5)
     assert report.transfers == {"answered": 1}
-    assert report.leads == {"closed": 1, "waiting": 2, "claimed": 2}
+    assert report.leads == {"closed": 1, "waiting": 3, "claimed": 2}
     assert report.wait_seconds == {"p50": 1.0, "p90": 2.5, "p99": 2.5}
     assert report.ring_seconds == {"p50": 3.5, "p90": 9.0, "p99": 9.0}
 

@@ -24,7 +24,7 @@ from acd.store import Store, open_store_sync
 from acd.store.beginning import NewAttempt, begin_attempts
 from acd.store.events import Subject, events_of
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import AttemptAnswered, NotDialed
+from acd.store.outcomes import AttemptAnswered, DialogSeen, NotDialed
 from tests.contract.store.world import NOON, World, closed
 
 P = ParamSpec("P")
@@ -159,6 +159,26 @@ async def test_a_lead_whose_row_may_not_be_there_is_free_again_undialed(
     assert world.lead(lead.lead_id).state == "waiting"
     assert world.lead(lead.lead_id).claimed_by is None
     assert world.lead(lead.lead_id).reason == ("stopped" if committed else "")
+
+
+async def test_an_outcome_that_sql_cannot_hold_costs_no_other_one(
+    world: World,
+    lead: ClaimedLead,
+    outcomes: Outcomes,
+    nursery: trio.Nursery,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    attempt = world.dial(lead)
+    dispositions: list[Disposition] = []
+    outcomes.put(AttemptAnswered(attempt_id=attempt, at=NOON))
+    outcomes.put(DialogSeen(attempt_id=attempt, sip_call_id="\ud800", dialog={}))
+    outcomes.put(closed(attempt, DisconnectCause.NORMAL, NOON), settled=dispositions.append)
+    nursery.start_soon(outcomes.write)
+    await outcomes.wait_written()
+    assert dispositions == [Disposition.LEAD_HUNG_UP]
+    told = capsys.readouterr().out
+    assert told.count("outcome.unwritable") == 1
+    assert "DialogSeen" in told
 
 
 async def test_the_writer_finds_out_by_itself_that_the_database_is_back(

@@ -54,6 +54,7 @@ class Installation:
                 "ACD_TEST_PASSWORD": "secret",
             },
             cwd=self.folder,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
@@ -130,3 +131,15 @@ def test_engine_runs_with_as_many_lines_as_it_holds(installation: Installation) 
     done = installation.acd("run", "--until-finished", lines=4)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_lab_says_how_few_calls_it_holds(installation: Installation) -> None:
+    # It ends with whoever holds its standard input, and nobody does.
+    done = installation.acd("lab", "--port", "0", "--follow-stdin", lines=4)
+
+    assert done.returncode == 0, done.stderr
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    (told,) = [line for line in logged if line["action"] == "lab.small_binding"]
+    assert told["calls"] == 4
+    assert "make setup builds one that holds 4096" in told["event"]
+    assert logged[-1]["action"] == "lab.closed"
