@@ -311,6 +311,14 @@ def test_the_managers_secret_comes_from_outside_the_toml_like_every_other(tmp_pa
     assert "feeds.ami.password_file (line 4): is missing" in problem
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    secret_file(tmp_path, f"\ufeff{SECRET}\r\n")
+    settings = load(tmp_path, "\ufeff" + TRUNK + 'password_file = "dialer.password"')
+    assert settings.trunk[0].password.get_secret_value() == SECRET
+    text = "\ufeff" + TRUNK + '[metrics]\ntoken_file = "dialer.password"'
+    assert load(tmp_path, text).metrics.token.get_secret_value() == SECRET
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
 def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = secret_file(tmp_path, mode=mode)
