@@ -359,12 +359,70 @@ def test_a_listener_off_loopback_starts_with_a_token_only(tmp_path: Path) -> Non
 
 
 def test_the_password_of_a_database_url_is_not_shown(tmp_path: Path) -> None:
-    url = f"postgresql://acd:{SECRET}@x@db.example.com:5433/acd?password={SECRET}"
+    url = f"postgresql://acd:{SECRET}%40x@db.example.com:5433/acd?password={SECRET}"
     settings = load(tmp_path, f'{TRUNK}[store]\nurl = "{url}"')
     assert settings.store.url == url
-    assert settings.store.shown_url == "postgresql://acd@db.example.com:5433/acd"
     assert SECRET not in repr(settings)
     refusal(tmp_path, f'{TRUNK}[store]\nurl = "mysql://acd:{SECRET}@localhost/acd"')
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (f"acd:se@cret:{SECRET}@127.0.0.1/acd", "has a bare @, /, ? or space before its last @"),
+        (f"acd:se@{SECRET}@127.0.0.1/acd", "write %40, %2F, %3F or %20"),
+        (f"acd:a/{SECRET}@127.0.0.1/acd", "has a bare @, /, ? or space before its last @"),
+        (f"acd:a?{SECRET}@127.0.0.1/acd", "has a bare @, /, ? or space before its last @"),
+        (f"db:5432/acd?password={SECRET}@x", "has a bare @, /, ? or space before its last @"),
+        ("acd@127.0.0.1:99999x/acd", "has a port that is no number from 1 to 65535"),
+        ("acd@127.0.0.1:99999/acd", "has a port that is no number from 1 to 65535"),
+        ("acd@127.0.0.1:0/acd", "has a port that is no number from 1 to 65535"),
+        ("acd@127.0.0.1:/acd", "has a port that is no number from 1 to 65535"),
+        ("acd@[::1/acd", "is no database that acd can use"),
+        ("acd@db", "is no database that acd can use"),
+    ],
+)
+def test_a_database_url_that_two_readers_could_read_differently_is_refused(
+    tmp_path: Path, url: str, told: str
+) -> None:
+    (problem,) = refusal(tmp_path, f'{TRUNK}[store]\nurl = "postgresql://{url}"')
+    assert (
+        "store.url (line 5): the value (not shown here) has" in problem or "is no data" in problem
+    )
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["acd@[::1]:5432/acd", "acd:p%40w@db/acd", "/acd?host=/run/postgresql", "a,b/acd?sslmode=x"],
+)
+def test_what_postgresql_understands_is_taken(tmp_path: Path, url: str) -> None:
+    settings = load(tmp_path, f'{TRUNK}[store]\nurl = "postgresql://{url}"')
+    assert settings.store.url == f"postgresql://{url}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *('outbound_proxy = "x:70000"', 'outbound_proxy = "[::1]:0"'),
+        '[feeds.dialog_info]\ndomain = "pbx:65536"',
+        '[[profile]]\nname = "a"\nfirst_line = 1\nlast_line = 1\nphone = "31@192.0.2.7:0"',
+    ],
+)
+def test_a_port_out_of_range_is_refused(tmp_path: Path, line: str) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + line)
+    assert "has a port that is no number from 1 to 65535; allowed:" in problem
+
+
+@pytest.mark.parametrize("domain", ["pbx:99999", "pbx:0", "[2001:db8::1]:70000"])
+def test_a_pbx_at_a_port_out_of_range_is_refused(tmp_path: Path, domain: str) -> None:
+    (problem,) = refusal(tmp_path, TRUNK.replace("pbx.example.com", domain))
+    assert f'trunk[0].domain (line 2): "{domain}" has a port that is no number' in problem
+
+
+@pytest.mark.parametrize("domain", ["pbx:1", "pbx:65535", "[2001:db8::1]", "[2001:db8::1]:5060"])
+def test_a_pbx_at_any_other_port_is_taken(tmp_path: Path, domain: str) -> None:
+    assert load(tmp_path, TRUNK.replace("pbx.example.com", domain)).trunk[0].domain == domain
 
 
 def test_the_example_loads_and_marks_six_keys(tmp_path: Path) -> None:
