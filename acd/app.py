@@ -36,8 +36,9 @@ from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import FeedsSettings, Settings, called_trunks, resting_trunks
+from acd.settings import MAX_LINES, FeedsSettings, Settings, called_trunks, resting_trunks
 from acd.sip import Sip, open_sip
+from acd.sip.limits import compiled_limits
 from acd.store import open_store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -73,6 +74,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 resting=resting_trunks(settings),
             )
         )
+        _tell_small_binding(compiled_limits().calls)
         stack.enter_context(switch.serving(sip))
         feed = await stack.enter_async_context(
             open_feeds(
@@ -152,6 +154,16 @@ async def open_feeds(
             nursery.start_soon(subscriptions.run)
         yield feed
         nursery.cancel_scope.cancel()
+
+
+def _tell_small_binding(calls: int) -> None:
+    """It does for the lines that are configured; whoever wants more learns here how."""
+    if calls < MAX_LINES:
+        log.warning(
+            "this pjsua2 holds few calls at once; make setup builds one that holds 999",
+            action="sip.small_binding",
+            calls=calls,
+        )
 
 
 def _watch_of(settings: Settings, sip: Sip) -> Watch | None:
