@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 import trio
 
@@ -38,8 +39,10 @@ from acd.lines import Trunk
 from acd.metrics import Metrics
 from acd.settings import MAX_LINES, FeedsSettings, Settings, called_trunks, resting_trunks
 from acd.sip import Sip, open_sip
-from acd.sip.limits import compiled_limits
+from acd.sip.limits import check_watches, compiled_limits
 from acd.store import open_store
+from acd.store.agents import all_agents
+from acd.store.campaigns import running_campaigns
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -64,6 +67,8 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
+        if settings.feeds.dialog_info is not None:
+            check_watches(compiled_limits(), watches=await store.read(_count_watched))
         switch = stack.enter_context(closing(TraceSwitch(settings)))
         sip = await stack.enter_async_context(
             open_sip(
@@ -164,6 +169,20 @@ def _tell_small_binding(calls: int) -> None:
             action="sip.small_binding",
             calls=calls,
         )
+
+
+def _count_watched(conn: sa.Connection) -> int:
+    """How many phones `[feeds.dialog_info]` watches as things are: those of campaigns that dial."""
+    running = running_campaigns(conn)
+    named = {name for campaign in running for name in campaign.definition.agents.extensions}
+    assigned = {
+        agent.extension
+        for agent in all_agents(conn)
+        for campaign in running
+        if campaign.campaign_id in agent.campaign_ids
+        and agent.skills.issuperset(campaign.definition.agents.skills)
+    }
+    return len(named | assigned)
 
 
 def _watch_of(settings: Settings, sip: Sip) -> Watch | None:

@@ -128,6 +128,14 @@ async def test_more_lines_than_the_binding_holds_are_refused_with_both_numbers()
             pass
 
 
+async def test_more_trunks_than_the_binding_has_accounts_are_refused_with_both_numbers() -> None:
+    holds = compiled_limits().accounts
+    trunks = [_trunk(name=f"t{number}", lines=1) for number in range(holds + 1)]
+    with pytest.raises(BindingTooSmall, match=f"{holds + 1} trunks .* holds {holds} accounts"):
+        async with open_sip(trunks):
+            pass
+
+
 async def test_a_second_run_in_the_same_process_works(bench: Bench) -> None:
     pbx = bench.pbx(invite(), reject("486 Busy Here"))
     for _ in range(3):
