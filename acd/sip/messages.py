@@ -359,3 +359,22 @@ Report = (
     | Started
     | Stopped
 )
+
+_MAY_WAIT = frozenset(
+    {CallProceeding, CallAlerting, CallReleased, TransferAccepted, Counted, CallNamed, MessageSeen}
+)
+
+
+def may_wait(report: Report) -> bool:
+    """Whether some milliseconds more or less are the same to whoever gets it.
+
+    Its moment is stamped. Who was answered waits for an agent, and who was not joined for the next
+    one: those cannot wait.
+    """
+    match report:
+        case TransferEnded(outcome=TransferOutcome.ANSWERED):
+            return True
+        case CallEnded(cause=DisconnectCause.TRANSFERRED):
+            return True
+        case _:
+            return type(report) in _MAY_WAIT
