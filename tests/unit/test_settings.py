@@ -352,6 +352,25 @@ def test_two_places_for_one_password_are_refused(tmp_path: Path) -> None:
     assert "keep one: password_env or password_file" in problem
 
 
+@pytest.mark.parametrize(
+    "first_lines",
+    [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+    ],
+)
+def test_a_key_that_asks_for_a_passphrase_is_refused(tmp_path: Path, first_lines: str) -> None:
+    (tmp_path / "acd.pem").write_text("x")
+    (tmp_path / "acd.key").write_text(first_lines)
+    pair = 'tls_certificate_file = "acd.pem"\ntls_key_file = "acd.key"\n'
+    (problem,) = refusal(tmp_path, TRUNK + pair)
+    assert "trunk[0].tls_key_file (line 5): acd.key asks for a passphrase" in problem
+    (problem,) = refusal(
+        tmp_path, f"{TRUNK}[api]\nenabled = true\n{pair}{API_CLIENT}", {"ACD_API": SECRET}
+    )
+    assert "api.tls_key_file (line 7): acd.key asks for a passphrase" in problem
+
+
 def test_a_listener_off_loopback_starts_with_a_token_only(tmp_path: Path) -> None:
     text = TRUNK + '[metrics]\nbind_address = "::"\ntoken_env = "TOKEN"'
     assert load(tmp_path, text, {"TOKEN": SECRET}).metrics.token.get_secret_value() == SECRET
