@@ -102,9 +102,10 @@ def _each_once(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
 
 
 _SQLITE_URL = re.compile(r"sqlite:///[^?\x00-\x1f\x7f]+")
+_PART = r"[^@/?\x00-\x20\x7f]"
 _POSTGRES_URL = re.compile(
-    r"postgresql://(?:[^@/?\s]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^]\[@/?:\s]*)(?::(?P<port>[^@/?\s]*))?"
-    r"/[^@/?\s]+(?:\?[^@\s]*)?"
+    rf"postgresql://(?:{_PART}*@)?(?:\[[0-9A-Fa-f:.]+\]|[^]\[@/?:\x00-\x20\x7f]*)"
+    rf"(?::(?P<port>{_PART}*))?/{_PART}+(?:\?[^@\x00-\x20\x7f]*)?"
 )
 
 
@@ -112,7 +113,8 @@ def _database_url(url: str) -> str:
     if _SQLITE_URL.fullmatch(url):
         return url
     found = _POSTGRES_URL.fullmatch(url)
-    if found is None:
+    # libpq reads what it is given up to the first zero byte.
+    if found is None or "%00" in url:
         raise ValueError(_no_database(url))
     if found["port"] is not None:
         _port(found["port"])
@@ -122,7 +124,7 @@ def _database_url(url: str) -> str:
 def _no_database(url: str) -> str:
     # Whoever reads the URL leniently takes the rest of such a password for the host, and shows it.
     account, at, _ = url.removeprefix("postgresql://").rpartition("@")
-    if at and re.search(r"[@/?\s]", account):
+    if at and re.search(r"[@/?\x00-\x20\x7f]", account):
         return "has a bare @, /, ? or space before its last @: write %40, %2F, %3F or %20"
     return "is no database that acd can use"
 

@@ -41,6 +41,7 @@ _POSTGRES_CONNECTION = {
     "keepalives_count": 3,
 }
 _SQLITE_READERS = 4
+_BAD_PARAMETER = "a parameter after its ? is none that PostgreSQL takes"
 
 
 class Store:
@@ -204,7 +205,7 @@ def _try_out(engine: sa.Engine) -> None:
             pass
     except sa.exc.ProgrammingError:
         # psycopg's words repeat what stands there: perhaps what followed a bare & in a password.
-        raise _bad_url("a parameter after its ? is none that PostgreSQL takes") from None
+        raise _bad_url(_BAD_PARAMETER) from None
 
 
 def parse_url(text: str) -> sa.URL:
@@ -232,13 +233,20 @@ def _make_engine(text: str, *, create: bool) -> sa.Engine:
     if backend == "sqlite":
         return _make_sqlite(url.set(drivername="sqlite+pysqlite"), create=create)
     if backend in ("postgresql", "postgres"):
+        return _make_postgres(url.set(drivername="postgresql+psycopg"))
+    raise _bad_url(f"{backend!r} is not supported")
+
+
+def _make_postgres(url: sa.URL) -> sa.Engine:
+    try:
         return sa.create_engine(
-            url.set(drivername="postgresql+psycopg"),
+            url,
             pool_size=_POSTGRES_THREADS,
             pool_pre_ping=True,
             connect_args=_POSTGRES_CONNECTION,
         )
-    raise _bad_url(f"{backend!r} is not supported")
+    except sa.exc.ArgumentError:
+        raise _bad_url(_BAD_PARAMETER) from None
 
 
 def _bad_url(what: str) -> BadSettings:

@@ -397,6 +397,8 @@ def test_the_password_of_a_database_url_is_not_shown(tmp_path: Path) -> None:
         ("acd@127.0.0.1:99999/acd", "has a port that is no number from 1 to 65535"),
         ("acd@127.0.0.1:0/acd", "has a port that is no number from 1 to 65535"),
         ("acd@127.0.0.1:/acd", "has a port that is no number from 1 to 65535"),
+        ("acd:a%00b@db/acd", "is no database that acd can use"),
+        ("acd@d\\u0000b/acd", "is no database that acd can use"),
         ("acd@[::1/acd", "is no database that acd can use"),
         ("acd@db", "is no database that acd can use"),
     ],

@@ -24,6 +24,7 @@ def test_the_program_is_written_for_the_newest_migration() -> None:
     [
         *("mysql://x/y", "nonsense", "sqlite://", "sqlite:///:memory:"),
         *("postgresql://acd@127.0.0.1:99999x/acd", "postgresql://acd@127.0.0.1/acd?foo=bar"),
+        "postgresql://acd@127.0.0.1/acd?host=x&port=y",
     ],
 )
 def test_a_url_of_another_kind_is_refused(url: str) -> None:
