@@ -113,7 +113,7 @@ def test_the_demo_hands_people_over(debian: Debian) -> None:
     done = debian.run(
         ".venv/bin/acd demo --leads 20 --agents 5 --folder /root/demo >demo.log 2>&1;"
         " cat demo.log >&2; .venv/bin/acd --config /root/demo/acd.toml report demo --json",
-        timeout_seconds=120,
+        timeout_seconds=240,
     )
 
     assert handed_over(done.stdout) > 0
@@ -130,7 +130,8 @@ def test_the_readmes_lines_hand_a_lead_over(debian: Debian) -> None:
     clone.prepare_sample(agent="201", number="030/23125 000")
     edit(clone.folder / "campaigns/sample/campaign.toml", {"handle_seconds": "1"})
     lines = [*TAKEN_AS_DONE, LAB.format(address=address, password=PASSWORD), *others]
-    done = debian.run("set -e\n" + "\n".join([*lines, "acd report sample --json"]))
+    script = "\n".join(["set -e", *lines, "acd report sample --json"])
+    done = debian.run(script, timeout_seconds=240)
 
     assert done.returncode == 0, done.stdout
     assert handed_over(done.stdout) == 1
@@ -155,7 +156,7 @@ def test_second_setup_needs_20_seconds_at_most_and_no_network(
 
 
 def test_a_user_with_sudo_sets_up_too(debian: Debian) -> None:
-    done = debian.run(ANNA, timeout_seconds=300)
+    done = debian.run(ANNA, timeout_seconds=600)
 
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1].startswith("acd"), done.stdout
