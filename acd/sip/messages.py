@@ -19,7 +19,7 @@ from acd.lines import (
     ExtensionState,
     IncomingEnd,
     PersonWith,
-    TrunkStatus,
+    TrunkHealth,
 )
 from acd.sip.transfer import TransferOutcome
 from acd.sip.wav import WavFile
@@ -285,8 +285,7 @@ class TrunkReport:
     """A trunk's health changed."""
 
     trunk: str
-    status: TrunkStatus
-    detail: str = ""
+    health: TrunkHealth
 
 
 CHALLENGES = "challenges"
