@@ -69,6 +69,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "preview.end": "an agent has said, or time has, what becomes of the lead before them",
         "preview.shown": "an agent is shown a lead, and is reserved for it",
         "sip.callback_failed": "a callback of ours failed; a bug",
+        "sip.small_binding": "the engine's pjsua2 holds few calls",
         "sip.thread_stuck": "the SIP thread did not end in time",
         "sip_trace.broken": "the SIP trace's file cannot be written; the trace is off",
         "sip_trace.off": "SIP messages are no longer written",
