@@ -139,6 +139,7 @@ async def open_tapi_centre(
     gateway: str = "",
     talk_ms: int = 1000,
     busy: tuple[int, ...] = (),
+    silent: tuple[int, ...] = (),
     **settings: str,
 ) -> AsyncIterator[TapiCentre]:
     """Start everything around a real Asterisk.
@@ -149,6 +150,7 @@ async def open_tapi_centre(
         gateway: goes into [tapi].
         talk_ms: how long agents talk.
         busy: agents whose phones answer 486.
+        silent: agents whose phones ring until the PBX gives up.
         settings: keys of acd.toml that are another than in `_write_settings`.
     """
     addresses = Addresses.free()
@@ -167,6 +169,8 @@ async def open_tapi_centre(
                 *(
                     phones.agent_busy(address)
                     if int(extension) in busy
+                    else phones.agent_silent(address)
+                    if int(extension) in silent
                     else phones.agent_answers(address, talk_ms=talk_ms)
                     for extension, address in agents.items()
                 ),

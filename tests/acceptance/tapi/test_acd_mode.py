@@ -43,6 +43,9 @@ number_format = "digits"
 number_prefix = "9"
 """
 BUSY_AGENT = 104
+SILENT_AGENT = 105
+RING_SECONDS = 2
+"""How long Asterisk lets the silent agent's phone ring; documented are 20 s."""
 ACD = f"TAPI_TOKEN={TOKEN} acd "
 
 
@@ -54,6 +57,7 @@ def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapiCentre
         more=FORMATS,
         gateway="disabled_lines = [7]",
         busy=(BUSY_AGENT,),
+        silent=(SILENT_AGENT,),
         allow='["*97#"]',
     )
     with kept_open(opened) as centre:
@@ -172,6 +176,20 @@ async def test_row_06_a_busy_agents_person_goes_to_the_next_agent(centre: TapiCe
         answered = [m for m in centre.heard("NOTIFY") if b"200" in m.body]
         bye = (await centre.seen(lambda: centre.sent("BYE")))[0]
         assert bye.at_seconds > answered[-1].at_seconds > refused[0].at_seconds
+        assert invited(centre, 101) or invited(centre, 102)
+
+
+async def test_row_06_a_silent_agents_person_goes_to_the_next_agent(centre: TapiCentre) -> None:
+    assert isinstance(centre.pbx, Asterisk)
+    await centre.pbx.cli(f"dialplan set global ACD_RING_SECONDS {RING_SECONDS}")
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app)
+        await app.line_blind_transfer(call, str(SILENT_AGENT))
+        await call.wait_states(S.IDLE)
+        (gave_up,) = await centre.seen(lambda: centre.to(centre.agent(SILENT_AGENT), "CANCEL"))
+        answered = [m for m in centre.heard("NOTIFY") if b"200" in m.body]
+        bye = (await centre.seen(lambda: centre.sent("BYE")))[0]
+        assert bye.at_seconds > answered[-1].at_seconds > gave_up.at_seconds
         assert invited(centre, 101) or invited(centre, 102)
 
 
