@@ -1,4 +1,7 @@
-"""Where a leg lives on after a transfer that failed (`after_failed_transfer = "ours"`): row 6."""
+"""Transfers whose NOTIFY says no, or never comes: rows 2, 3 and 6, at a SIPp.
+
+On this trunk a leg lives on after a transfer that failed (`after_failed_transfer = "ours"`).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from acd.tapi.client import HCall, LineApp, LineError, line_initialize_ex
 from acd.tapi.constants import LineCallFeature, LineErr
 from acd.tapi.constants import LineCallState as S
 from tests.acceptance.tapi.call_centre import TapiCentre, kept_open, open_scripted_centre
-from tests.peers.sipp.steps import ack, answer, bye, notify, refer
+from tests.peers.sipp.steps import ack, answer, bye, hang_up, notify, refer
 
 pytestmark = pytest.mark.real
 
@@ -26,8 +29,14 @@ BRANCHES = {
     },
     "saysnothing": (*_UP, refer(202), notify(100), *_TAKES),
     "isgivenup": (*_UP, refer(202), notify(486, final=True), bye()),
+    "hangsup": (*_UP, refer(202), hang_up()),
+    "hangsuplater": (*_UP, refer(202), notify(100), notify(180), hang_up()),
 }
 REVERSE_LINE = 11
+STANDARD_LINES = {12: "hangsup", 13: "hangsuplater"}
+"""Line → the user's phone, which is what a scripted PBX goes by."""
+IDLE_SECONDS = 1.0
+"""From the PBX's BYE to the line's next INVITE, as row 2 promises."""
 WAIT_LIMIT_SECONDS = 1.0
 """Of the client `impatient`."""
 MORE = f"""wait_limit_seconds = 60
@@ -43,7 +52,16 @@ first_line = {REVERSE_LINE}
 last_line = {REVERSE_LINE}
 mode = "reverse"
 phone = "101"
+""" + "".join(
+    f"""[[profile]]
+name = "standard-{line}"
+first_line = {line}
+last_line = {line}
+mode = "standard"
+phone = "{phone}"
 """
+    for line, phone in STANDARD_LINES.items()
+)
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +149,24 @@ async def test_row_03_who_lives_on_and_is_sent_nowhere_waits_for_the_limit(
         assert WAIT_LIMIT_SECONDS <= waited < WAIT_LIMIT_SECONDS + 1.5
     (row,) = await centre.closed_rows()
     assert (row["transfer_result"], bool(row["abandoned"])) == ("failed", True)
+
+
+@pytest.mark.parametrize("line", STANDARD_LINES)
+async def test_row_02_a_bye_in_place_of_the_notify_ends_in_idle_within_a_second(
+    centre: TapiCentre, line: int
+) -> None:
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await app.line_make_call(await app.line_open(line), "fails486")
+        await call.wait_states(S.IDLE)
+        assert [event.state for event in call.events].count(S.IDLE) == 1
+        # The line's next INVITE shows that IDLE was told, however late this program reads it.
+        again = await app.line_make_call(call.line, "fails486")
+        invites = await centre.seen(lambda: centre.sent("INVITE")[1:] and centre.sent("INVITE"))
+        assert [each.request_uri.partition("@")[0] for each in invites] == [
+            f"sip:{STANDARD_LINES[line]}"
+        ] * 2
+        hung_up = centre.heard("BYE")[0]
+        assert 0 < invites[1].at_seconds - hung_up.at_seconds < IDLE_SECONDS
+        assert not centre.sent("BYE")
+        await again.wait_states(S.IDLE)
+    await centre.closed_rows(2)

@@ -124,6 +124,9 @@ async def test_row_02_standard_mode_through_asterisk(tmp_path: Path) -> None:
         (dialed,) = office.to(addresses.carrier, "INVITE")
         assert rang.at_seconds < dialed.at_seconds
         assert phones.ANSWERS in select(messages, "REFER")[0].get("refer-to")
+        messages = await office.seen(partial(ended, office, addresses.pbx, 1))
+        bye = office.to(addresses.pbx, "BYE")[0]
+        assert 0 < bye.at_seconds - final_notify(messages).at_seconds < END_SECONDS
         assert [event.state for event in call.events][-2:] == [S.CONNECTED, S.IDLE]
         # A number that is busy: the user's phone is let go, and the application told why.
         busy = await app.line_make_call(line, phones.BUSY)
