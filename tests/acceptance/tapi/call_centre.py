@@ -140,6 +140,7 @@ async def open_tapi_centre(
     talk_ms: int = 1000,
     busy: tuple[int, ...] = (),
     silent: tuple[int, ...] = (),
+    rtp_timeout_seconds: int = 0,
     **settings: str,
 ) -> AsyncIterator[TapiCentre]:
     """Start everything around a real Asterisk.
@@ -151,6 +152,7 @@ async def open_tapi_centre(
         talk_ms: how long agents talk.
         busy: agents whose phones answer 486.
         silent: agents whose phones ring until the PBX gives up.
+        rtp_timeout_seconds: after so long without RTP from us Asterisk cuts a call; 0: never.
         settings: keys of acd.toml that are another than in `_write_settings`.
     """
     addresses = Addresses.free()
@@ -162,6 +164,7 @@ async def open_tapi_centre(
         address=addresses.pbx,
         carrier=f"{addresses.carrier}:5060",
         agents={extension: f"{address}:5060" for extension, address in agents.items()},
+        rtp_timeout_seconds=rtp_timeout_seconds,
     ) as pbx:
         with ExitStack() as stack:
             for peer in (

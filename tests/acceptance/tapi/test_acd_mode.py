@@ -29,6 +29,8 @@ REFER_SECONDS = 1.0
 """From our ACK to the REFER of an automatic transfer: milliseconds, and a busy machine's margin."""
 HOLD_SECONDS = 30.0
 """How long a person waits for `lineBlindTransfer`, as row 4 says."""
+RTP_TIMEOUT_SECONDS = 5
+"""Asterisk's `rtp_timeout` for the dialer: who sends nothing for so long is cut."""
 FORMATS = """wait_limit_seconds = 60
 [[tapi_client]]
 name = "zeros"
@@ -58,6 +60,7 @@ def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapiCentre
         gateway="disabled_lines = [7]",
         busy=(BUSY_AGENT,),
         silent=(SILENT_AGENT,),
+        rtp_timeout_seconds=RTP_TIMEOUT_SECONDS,
         allow='["*97#"]',
     )
     with kept_open(opened) as centre:
@@ -93,7 +96,7 @@ async def test_row_04_and_32_acd_mode_waits_with_media_and_then_refers(
         assert call.state is S.CONNECTED
         assert not centre.sent("REFER")
         assert not centre.sent("BYE")
-        # No RTP timeout can cut a person who waits: they hear silence, 50 times a second.
+        # Asterisk's RTP timeout has passed six times: the person hears silence, 50 times a second.
         rtp = [p for p in centre.wire.rtp() if p.at_seconds > centre.since]
         to_pbx = [p for p in rtp if p.destination[0] == centre.addresses.pbx]
         ours = [p for p in to_pbx if p.source[0] != centre.addresses.carrier]
@@ -113,6 +116,20 @@ async def test_row_04_and_32_acd_mode_waits_with_media_and_then_refers(
     assert attempt["tapi_client"] == "overdialer"
     assert attempt["disposition"] == "handed_over"
     assert attempt["started_at"] < attempt["answered_at"]
+
+
+async def test_row_32_asterisk_cuts_a_call_that_sends_no_media(
+    centre: TapiCentre, tmp_path: Path
+) -> None:
+    here = centre.addresses
+    silent = phones.dialer_silent(here.dialer, here.pbx, tmp_path, number=phones.ANSWERS)
+    with silent:
+        await trio.to_thread.run_sync(silent.wait, 30)
+        assert silent.counts().successful == 1
+    (bye,) = await centre.seen(lambda: centre.to(here.dialer, "BYE"))
+    answered = centre.to(here.dialer, 200, cseq="INVITE")[0]
+    # Without this the row above would prove nothing. Asterisk looks once in a while.
+    assert bye.at_seconds - answered.at_seconds >= RTP_TIMEOUT_SECONDS - 1
 
 
 async def test_a_predictive_call_is_handed_over_as_soon_as_it_is_connected(

@@ -18,6 +18,17 @@ BUSY = "+493023125086"
 SILENT = "+493023125080"
 UNKNOWN = "+493023125004"
 """Numbers, and what the carrier does with them."""
+_OK = """<send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+"""
 
 
 def carrier(address: str, *, answer_ms: int = 300, echoes: bool = False) -> Sipp:
@@ -86,4 +97,24 @@ def dialer_refers(address: str, pbx: str, *, number: str, extension: str) -> Sip
         Bind(pbx, 5060),
         calls=1,
         keys={"number": number, "extension": extension, "caller": CALLER},
+    )
+
+
+def dialer_silent(address: str, pbx: str, folder: Path, *, number: str) -> Sipp:
+    """One call to `number` over the documented account, without RTP, until the PBX hangs up.
+
+    `folder` takes the scenario.
+    """
+    dials, refers, _ = (HERE / "dialer_refers.xml").read_text().partition("<pause")
+    assert refers
+    # SIPp refuses variables that nothing reads.
+    hung_up_on = '<recv request="BYE"><action><log message="by [$callee]"/></action></recv>'
+    scenario = folder / "dialer_silent.xml"
+    scenario.write_text(f"{dials}{hung_up_on}{_OK}</scenario>")
+    return Sipp.uac(
+        scenario,
+        Bind(address, 5060),
+        Bind(pbx, 5060),
+        calls=1,
+        keys={"number": number, "caller": CALLER},
     )
