@@ -31,6 +31,7 @@ name = "office"
 token_env = "TAPI_TOKEN"
 calls_per_second = 100.0
 keep_calling_hours = false
+{client}
 """
 
 
@@ -85,8 +86,12 @@ async def open_office(
     lines: int = 4,
     up: tuple[str, ...] = (),
     log_file: str = "",
+    client: str = "",
 ) -> AsyncIterator[Office]:
-    """Start the engine; `up` are trunks to wait for, `log_file` is that of `[log]`."""
+    """Start the engine; `up` are trunks to wait for, `log_file` is that of `[log]`.
+
+    `client` goes into the client's table.
+    """
     async with open_engine_at(
         folder,
         port=free_port(),
@@ -96,6 +101,7 @@ async def open_office(
         lines=lines,
         up=up,
         log_file=log_file,
+        client=client,
     ) as (installation, engine, gateway):
         yield Office(installation, engine, wire, gateway)
         await engine.end()
@@ -112,10 +118,13 @@ async def open_engine_at(
     lines: int = 4,
     up: tuple[str, ...] = (),
     log_file: str = "",
+    client: str = "",
 ) -> AsyncIterator[tuple[Installation, Engine, GatewayAddress]]:
     """Start the engine with its gateway at `port`; whoever uses it ends it."""
     installation = Installation.fresh(folder)
-    text = SETTINGS.format(metrics_port=installation.metrics_port, port=port, lines=lines)
+    text = SETTINGS.format(
+        metrics_port=installation.metrics_port, port=port, lines=lines, client=client
+    )
     (installation.folder / "acd.toml").write_text(trunks + text + profiles)
     variables = {password_variable(name): value for name, value in (passwords or {}).items()}
     words = " ".join(f"{key}={value}" for key, value in {**variables, "TAPI_TOKEN": TOKEN}.items())
