@@ -19,7 +19,7 @@ from acd.tapi.constants import (
 )
 from acd.tapi.constants import LineCallState as S
 from tests.acceptance.tapi.call_centre import kept_open
-from tests.acceptance.tapi.office import Office, open_office, trunk_toml
+from tests.acceptance.tapi.office import Office, open_office, shown, trunk_toml
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.asterisk import Asterisk, run_asterisk
@@ -287,13 +287,3 @@ async def test_a_line_that_is_closed_leaves_the_call_to_the_phone(site: Site) ->
         await site.answered_with(SILENT, 480)
         assert [each for each in site.office.wire.sip() if each.method == "CANCEL"]
         await site.nobody_calls()
-
-
-async def shown(app: LineApp) -> bool:
-    """Whether any call was shown by now: a request that is answered came after it."""
-    with pytest.raises(LineError):
-        await app.line_open(1000)
-    with trio.move_on_after(0):
-        await app.wait_new_call()
-        return True
-    return False

@@ -44,10 +44,19 @@ def carrier(address: str, *, answer_ms: int = 300, echoes: bool = False) -> Sipp
     )
 
 
-def agent_answers(address: str, *, ring_ms: int = 300, talk_ms: int = 1000) -> Sipp:
-    """A phone that is picked up after `ring_ms` and hung up `talk_ms` later."""
-    keys = {"ring_ms": str(ring_ms), "talk_ms": str(talk_ms)}
-    return Sipp.uas(HERE / "agent_answers.xml", Bind(address, 5060), keys=keys)
+def agent_answers(
+    address: str, *, ring_ms: int = 300, talk_ms: int = 1000, echoes: bool = False
+) -> Sipp:
+    """A phone that is picked up after `ring_ms` and hung up `talk_ms` later.
+
+    Where it `echoes`, each RTP packet goes back to where it came from.
+    """
+    return Sipp.uas(
+        HERE / "agent_answers.xml",
+        Bind(address, 5060),
+        keys={"ring_ms": str(ring_ms), "talk_ms": str(talk_ms)},
+        extra=("-rtp_echo",) if echoes else (),
+    )
 
 
 def agent_speaks(
@@ -76,6 +85,22 @@ def agent_busy(address: str) -> Sipp:
 def agent_silent(address: str) -> Sipp:
     """A phone that rings until the PBX gives up."""
     return Sipp.uas(HERE / "agent_silent.xml", Bind(address, 5060))
+
+
+def caller(address: str, proxy: str, *, user: str, talk_ms: int = 500) -> Sipp:
+    """Somebody outside calls a `user` of the proxy, is answered, talks and hangs up."""
+    return _calls_in("caller.xml", address, proxy, number=user, talk_ms=str(talk_ms))
+
+
+def caller_gives_up(address: str, proxy: str, *, user: str) -> Sipp:
+    """Somebody outside calls a `user` of the proxy and hangs up when it rings."""
+    return _calls_in("caller_gives_up.xml", address, proxy, number=user)
+
+
+def _calls_in(scenario: str, address: str, proxy: str, **keys: str) -> Sipp:
+    keys = {"caller": CALLER, **keys}
+    # From a port of its own: at 5060 of the same address is who takes calls.
+    return Sipp.uac(HERE / scenario, Bind(address, 0), Bind(proxy, 5060), calls=1, keys=keys)
 
 
 def dialer_calls(address: str, pbx: str, *, number: str) -> Sipp:
