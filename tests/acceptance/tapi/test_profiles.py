@@ -300,6 +300,39 @@ async def test_row_12_each_phone_has_its_headers_and_no_customer_gets_them(
     assert got == [*expected.values(), ((), ()), ((), ())]
 
 
+async def test_row_12_headers_reach_a_phone_behind_asterisk_where_the_dialplan_copies_them(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    copied, lost = 1, 2
+    phones_of = {copied: "101", lost: "109"}
+    profiles = "".join(
+        line_profile(line, f'mode = "standard"\nphone = "{phone}"\nauto_answer = "grandstream"')
+        for line, phone in phones_of.items()
+    )
+    async with (
+        asterisk_office(tmp_path, addresses, profiles) as office,
+        line_initialize_ex(office.gateway) as app,
+    ):
+        for line in phones_of:
+            call = await app.line_make_call(await app.line_open(line), phones.ANSWERS)
+            await call.wait_states(S.IDLE)
+        await office.seen(lambda: len(by_call(office.to(addresses.carrier, "ACK"))) == 2)
+        info = f"<sip:{addresses.pbx}>;answer-after=0"
+        alert = f"<http://{addresses.pbx}>;info=alert-autoanswer;delay=0"
+        rang = by_call(office.to(addresses.agent_101, "INVITE"))
+        assert rang == [((info,), (alert,)), ((), ())]
+        assert by_call(office.to(addresses.carrier, "INVITE")) == [((), ())] * 2
+
+
+def by_call(messages: list[SipMessage]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The auto-answer headers of each call's first message."""
+    firsts: dict[str, SipMessage] = {}
+    for each in messages:
+        firsts.setdefault(each.call_id, each)
+    return [(each.all("call-info"), each.all("alert-info")) for each in firsts.values()]
+
+
 def line_profile(line: int, more: str) -> str:
     """A profile for one line."""
     return f'[[profile]]\nname = "line-{line}"\nfirst_line = {line}\nlast_line = {line}\n{more}\n'
