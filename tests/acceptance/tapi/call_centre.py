@@ -16,6 +16,7 @@ from contextlib import (
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import trio
@@ -140,7 +141,7 @@ async def open_tapi_centre(
     talk_ms: int = 1000,
     busy: tuple[int, ...] = (),
     silent: tuple[int, ...] = (),
-    rtp_timeout_seconds: int = 0,
+    dialer: Mapping[str, str] = MappingProxyType({}),
     **settings: str,
 ) -> AsyncIterator[TapiCentre]:
     """Start everything around a real Asterisk.
@@ -152,7 +153,7 @@ async def open_tapi_centre(
         talk_ms: how long agents talk.
         busy: agents whose phones answer 486.
         silent: agents whose phones ring until the PBX gives up.
-        rtp_timeout_seconds: after so long without RTP from us Asterisk cuts a call; 0: never.
+        dialer: more keys of our endpoint at Asterisk.
         settings: keys of acd.toml that are another than in `_write_settings`.
     """
     addresses = Addresses.free()
@@ -164,7 +165,7 @@ async def open_tapi_centre(
         address=addresses.pbx,
         carrier=f"{addresses.carrier}:5060",
         agents={extension: f"{address}:5060" for extension, address in agents.items()},
-        rtp_timeout_seconds=rtp_timeout_seconds,
+        dialer=dialer,
     ) as pbx:
         with ExitStack() as stack:
             for peer in (

@@ -60,7 +60,7 @@ def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapiCentre
         gateway="disabled_lines = [7]",
         busy=(BUSY_AGENT,),
         silent=(SILENT_AGENT,),
-        rtp_timeout_seconds=RTP_TIMEOUT_SECONDS,
+        dialer={"rtp_timeout": str(RTP_TIMEOUT_SECONDS)},
         allow='["*97#"]',
     )
     with kept_open(opened) as centre:
