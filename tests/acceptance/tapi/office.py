@@ -19,7 +19,7 @@ from tests.peers.wire import SipMessage, Wire, select
 
 SETTINGS = """
 [destinations]
-default_region = "DE"
+default_region = "{region}"
 allow = {allow}
 [metrics]
 port = {metrics_port}
@@ -88,6 +88,7 @@ async def open_office(
     lines: int = 4,
     up: tuple[str, ...] = (),
     log_file: str = "",
+    region: str = "DE",
     client: str = "",
     allow: str = "[]",
 ) -> AsyncIterator[Office]:
@@ -104,6 +105,7 @@ async def open_office(
         lines=lines,
         up=up,
         log_file=log_file,
+        region=region,
         client=client,
         allow=allow,
     ) as (installation, engine, gateway):
@@ -122,6 +124,7 @@ async def open_engine_at(
     lines: int = 4,
     up: tuple[str, ...] = (),
     log_file: str = "",
+    region: str = "DE",
     client: str = "",
     allow: str = "[]",
 ) -> AsyncIterator[tuple[Installation, Engine, GatewayAddress]]:
@@ -133,6 +136,7 @@ async def open_engine_at(
         lines=lines,
         client=client,
         allow=allow,
+        region=region,
     )
     (installation.folder / "acd.toml").write_text(trunks + text + profiles)
     variables = {password_variable(name): value for name, value in (passwords or {}).items()}
