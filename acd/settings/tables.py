@@ -73,6 +73,15 @@ class TransferReply(StrEnum):
     """At the REFER's 2xx, as SIPTAPI does: the PBX will try."""
 
 
+class AfterFailedTransfer(StrEnum):
+    """Who has the answered person once a final NOTIFY says that the target did not take them."""
+
+    PBX = "pbx"
+    """A PBX that takes them out of our call before it dials the target, as Asterisk does."""
+    OURS = "ours"
+    """Our leg lives on: a gateway, a session border controller or a phone took the REFER."""
+
+
 def _known_region(region: str) -> str:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("is no region that has phone numbers")
@@ -270,6 +279,8 @@ class TrunkSettings(Table):
         description='what 403, 480 and 603 mean on this trunk, e.g. { 480 = "no_answer" }',
     )
     """PBXes disagree about these three; the others are tables of ours."""
+    after_failed_transfer: AfterFailedTransfer = AfterFailedTransfer.PBX
+    """`pbx` ends our leg; `ours` keeps it, and the person may be sent to another target."""
     follow_redirects: Flag = False
     """True: call the number in the Contact of a 300, 301 or 302, where `[destinations]` lets it
     through, at most `MOST_REDIRECTS` (3) times a call. Do-not-call and calling hours were judged

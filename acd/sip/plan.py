@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from acd.calls import DisconnectCause
 from acd.dns import UnknownHost, find_host
 from acd.errors import BadSettings, Problem
-from acd.lines import Door
-from acd.settings import Codec, DestinationSettings, Srtp, Transport, TrunkSettings
+from acd.lines import Door, PersonWith
+from acd.settings import (
+    AfterFailedTransfer,
+    Codec,
+    DestinationSettings,
+    Srtp,
+    Transport,
+    TrunkSettings,
+)
 from acd.settings.rtp import RtpPorts, scarcest_ports
 from acd.sip.authorities import system_authorities
 from acd.sip.uris import host_and_port, local_address_towards
+
+_LEFT_WITH: Mapping[AfterFailedTransfer, PersonWith] = MappingProxyType(
+    {
+        AfterFailedTransfer.PBX: PersonWith.PBX,
+        AfterFailedTransfer.OURS: PersonWith.US,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,8 @@ class TrunkPlan:
     """Whom OPTIONS ask for; empty: nobody, so that a proxy answers them itself."""
     causes: Mapping[int, DisconnectCause]
     """This trunk's own reading of statuses (`acd.sip.causes.OVERRIDABLE_STATUSES`)."""
+    after_failed_transfer: PersonWith
+    """Who has the person, where the NOTIFY leaves it open (`acd.sip.transfer`)."""
     redirect_door: Door | None
     """What a 3xx's Contact must pass; None: no 3xx is followed."""
 
@@ -150,6 +167,7 @@ def _plan(
         probe=probe,
         probe_user=trunk.probe_user,
         causes={int(status): cause for status, cause in trunk.causes.items()},
+        after_failed_transfer=_LEFT_WITH[trunk.after_failed_transfer],
         redirect_door=None,
     )
 

@@ -368,10 +368,19 @@ async def test_a_person_who_hangs_up_inside_the_limit_after_a_refusal_is_not_aba
     assert stage.count("acd_abandoned") == 0
 
 
-async def test_a_refused_transfer_goes_to_the_next_agent(stages: StageMaker) -> None:
-    refused = TransferRefused(at_seconds=0.0, sip_status=480)
+@pytest.mark.parametrize(
+    "result",
+    [
+        TransferRefused(at_seconds=0.0, sip_status=480),
+        TransferFailed(at_seconds=0.0, sip_status=486, person_with=PersonWith.US),
+    ],
+    ids=["refused", "failed"],
+)
+async def test_a_person_who_is_still_ours_goes_to_the_next_agent(
+    stages: StageMaker, result: TransferRefused | TransferFailed
+) -> None:
     stage = await stages.make(
-        Script(transfers=deque([refused])), agents={"extensions": ["201", "202"]}
+        Script(transfers=deque([result])), agents={"extensions": ["201", "202"]}
     )
     row = await stage.run()
     assert row["disposition"] == "handed_over"

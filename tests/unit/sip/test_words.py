@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.errors import BadInput, BadSettings, BindingTooSmall
-from acd.lines import CallerId, Destination, DestinationKind
+from acd.lines import CallerId, Destination, DestinationKind, PersonWith
 from acd.lines.token_bucket import TokenBucket
-from acd.settings import Codec, Transport, TrunkSettings
+from acd.settings import AfterFailedTransfer, Codec, Transport, TrunkSettings
 from acd.sip.limits import (
     BUDDIES_PER_WATCH,
     BUILT_ACCOUNTS,
@@ -137,6 +137,13 @@ def test_trunks_that_name_the_same_rtp_ports_share_them_by_lines() -> None:
 def test_too_few_rtp_ports_are_refused_before_a_call_finds_out() -> None:
     with pytest.raises(BadSettings, match="999 lines share the 2000 RTP ports"):
         plan_trunks([trunk(lines=999, rtp_port_min=20000, rtp_port_max=21999)], probe=None)
+
+
+@pytest.mark.parametrize("said", AfterFailedTransfer)
+def test_a_plan_knows_who_has_the_person_after_a_failed_transfer(said: AfterFailedTransfer) -> None:
+    plan = plan_trunks([trunk(after_failed_transfer=said)], probe=None)[0]
+    expected = {"pbx": PersonWith.PBX, "ours": PersonWith.US}[said]
+    assert plan.after_failed_transfer is expected
 
 
 def test_a_plan_never_shows_the_password() -> None:
