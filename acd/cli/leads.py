@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from acd.cli.lead_words import local, say_explanation
-from acd.cli.shared import say_json, settings_of, store_of
+from acd.cli.shared import moment_to_come, say_json, settings_of, store_of
 from acd.dialer.lead_export import export_leads
 from acd.dialer.lead_import import ImportSummary, import_leads
 from acd.dialer.lead_why import explain_lead, leads_named
@@ -152,9 +152,8 @@ def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, .
 def callback(ctx: click.Context, lead: str, at: datetime, agent: str | None) -> None:
     """Promise LEAD (its id or a phone number) a call at a time."""
     found = _only(ctx, lead)
-    now, moment = datetime.now(UTC), at.astimezone(UTC)
-    if moment <= now:
-        raise BadInput(Problem("--at", f"{local(moment)} is over", "name a time to come"))
+    now = datetime.now(UTC)
+    moment = moment_to_come(at, now)
     with store_of(ctx) as store:
         store.run_sync(promise_callback, lead_id=found.lead_id, at=moment, agent=agent, now=now)
     click.echo(f"lead {found.lead_id} of campaign {found.campaign} is called at {local(moment)}")

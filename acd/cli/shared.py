@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
 import click
 
 from acd.control import ask_engine
-from acd.errors import BadInput, EngineNotRunning
+from acd.errors import BadInput, EngineNotRunning, Problem
 from acd.settings import Settings
 from acd.store import Store, open_store_sync
 
@@ -61,6 +62,22 @@ def ask_running_engine(ctx: click.Context, question: str, **arguments: Any) -> d
     if not answer["ok"]:
         raise BadInput(answer["why"])
     return answer
+
+
+def moment_to_come(at: datetime, now: datetime) -> datetime:
+    """`--at`, by this machine's clock, in UTC.
+
+    Raises:
+        BadInput: it is over, or at an end of the calendar, where UTC has no such moment.
+    """
+    try:
+        moment = at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or moment <= now:
+        what = "is over" if at.year <= now.year else "is too far ahead"
+        raise BadInput(Problem("--at", f"{at:%Y-%m-%d %H:%M} {what}", "name a time to come"))
+    return moment
 
 
 def say_json(value: Any) -> None:

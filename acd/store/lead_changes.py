@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from acd.errors import BadInput, UnknownName
+from acd.errors import BadInput, Problem, UnknownName
+from acd.rules.callbacks import FARTHEST, too_far
 from acd.rules.definition import CALLBACK_PRIORITY
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
@@ -130,8 +131,17 @@ def promise_callback(
     """Call a lead at a time, before others; a closed one too, for the person asked for it.
 
     Raises:
-        BadInput: the lead is being dialed, was erased, or must not be called.
+        BadInput: the lead is being dialed, was erased, or must not be called, or the time is
+            further ahead than anybody means.
     """
+    if too_far(at, now):
+        raise BadInput(
+            Problem(
+                f"lead {lead_id}",
+                f"a callback on {at:%Y-%m-%d} is too far ahead",
+                f"allowed: at most {FARTHEST.days} days from now",
+            )
+        )
     row = _changeable(conn, lead_id)
     if row.listed:
         raise BadInput(f"lead {lead_id}: it is on a do-not-call list; no callback can be promised")

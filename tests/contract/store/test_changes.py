@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from acd.calls import DisconnectCause
 from acd.dialer.lead_export import export_leads
 from acd.errors import BadInput
+from acd.rules.callbacks import FARTHEST
 from acd.rules.eligibility import Rule
 from acd.store import Store, connected, open_store_sync
 from acd.store import schema as t
@@ -76,6 +78,16 @@ def test_a_promised_callback_waits_for_its_time_and_then_goes_first(
         "claimed",
         "waiting",
     ]
+
+
+def test_a_callback_in_a_far_year_is_a_typing_error(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    for at in (NOON + FARTHEST + timedelta(seconds=1), datetime.max.replace(tzinfo=UTC)):
+        with pytest.raises(BadInput, match=r"lead 1: .* too far ahead; allowed: at most 732 days"):
+            store.run_sync(promise_callback, lead_id=1, at=at, agent=None, now=NOON)
+    assert world.lead(1).callback_at is None
+    store.run_sync(promise_callback, lead_id=1, at=NOON + FARTHEST, agent=None, now=NOON)
 
 
 def test_a_lead_in_an_engines_hands_is_not_changed(world: World, store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
@@ -101,6 +101,18 @@ def test_a_number_added_by_hand_does_not_make_an_old_list_fresh(world: World, st
     old = store.run_sync(open_list, name="robinson", campaign_id=None, made_on=day, now=NOON)
     assert old == store.run_sync(list_to_add_to, name="robinson", campaign_id=None, now=NOON)
     assert blocking(why(store, "1")) == [Rule.DNC_LIST_STALE]
+
+
+def test_a_time_at_the_end_of_the_calendar_breaks_neither_why_nor_the_engines_count(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    at = datetime(9999, 12, 1, 10, tzinfo=UTC)
+    store.run_sync(_set, 1, campaign, at, at, [], abandoned=False)
+    assert why(store, "1").dialable_at is None
+    row = store.read_sync(campaign_by_id, campaign)
+    assert store.read_sync(leads_by_blocking_rule, row, NOON) == {"retry_wait": 1}
 
 
 def test_leads_are_counted_by_the_first_rule_that_blocks_them(world: World, store: Store) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from acd.dialer.campaigns import create_from_file
+from acd.dialer.lead_import import import_leads
 from acd.store import open_store_sync, schema
 from tests.integration.leads.conftest import Place
+
+NEXT_YEAR = f"{datetime.now(UTC).year + 1}-01-05 10:30"
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
     assert "campaign spring, which is created" in well(place, "leads", "why", lead)
     status = json.loads(well(place, "campaign", "status", "spring", "--json"))
     assert sum(status["leads"].values()) == 1
-    assert "is called at" in well(place, "leads", "callback", lead, "--at", "2099-01-05 10:30")
+    assert "is called at" in well(place, "leads", "callback", lead, "--at", NEXT_YEAR)
     assert "callback" in well(place, "leads", "why", lead)
     assert "1 leads" in well(place, "leads", "export", "spring", "out.csv")
     exported = (place.folder / "out.csv").read_text(encoding="utf-8-sig").splitlines()
@@ -94,7 +96,11 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
         (["leads", "callback", "99", "--at", "tomorrow"], "'tomorrow' does not match"),
         (["leads", "frob"], "acd: leads: no such command 'frob'; `acd leads --help` shows"),
         (["leads", "import"], "missing argument 'CAMPAIGN'"),
-        (["leads", "callback", "99", "--at", "2099-01-05 10:30"], "no campaign has it"),
+        (["leads", "callback", "99", "--at", NEXT_YEAR], "no campaign has it"),
+        (["leads", "callback", "01505641", "--at", "9999-12-01 10:00"], "too far ahead"),
+        (["leads", "callback", "01505641", "--at", "9999-12-31 23:59"], "too far ahead"),
+        (["leads", "callback", "01505641", "--at", "0001-01-01 00:00"], "is over"),
+        (["agents", "disposition", "1", "callback", "--at", "0001-01-01 00:00"], "is over"),
         (["leads", "erase", "99", "--yes"], "no campaign has it"),
         (["leads", "export", "autumn", "x.csv"], "campaign autumn: it is not in the database"),
         (["leads", "export", "spring", "nowhere/x.csv"], "it cannot be written"),
@@ -114,7 +120,11 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     place: Place, words: list[str], says: str
 ) -> None:
     with open_store_sync(place.url, create=True) as store:
-        store.run_sync(create_from_file, place.settings, "spring", datetime.now(UTC))
+        path = place.folder / "one.csv"
+        path.write_text("name;phone\nA;01505641\n")
+        import_leads(
+            store, place.settings, campaign_name="spring", path=path, now=datetime.now(UTC)
+        )
         before = store.read_sync(_everything)
         done = acd(place, *words)
         assert done.returncode == 2, done.stderr
