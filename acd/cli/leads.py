@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from acd.cli.lead_words import local, say_explanation
+from acd.cli.progress import progress_bar
 from acd.cli.shared import moment_to_come, say_json, settings_of, store_of
 from acd.dialer.lead_export import export_leads
 from acd.dialer.lead_import import ImportSummary, import_leads
@@ -62,7 +58,7 @@ def import_(
     """
     header_map = dict(_mapping(text) for text in mappings)
     settings = settings_of(ctx)
-    with store_of(ctx, create=True) as store, _progress(f"import {file.name}") as progress:
+    with store_of(ctx, create=True) as store, progress_bar(f"import {file.name}") as progress:
         summary = import_leads(
             store,
             settings,
@@ -210,15 +206,3 @@ def _say(summary: ImportSummary) -> None:
         click.echo(f"  {summary.numbers_left_out} numbers of added leads were left out")
     if summary.reject_file:
         click.echo(f"reasons line by line: {summary.reject_file}")
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[float], None]]:
-    """A bar on a terminal, silence elsewhere."""
-    console = Console(file=sys.stderr)
-    if not console.is_terminal:
-        yield lambda share: None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda share: bar.update(task, completed=share)

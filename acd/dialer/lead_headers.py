@@ -100,7 +100,7 @@ def plan_columns(
     if definition.number_columns:
         places = _named_places(file, names, definition.number_columns)
     else:
-        places = [place for place, name in enumerate(names) if _is_phone_header(name)]
+        places = known_places(names)
     if not places:
         raise _no_numbers(file, default_region)
     kept = tuple((place, name) for place, name in enumerate(names) if place not in places)
@@ -111,12 +111,23 @@ def plan_columns(
     )
 
 
+def known_places(headers: Sequence[str]) -> list[int]:
+    """Where the headers are that are known to hold phone numbers."""
+    return [place for place, name in enumerate(headers) if _PHONE_HEADER.match(_folded(name))]
+
+
+def place_of(headers: Sequence[str], wanted: str) -> int | None:
+    """Where a header stands; capitals and what parts its words don't count."""
+    folded = _folded(wanted)
+    return next((place for place, name in enumerate(headers) if _folded(name) == folded), None)
+
+
 def _priority_place(file: LeadFile, names: Sequence[str], column: str) -> int | None:
     if not column:
         return None
-    for place, name in enumerate(names):
-        if _folded(name) == _folded(column):
-            return place
+    place = place_of(names, column)
+    if place is not None:
+        return place
     raise BadLeadFile(
         Problem(
             str(file.path),
@@ -128,10 +139,6 @@ def _priority_place(file: LeadFile, names: Sequence[str], column: str) -> int | 
 
 def _folded(header: str) -> str:
     return " ".join(re.split(r"[\s_.\-:/()]+", header.casefold())).strip()
-
-
-def _is_phone_header(name: str) -> bool:
-    return bool(_PHONE_HEADER.match(_folded(name)))
 
 
 def _renamed(file: LeadFile, header_map: Mapping[str, str], required: set[str]) -> list[str]:
