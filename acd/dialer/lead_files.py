@@ -28,6 +28,9 @@ EXTRA_CELLS = 8
 """Cells past the last header that are still read: rows that have them are refused one by one."""
 MAX_LINES_A_ROW = 100
 """A row of more lines is a quote that was opened and not closed, swallowing others."""
+LONGEST_CELL = 1 << 24
+"""Signs; a longer cell is such a quote as well. Python's own limit is 131,072, pandas has none."""
+csv.field_size_limit(LONGEST_CELL)
 _BLOCK = 1 << 20
 _SAMPLE_CHARACTERS = 1 << 16
 _SAMPLE_ROWS = 50
@@ -93,7 +96,12 @@ def inspect_file(path: Path) -> LeadFile:
         for _ in range(preamble):
             handle.readline()
         reader = csv.reader(handle, delimiter=delimiter)
-        headers = next(reader, [])
+        try:
+            headers = next(reader, [])
+        except csv.Error as exc:
+            raise _never_closed(path, preamble + 1) from exc
+        if reader.line_num > MAX_LINES_A_ROW:
+            raise _never_closed(path, preamble + 1)
         first_line = preamble + reader.line_num + 1
     return LeadFile(
         path=path,
@@ -123,7 +131,7 @@ def read_rows(file: LeadFile, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple
                 for cells in frame.to_numpy(dtype=object).tolist():
                     lines = 1 + "".join(cells).count("\n")
                     if lines > MAX_LINES_A_ROW:
-                        raise _never_closed(file, line)
+                        raise _never_closed(file.path, line)
                     rows.append(_row(line, cells, width))
                     line += lines
                 yield rows, handle.buffer.tell()
@@ -252,11 +260,8 @@ def _explain(file: LeadFile, exc: ValueError) -> BadLeadFile:
     """Read once more, slowly, for the line that pandas does not tell."""
     most = len(file.headers) + EXTRA_CELLS
     last = line = file.first_line
-    with _text(file.path, file.encoding) as handle:
-        for _ in range(file.first_line - 1):
-            handle.readline()
-        reader = csv.reader(handle, delimiter=file.delimiter, strict=False)
-        for cells in reader:
+    try:
+        for line_after, cells in _slowly(file):
             if len(cells) > most:
                 return _broken(
                     file.path,
@@ -265,16 +270,28 @@ def _explain(file: LeadFile, exc: ValueError) -> BadLeadFile:
                     where=f"line {line}",
                 )
             if any(cell.count("\n") >= MAX_LINES_A_ROW for cell in cells):
-                return _never_closed(file, line)
-            last, line = line, file.first_line + reader.line_num
+                return _never_closed(file.path, line)
+            last, line = line, line_after
+    except csv.Error:
+        return _never_closed(file.path, line)
     if "EOF inside string" in str(exc):
-        return _never_closed(file, last)
+        return _never_closed(file.path, last)
     return _broken(file.path, f"it cannot be read as CSV: {exc}")
 
 
-def _never_closed(file: LeadFile, line: int) -> BadLeadFile:
+def _slowly(file: LeadFile) -> Iterator[tuple[int, list[str]]]:
+    """The rows by Python's own reader, each with the line on which the next one starts."""
+    with _text(file.path, file.encoding) as handle:
+        for _ in range(file.first_line - 1):
+            handle.readline()
+        reader = csv.reader(handle, delimiter=file.delimiter, strict=False)
+        for cells in reader:
+            yield file.first_line + reader.line_num, cells
+
+
+def _never_closed(path: Path, line: int) -> BadLeadFile:
     return _broken(
-        file.path,
+        path,
         "a quote is opened in this row and not closed where the cell ends",
         'a quote inside a quoted cell is written ""',
         where=f"line {line}",

@@ -186,6 +186,21 @@ SHAPES = (
         broken="line 2: a quote is opened",
     ),
     Ugly(
+        name="unbalanced quote in the headers of a file of 280 kB",
+        content=b'name;"phone\n' + b"Bert;01505642\n" * 20_000,
+        broken="line 1: a quote is opened",
+    ),
+    Ugly(
+        name="unbalanced quote in the headers that another one closes far below",
+        content=b'name;"phone\n' + b"Bert;01505642\n" * 200 + b'Z;"01505643"\n',
+        broken="line 1: a quote is opened",
+    ),
+    Ugly(
+        name="a row with far too many cells below a cell of two hundred thousand signs",
+        content=b"name;phone\n" + b"x" * 200_000 + b";01505641\nBert;" + b"x;" * 50 + b"\n",
+        broken="line 3: the row has 52 cells",
+    ),
+    Ugly(
         name="a quote inside an unquoted cell",
         content=b'name;phone\nAnna "Ann" Huber;01505641\n5" pipe;01505642\n',
         numbers=(A, B),

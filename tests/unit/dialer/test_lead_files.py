@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
 
-from acd.dialer.lead_files import LeadFile, Row, inspect_file, read_rows
+from acd.dialer.lead_files import LONGEST_CELL, LeadFile, Row, inspect_file, read_rows
 from acd.errors import BadLeadFile
 
 TEXT = "name;phone\nHäuser;01/505641\nÇelik;01/505642\n"
@@ -130,6 +131,25 @@ def test_a_row_with_far_too_many_cells_is_named(tmp_path: Path) -> None:
     text = "name;phone\nA;1\nB" + ";2" * 30 + "\n"
     with pytest.raises(BadLeadFile, match=r"line 3: the row has 31 cells"):
         read(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('name;"phone\n' + "A;1\n" * 20_000, 1),
+        ("name;phone\nA;1\n" + "x" * 80_000 + ";2\nB" + ";2" * 30 + "\n", 3),
+    ],
+)
+def test_a_cell_past_the_longest_is_a_quote_that_swallows_rows(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    was = csv.field_size_limit(70_000)
+    try:
+        with pytest.raises(BadLeadFile, match=f"line {line}: a quote is opened"):
+            read(write(tmp_path, text))
+    finally:
+        csv.field_size_limit(was)
+    assert was == LONGEST_CELL
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
