@@ -132,4 +132,5 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         return
     for row in found:
         holds = "every campaign" if row.campaign_id is None else "one campaign"
-        click.echo(f"{row.name:<24} made on {row.made_on}, {row.numbers} numbers, for {holds}")
+        made = f"made on {row.made_on}" if row.made_on else "made by hand"
+        click.echo(f"{row.name:<24} {made}, {row.numbers} numbers, for {holds}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from acd.store import Store, connected, open_store_sync
 from acd.store import schema as t
 from acd.store.backup import backup_database, check_database
 from acd.store.beginning import Blocked
+from acd.store.dnc import dnc_lists
 from acd.store.events import Subject, events_of
 from acd.store.imports import publish
 from acd.store.lead_changes import erase_lead, find_leads, promise_callback, reset_leads
@@ -225,6 +226,8 @@ def test_an_older_database_with_leads_is_upgraded_and_keeps_them(store_url: str)
         assert upgrade_schema(engine) == ("0001", t.SCHEMA_REVISION)
     with open_store_sync(store_url) as store:
         assert World(store).lead(1).priority == 0
+        [kept] = store.read_sync(dnc_lists)
+        assert (kept.name, kept.made_on, kept.numbers) == ("robinson", date(2026, 1, 1), 1)
 
 
 def _build_first_schema(conn: sa.Connection) -> None:
@@ -240,7 +243,8 @@ def _build_first_schema(conn: sa.Connection) -> None:
     command.upgrade(config, "0001")
     conn.execute(sa.text(_OLD_CAMPAIGN), {"at": NOON.isoformat(sep=" ")[:19]})
     conn.execute(sa.text("INSERT INTO lanes VALUES (1, 1, 'Europe/Vienna')"))
-    conn.execute(sa.text(_OLD_LEAD), {"at": NOON.isoformat(sep=" ")[:19]})
+    for statement in (_OLD_LEAD, _OLD_LIST, _OLD_LISTED):
+        conn.execute(sa.text(statement), {"at": NOON.isoformat(sep=" ")[:19]})
 
 
 _OLD_CAMPAIGN = "INSERT INTO campaigns VALUES (1, 'old', 'created', 'main', 1, :at, :at)"
@@ -248,6 +252,8 @@ _OLD_LEAD = (
     "INSERT INTO leads (lead_id, campaign_id, lane_id, state, next_attempt_at, columns, changed_at)"
     " VALUES (1, 1, 1, 'waiting', :at, '{}', :at)"
 )
+_OLD_LIST = "INSERT INTO dnc_lists VALUES (1, 'robinson', NULL, '2026-01-01', :at)"
+_OLD_LISTED = "INSERT INTO dnc_numbers VALUES ('+431999', 1, :at)"
 
 
 def test_staging_leaves_nothing_on_the_connection(store: Store) -> None:

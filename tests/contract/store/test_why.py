@@ -18,7 +18,7 @@ from acd.store import Store
 from acd.store import schema as t
 from acd.store.blocking import leads_by_blocking_rule
 from acd.store.campaigns import CampaignState, campaign_by_id, set_campaign_state
-from acd.store.dnc import add_numbers, list_to_add_to, open_list
+from acd.store.dnc import add_numbers, dnc_lists, list_to_add_to, open_list
 from acd.store.leads import claim_leads
 from tests.contract.store.world import NOON, World, later
 
@@ -101,6 +101,22 @@ def test_a_number_added_by_hand_does_not_make_an_old_list_fresh(world: World, st
     old = store.run_sync(open_list, name="robinson", campaign_id=None, made_on=day, now=NOON)
     assert old == store.run_sync(list_to_add_to, name="robinson", campaign_id=None, now=NOON)
     assert blocking(why(store, "1")) == [Rule.DNC_LIST_STALE]
+
+
+def test_numbers_added_by_hand_do_not_stand_in_for_a_required_list(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(dnc={"required_lists": ["robinson"], "max_age_days": 31})
+    world.leads(campaign)
+    list_id = store.run_sync(list_to_add_to, name="robinson", campaign_id=None, now=NOON)
+    store.run_sync(add_numbers, list_id=list_id, numbers=["+431999"], now=NOON)
+    assert blocking(why(store, "1")) == [Rule.DNC_LIST_STALE]
+    assert world.claim(campaign) == []
+    [made] = store.read_sync(dnc_lists)
+    assert (made.made_on, made.numbers) == (None, 1)
+    day = NOON.date()
+    store.run_sync(open_list, name="robinson", campaign_id=None, made_on=day, now=NOON)
+    assert len(world.claim(campaign)) == 1
 
 
 def test_a_time_at_the_end_of_the_calendar_breaks_neither_why_nor_the_engines_count(
