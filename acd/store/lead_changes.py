@@ -17,7 +17,7 @@ from acd.store import schema as t
 from acd.store.campaigns import dnc_listed
 from acd.store.events import Subject, record, record_all
 from acd.store.lanes import lane_of_lead
-from acd.store.suppressions import suppress
+from acd.store.suppressions import begin_erasure, suppress
 from acd.store.tapi import forget_tapi_numbers
 
 ERASED = "erased"
@@ -182,6 +182,7 @@ def erase_lead(conn: sa.Connection, *, lead_id: int, now: datetime) -> list[int]
     if conn.dialect.name == "sqlite":
         # Deleted text would stay in the file's free pages.
         conn.exec_driver_sql("PRAGMA secure_delete=ON")
+    begin_erasure(conn)
     _changeable(conn, lead_id)
     numbers = conn.scalars(
         sa.select(t.lead_numbers.c.e164).where(t.lead_numbers.c.lead_id == lead_id)
