@@ -25,6 +25,7 @@ from acd.dialer.lead_headers import ColumnPlan, plan_columns
 from acd.dialer.lead_rows import RowJudge, RowRule
 from acd.dialer.lead_workers import judge_chunks
 from acd.lines import Door
+from acd.rules.definition import CampaignDefinition
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.campaigns import CampaignRow, find_campaign
@@ -107,7 +108,7 @@ def import_leads(
     definition = campaign.definition if campaign else load_definition(settings, campaign_name)
     region = definition.default_region or settings.destinations.default_region
     plan = plan_columns(file, definition, header_map=header_map or {}, default_region=region)
-    judge = RowJudge(plan=plan, door=Door(settings.destinations), region=region)
+    judge = RowJudge(plan=plan, door=_door(settings, campaign, definition), region=region)
     target = path.with_name(f"{path.stem}.rejected.csv")
     with open_staging(store) as staging, csv_part(target) as part:
         rejects = _Rejects(staging, file, plan, part)
@@ -128,6 +129,13 @@ def import_leads(
         numbers_left_out=tally.numbers_left_out,
         reject_file=str(target) if tally.has_rejects else "",
     )
+
+
+def _door(settings: Settings, campaign: CampaignRow | None, definition: CampaignDefinition) -> Door:
+    """The one that the leads' numbers will be dialed through."""
+    name = campaign.trunk if campaign else definition.trunk or settings.trunk[0].name
+    trunk = next((trunk for trunk in settings.trunk if trunk.name == name), None)
+    return Door(settings.destinations, trunk)
 
 
 def _stage(staging: Staging, judge: RowJudge, file: LeadFile, progress: Progress) -> _Tally:

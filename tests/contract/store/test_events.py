@@ -29,6 +29,7 @@ from acd.store import (
     outcomes,
     settling,
     tapi,
+    turned_away,
 )
 from acd.store import schema as t
 from acd.store.campaigns import reload_campaign
@@ -47,6 +48,7 @@ MODULES: tuple[ModuleType, ...] = (
     leads,
     settling,
     tapi,
+    turned_away,
 )
 UNTOLD = ("renew_claims", "_keep_dialogs")
 AGENTS = {"extensions": ["201"], "disposition_seconds": 60}
@@ -217,8 +219,9 @@ def _agents_words(world: World, store: Store) -> None:
 
 def _claims_that_come_to_nothing(world: World, store: Store) -> None:
     campaign = world.campaign()
-    world.leads(campaign, 3)
-    blocked, _, skipped = world.claim(campaign)
+    world.leads(campaign, 4)
+    blocked, _, skipped, refused = world.claim(campaign)
+    world.write(outcomes.TurnedAway(lead=refused, rule="region"))
     world.write(outcomes.LeadSkipped(lead_id=skipped.lead_id, agent="anna", until=later(hours=1)))
     night = {"monday": ["01:00-02:00"]}
     _reload(store, campaign, calling_hours=night)

@@ -230,3 +230,31 @@ def test_an_erasure_waits_for_the_leads_that_an_import_is_adding(world: World) -
                 publish(conn, campaign_id=other, file_name="x", sha256="", summary={}, now=NOON)
         assert erasing.result(timeout=60) == [1, 2]
     assert numbers(store) == []
+
+
+def test_a_number_that_the_campaigns_trunk_cannot_write_is_refused_at_once(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    """+91 1… written without its plus begins like a call to 911."""
+    trunks = [
+        {"domain": "pbx", "user": "1", "name": "main"},
+        {"domain": "pbx", "user": "2", "name": "bare", "number_format": "digits"},
+    ]
+    settings = Settings.model_validate(
+        {
+            "trunk": trunks,
+            "campaigns_folder": settings.campaigns_folder,
+            "destinations": {"default_region": "US", "allowed_regions": ["US", "IN"]},
+        }
+    )
+    path = tmp_path / "leads.csv"
+    path.write_text("phone\n+91 11 2345 6789\n")
+    definition = settings.campaigns_folder / "spring" / "campaign.toml"
+    definition.write_text(f'trunk = "bare"\n{MINIMAL}')
+    summary = import_leads(store, settings, campaign_name="spring", path=path, now=NOON)
+    assert summary.refused == {"emergency": 1}
+    assert "number_format" in rejects(summary)[0]["reason"]
+    other = definition.parent.with_name("autumn")
+    other.mkdir()
+    (other / "campaign.toml").write_text(MINIMAL)
+    assert import_leads(store, settings, campaign_name="autumn", path=path, now=NOON).added == 1
