@@ -199,7 +199,9 @@ def _mapping(text: str) -> tuple[str, str]:
 def _say(summary: ImportSummary) -> None:
     if summary.campaign_created:
         click.echo(f"campaign {summary.campaign} was created from its campaign.toml")
-    click.echo(f"{summary.file}: {summary.rows} rows, {summary.added} leads added")
+    click.echo(
+        f"{summary.file} ({summary.encoding}): {summary.rows} rows, {summary.added} leads added"
+    )
     for rule, rows in summary.refused.items():
         click.echo(f"  {rows:>8} {rule.replace('_', ' ')}")
     if summary.numbers_left_out:

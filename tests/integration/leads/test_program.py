@@ -52,7 +52,7 @@ def well(place: Place, *words: str) -> str:
 
 def test_a_leads_whole_life_by_command(place: Place) -> None:
     said = well(place, "leads", "import", "spring", "leads.csv")
-    assert "2 rows, 1 leads added" in said
+    assert "leads.csv (utf-8): 2 rows, 1 leads added" in said
     assert "1 emergency" in said
     [why] = json.loads(well(place, "leads", "why", "01 505641", "--json"))
     assert (why["campaign_state"], why["eligible"]) == ("created", False)

@@ -93,6 +93,23 @@ ENCODINGS = (
         on_postgres=True,
     ),
     Ugly(
+        name="utf-8 with one byte of windows-1252",
+        content=_TEXT.encode() + b"M\xfcller;01505643\n",
+        broken="line 4: a byte of it is no UTF-8, which the rest of the file is",
+        on_postgres=True,
+    ),
+    Ugly(
+        name="utf-8 cut off in the middle of a sign",
+        content=_TEXT.encode() + "Çelik;01505643\nMüller;01505644;Ö".encode()[:-1],
+        broken="line 5: a byte of it is no UTF-8",
+    ),
+    Ugly(
+        name="windows-1252 that holds one pair of bytes which would be UTF-8",
+        content="name;phone\nÄnne;01505641\nBÃ¤r;01505642\nCélia;01505643\n".encode("cp1252"),
+        numbers=(A, B, C),
+        columns=_NAMES,
+    ),
+    Ugly(
         name="utf-16 cut off in the middle of a sign",
         content=codecs.BOM_UTF16_LE + _TEXT.encode("utf-16-le")[:-1],
         broken="no text that we know",

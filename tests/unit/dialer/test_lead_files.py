@@ -115,6 +115,17 @@ def test_what_is_no_lead_file_is_refused_in_one_sentence(
     assert "leads.csv" in str(raised.value)
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_damaged_byte_of_utf8_is_named_by_its_line(
+    tmp_path: Path, newline: str, mark: str
+) -> None:
+    text = mark + "".join(f"Zoë{newline}" for _ in range(300_000))
+    damaged = text.encode() + b"M\xfcller" + newline.encode()
+    with pytest.raises(BadLeadFile, match=r"leads\.csv, line 300001: a byte of it is no UTF-8"):
+        read(write(tmp_path, damaged))
+
+
 def test_a_quote_that_is_never_closed_is_found_where_it_opens(tmp_path: Path) -> None:
     text = 'name;phone\nA;1\n"B;2\nC;3\n'
     with pytest.raises(BadLeadFile, match="line 3"):
