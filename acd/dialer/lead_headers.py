@@ -94,7 +94,8 @@ def plan_columns(
         default_region: to recognise a first row that is data.
 
     Raises:
-        BadLeadFile: a header that was named is missing, or no column holds numbers.
+        BadLeadFile: a header that was named is missing, no column holds numbers, or two that
+            hold something else would have one name.
     """
     names = _renamed(file, {**definition.header_map, **header_map}, set(header_map))
     if definition.number_columns:
@@ -104,6 +105,7 @@ def plan_columns(
     if not places:
         raise _no_numbers(file, default_region)
     kept = tuple((place, name) for place, name in enumerate(names) if place not in places)
+    _check_apart(file, kept)
     return ColumnPlan(
         number_places=tuple(places),
         kept=kept,
@@ -156,10 +158,33 @@ def _renamed(file: LeadFile, header_map: Mapping[str, str], required: set[str]) 
     return [wanted.get(_folded(header), header) for header in file.headers]
 
 
+def _check_apart(file: LeadFile, kept: Sequence[tuple[int, str]]) -> None:
+    """A name stands for one column: the other one's cells would be lost."""
+    first: dict[str, int] = {}
+    for place, name in kept:
+        if name in first:
+            one, other = file.headers[first[name]], file.headers[place]
+            raise BadLeadFile(
+                Problem(
+                    str(file.path),
+                    f"its columns {one} and {other} would both be called {name}",
+                    "--map or header_map may give a name to one column only, unless it is a "
+                    "phone number's",
+                )
+            )
+        first[name] = place
+
+
 def _named_places(file: LeadFile, names: Sequence[str], columns: Sequence[str]) -> list[int]:
-    by_name = {_folded(name): place for place, name in enumerate(names)}
-    missing = [column for column in columns if _folded(column) not in by_name]
-    if len(missing) == len(columns):
+    """Where the campaign's number columns are; one name may stand for several."""
+    folded = [_folded(name) for name in names]
+    places = [
+        place
+        for column in dict.fromkeys(map(_folded, columns))
+        for place, name in enumerate(folded)
+        if name == column
+    ]
+    if not places:
         raise BadLeadFile(
             Problem(
                 str(file.path),
@@ -167,7 +192,7 @@ def _named_places(file: LeadFile, names: Sequence[str], columns: Sequence[str]) 
                 f"its headers are {', '.join(file.headers)}; --map HEADER={columns[0]} maps one",
             )
         )
-    return [by_name[_folded(column)] for column in columns if column not in missing]
+    return places
 
 
 def _no_numbers(file: LeadFile, default_region: str) -> BadLeadFile:

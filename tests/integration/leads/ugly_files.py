@@ -326,6 +326,22 @@ HEADERS = (
         columns={"who": "Anna"},
     ),
     Ugly(
+        name="two headers that are mapped to a phone, one of them on a list",
+        content=b"who,A,B\nAnna,01505641,01505642\nBert,01505643,0664/1234567\n",
+        words=("--map", "A=phone", "--map", "B=phone"),
+        listed=(MOBILE,),
+        numbers=(A, B),
+        added=1,
+        refused=((3, "dnc"),),
+        columns={"who": "Anna"},
+    ),
+    Ugly(
+        name="a header that is mapped to another one's name",
+        content=b"x,name,phone\n1,Anna,01505641\n",
+        words=("--map", "x=name"),
+        broken="its columns x and name would both be called name",
+    ),
+    Ugly(
         name="empty headers",
         content=b"phone;;city;\n01505641;x;Wien;\n",
         numbers=(A,),
