@@ -19,6 +19,7 @@ from acd.store import schema as t
 from acd.store.blocking import leads_by_blocking_rule
 from acd.store.campaigns import CampaignState, campaign_by_id, set_campaign_state
 from acd.store.dnc import add_numbers, dnc_lists, list_to_add_to, open_list
+from acd.store.lead_changes import promise_callback
 from acd.store.leads import claim_leads
 from tests.contract.store.world import NOON, World, later
 
@@ -131,6 +132,35 @@ def test_a_time_at_the_end_of_the_calendar_breaks_neither_why_nor_the_engines_co
     assert store.read_sync(leads_by_blocking_rule, row, NOON) == {"retry_wait": 1}
 
 
+def test_a_callback_in_its_owners_time_names_the_owner(world: World, store: Store) -> None:
+    workday = {day: ["09:00-20:00"] for day in WORKDAYS}
+    campaign = world.campaign(calling_hours=workday, callback_owner_seconds=3600)
+    world.leads(campaign)
+    store.run_sync(promise_callback, lead_id=1, at=later(hours=2), agent="anna", now=NOON)
+    for now in (NOON, later(hours=2), later(hours=2, minutes=59)):
+        found = why(store, "1", now)
+        assert found.eligible == (now > NOON)
+        assert (found.kept_for, found.anybody_at) == ("anna", later(hours=3))
+        assert claim_for(store, campaign, later(hours=2), ready=["ben"]) == []
+    assert claim_for(store, campaign, later(hours=2), ready=["anna"]) == [1]
+    free = why(store, "1", later(hours=3))
+    assert (free.eligible, free.kept_for, free.anybody_at) == (True, None, None)
+    assert claim_for(store, campaign, later(hours=3), ready=["ben"]) == [1]
+
+
+def test_a_callback_is_kept_for_its_owner_until_calling_hours_let_others_have_it(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(
+        calling_hours={day: ["09:00-20:00"] for day in WORKDAYS}, callback_owner_seconds=3600
+    )
+    world.leads(campaign)
+    store.run_sync(promise_callback, lead_id=1, at=later(hours=7.5), agent="anna", now=NOON)
+    found = why(store, "1")
+    # 19:30 in Vienna, and 09:00 the day after.
+    assert (found.dialable_at, found.anybody_at) == (later(hours=7.5), later(hours=21))
+
+
 def test_leads_are_counted_by_the_first_rule_that_blocks_them(world: World, store: Store) -> None:
     campaign = world.campaign(calling_hours={"monday": ["09:00-20:00"]})
     world.leads(campaign, 3)
@@ -197,8 +227,8 @@ def test_the_time_that_is_named_is_the_time_at_which_a_claim_takes_the_lead(
     assert named is not None
     second = timedelta(seconds=1)
     if named > NOON:
-        assert _claim_and_forget(store, campaign, named - second) == []
-    assert _claim_and_forget(store, campaign, named) == [lead_id]
+        assert claim_for(store, campaign, named - second, ready=None) == []
+    assert claim_for(store, campaign, named, ready=None) == [lead_id]
 
 
 def _count_campaigns(conn: sa.Connection) -> int:
@@ -237,12 +267,16 @@ class _Forget(Exception):
     pass
 
 
-def _claim_and_forget(store: Store, campaign_id: int, now: datetime) -> list[int]:
-    """Whom a claim at `now` takes; nothing of it stays."""
+def claim_for(
+    store: Store, campaign_id: int, now: datetime, *, ready: list[str] | None
+) -> list[int]:
+    """Whom a claim at `now` takes for the agents who are ready; nothing of it stays."""
     taken: list[int] = []
 
     def claim(conn: sa.Connection) -> None:
-        leads = claim_leads(conn, campaign_id=campaign_id, node="x", limit=10, now=now)
+        leads = claim_leads(
+            conn, campaign_id=campaign_id, node="x", limit=10, now=now, ready_names=ready
+        )
         taken.extend(lead.lead_id for lead in leads)
         raise _Forget
 

@@ -61,7 +61,10 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
     status = json.loads(well(place, "campaign", "status", "spring", "--json"))
     assert sum(status["leads"].values()) == 1
     assert "is called at" in well(place, "leads", "callback", lead, "--at", NEXT_YEAR)
-    assert "callback" in well(place, "leads", "why", lead)
+    well(place, "leads", "callback", lead, "--at", NEXT_YEAR, "--agent", "anna")
+    assert "for agent anna alone and while they are ready; from" in well(
+        place, "leads", "why", lead
+    )
     assert "1 leads" in well(place, "leads", "export", "spring", "out.csv")
     exported = (place.folder / "out.csv").read_text(encoding="utf-8-sig").splitlines()
     assert exported[1].endswith("'+431505641,'=1+1")
