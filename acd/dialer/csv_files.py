@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,14 +12,18 @@ from pathlib import Path
 
 from acd.errors import BadInput, Problem
 
+_FORMULA = re.compile(r"(^|[;,|\t\r\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|\A[\t\r])")
+
 
 def safe_cell(value: object) -> str:
     """A cell that no spreadsheet takes for a formula; `read_number` strips the sign again.
 
-    OWASP, CSV Injection: cells that begin with = + - @ tab or carriage return.
+    OWASP, CSV Injection: cells that begin with = + - @, their full-width twins, tab or carriage
+    return. A spreadsheet that splits at another separator than we write begins a cell in the
+    middle of ours, so what follows any separator or line end is a beginning as well.
     """
     cell = "" if value is None else str(value)
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return _FORMULA.sub(r"\1'", cell)
 
 
 class CsvPart:
