@@ -9,7 +9,7 @@ import click
 
 from acd.agents import AgentState
 from acd.cli.agent_times import times
-from acd.cli.shared import engine_told, moment_to_come, say_json, settings_of, store_of
+from acd.cli.shared import DATABASE_ID, engine_told, moment_to_come, say_json, settings_of, store_of
 from acd.dialer.agents_import import import_agents
 from acd.rules.dispositions import Disposition
 from acd.store import Store
@@ -133,7 +133,7 @@ def log_off(ctx: click.Context, names: tuple[str, ...]) -> None:
     epilog="\b\nExample:\n  acd agents disposition 4711 sale"
     "\n  acd agents disposition 4711 callback --at '2026-12-01 10:30' --owner anna"
 )
-@click.argument("attempt", type=int)
+@click.argument("attempt", type=DATABASE_ID)
 @click.argument("code")
 @click.option(
     "--at",

@@ -9,7 +9,7 @@ import click
 
 from acd.cli.lead_words import local, say_explanation
 from acd.cli.progress import progress_bar
-from acd.cli.shared import moment_to_come, say_json, settings_of, store_of
+from acd.cli.shared import DATABASE_ID, moment_to_come, say_json, settings_of, store_of
 from acd.dialer.lead_export import export_leads
 from acd.dialer.lead_import import ImportSummary, import_leads
 from acd.dialer.lead_why import explain_lead, leads_named
@@ -109,7 +109,9 @@ def export(ctx: click.Context, campaign: str, file: Path) -> None:
 )
 @click.argument("campaign")
 @click.option("--reason", default="", help="Only leads that were closed for it; see acd report.")
-@click.option("--lead", "lead_ids", type=int, multiple=True, help="Only this lead, by its id.")
+@click.option(
+    "--lead", "lead_ids", type=DATABASE_ID, multiple=True, help="Only this lead, by its id."
+)
 @click.pass_context
 def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, ...]) -> None:
     """Let closed leads of CAMPAIGN, and those under review, be dialed again."""

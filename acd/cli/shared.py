@@ -14,6 +14,9 @@ from acd.errors import BadInput, EngineNotRunning, Problem
 from acd.settings import Settings
 from acd.store import Store, open_store_sync
 
+DATABASE_ID = click.IntRange(1, 2**63 - 1)
+"""What an id can be: both databases count in 64 bits."""
+
 
 class CliState(Protocol):
     """`ctx.obj`: reads acd.toml when somebody asks for it."""

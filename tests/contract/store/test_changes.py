@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from acd.calls import DisconnectCause
 from acd.dialer.lead_export import export_leads
-from acd.errors import BadInput
+from acd.errors import BadInput, UnknownName
 from acd.rules.callbacks import FARTHEST
 from acd.rules.eligibility import Rule
 from acd.store import Store, connected, open_store_sync
@@ -89,6 +89,45 @@ def test_a_callback_in_a_far_year_is_a_typing_error(world: World, store: Store) 
             store.run_sync(promise_callback, lead_id=1, at=at, agent=None, now=NOON)
     assert world.lead(1).callback_at is None
     store.run_sync(promise_callback, lead_id=1, at=NOON + FARTHEST, agent=None, now=NOON)
+
+
+def test_a_callback_to_a_lead_whose_numbers_are_all_dead_is_not_promised(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    world.leads(campaign, numbers=2)
+    store.run_sync(_bury, 1)
+    with pytest.raises(BadInput, match="lead 1: none of its numbers can be dialed"):
+        store.run_sync(promise_callback, lead_id=1, at=NOON, agent=None, now=NOON)
+    store.run_sync(_bury, 2, position=0)
+    store.run_sync(promise_callback, lead_id=2, at=NOON, agent=None, now=NOON)
+    assert [lead.lead_id for lead in world.claim(campaign)] == [2]
+    assert world.lead(2).next_position == 1
+
+
+def _bury(conn: sa.Connection, lead_id: int, *, position: int | None = None) -> None:
+    which = [t.lead_numbers.c.lead_id == lead_id]
+    if position is not None:
+        which.append(t.lead_numbers.c.position == position)
+    conn.execute(sa.update(t.lead_numbers).where(*which).values(dead=True))
+
+
+def test_a_callbacks_agent_has_a_name_that_an_agent_can_have(world: World, store: Store) -> None:
+    world.leads(world.campaign())
+    with pytest.raises(BadInput, match="no agent has so long a name; allowed: at most 32 signs"):
+        store.run_sync(promise_callback, lead_id=1, at=NOON, agent="a" * 33, now=NOON)
+    store.run_sync(promise_callback, lead_id=1, at=NOON, agent="a" * 32, now=NOON)
+
+
+def test_a_reset_of_a_lead_that_is_not_there_resets_nobody(world: World, store: Store) -> None:
+    campaign, other = world.campaign(), world.campaign()
+    world.leads(campaign)
+    world.leads(other)
+    world.close(world.dial(world.claim(campaign)[0]), DisconnectCause.BAD_ADDRESS)
+    with pytest.raises(UnknownName, match="lead 2, 99: the campaign has none of that id"):
+        store.run_sync(reset_leads, campaign_id=campaign, lead_ids=[1, 2, 99], now=NOON)
+    assert world.lead(1).state == "closed"
 
 
 def test_a_lead_in_an_engines_hands_is_not_changed(world: World, store: Store) -> None:
