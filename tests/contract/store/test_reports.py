@@ -58,8 +58,11 @@ def test_a_whole_report_stands_in_its_csv_file(world: World, store: Store, tmp_p
             transfer_target="desk" if talk_seconds == 5.0 else "201",
             wait_seconds=0.5,
         )
-        told = {"rang_at": None, "answered_at": None, "talk_seconds": talk_seconds}
-        world.write(AgentTimes(attempt_id=attempt, **told))
+        world.write(
+            AgentTimes(
+                attempt_id=attempt, rang_at=None, answered_at=None, talk_seconds=talk_seconds
+            )
+        )
     report = store.read_sync(campaign_report, "campaign-1", now=NOON)
     assert report.talk_seconds == {"p50": 20.0, "p90": 60.0, "p99": 60.0}
     export_report(report, tmp_path / "report.csv")
