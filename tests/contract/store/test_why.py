@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from acd.calls import DisconnectCause
 from acd.dialer.lead_why import Explanation, explain_lead, leads_named
 from acd.errors import BadInput, UnknownName
+from acd.rules.callbacks import owner_of
 from acd.rules.eligibility import Rule
 from acd.store import Store
 from acd.store import schema as t
@@ -193,6 +196,8 @@ def test_leads_that_a_filter_keeps_back_are_neither_claimed_nor_unexplained(
 
 
 moments = st.integers(-3 * 24 * 60, 5 * 24 * 60).map(lambda minutes: later(minutes=minutes))
+zone_sets = st.sampled_from([*((zone,) for zone in ZONES), ZONES])
+free_days = st.lists(st.integers(0, 9).map(lambda days: later(days=days).date()), max_size=3)
 past = st.integers(1, 2 * 24 * 60).map(lambda minutes: later(minutes=-minutes))
 
 
@@ -201,7 +206,8 @@ past = st.integers(1, 2 * 24 * 60).map(lambda minutes: later(minutes=-minutes))
     callback_at=st.none() | moments,
     ends=st.lists(past, max_size=3, unique=True),
     abandoned=st.booleans(),
-    zone=st.sampled_from(ZONES),
+    zones=zone_sets,
+    holidays=free_days,
 )
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -212,14 +218,17 @@ def test_the_time_that_is_named_is_the_time_at_which_a_claim_takes_the_lead(
     callback_at: datetime | None,
     ends: list[datetime],
     abandoned: bool,
-    zone: str,
+    zones: tuple[str, ...],
+    holidays: list[date],
 ) -> None:
-    world = World(store)
-    world._names = count(store.read_sync(_count_campaigns) + 1)
+    world = _another_world(store)
     campaign = world.campaign(
-        calling_hours=HOURS, max_attempts=9, max_attempts_per_day=2, gap_seconds=3600
+        calling_hours={**HOURS, "holidays": holidays},
+        max_attempts=9,
+        max_attempts_per_day=2,
+        gap_seconds=3600,
     )
-    world.leads(campaign, zones=(zone,))
+    world.leads(campaign, zones=zones)
     lead_id = store.read_sync(_newest_lead)
     store.run_sync(_set, lead_id, campaign, next_attempt_at, callback_at, sorted(ends), abandoned)
     [found] = store.read_sync(leads_named, str(lead_id), "AT")
@@ -231,12 +240,92 @@ def test_the_time_that_is_named_is_the_time_at_which_a_claim_takes_the_lead(
     assert claim_for(store, campaign, named, ready=None) == [lead_id]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A lead with everything that a claim asks, besides its attempts."""
+
+    zones: tuple[str, ...]
+    kind: str
+    next_attempt_at: datetime
+    callback_at: datetime | None
+    owner: str | None
+
+
+@given(
+    drawn=st.lists(
+        st.builds(
+            Drawn,
+            zones=zone_sets,
+            kind=st.sampled_from(["at", "AT ", "de", ""]),
+            next_attempt_at=moments,
+            callback_at=st.none() | moments,
+            owner=st.sampled_from([None, "anna", "ben"]),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    holidays=free_days,
+    rules=st.sampled_from(
+        [[], [{"column": "kind", "one_of": ["at"]}], [{"column": "kind", "none_of": ["DE", ""]}]]
+    ),
+    ready=st.lists(st.sampled_from(["anna", "ben"]), unique=True),
+    now=moments,
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whoever_is_counted_dialable_is_claimed_one_by_one_or_kept_for_an_agent(
+    store: Store,
+    drawn: list[Drawn],
+    holidays: list[date],
+    rules: list[dict[str, Any]],
+    ready: list[str],
+    now: datetime,
+) -> None:
+    world = _another_world(store)
+    campaign = world.campaign(calling_hours={**HOURS, "holidays": holidays}, filter=rules)
+    kept_from: dict[int, str | None] = {}
+    for each in drawn:
+        world.leads(campaign, zones=each.zones)
+        lead_id = store.read_sync(_newest_lead)
+        owner = each.owner if each.callback_at else None
+        at, promised = each.next_attempt_at, each.callback_at
+        store.run_sync(_set, lead_id, campaign, at, promised, [], abandoned=False)
+        store.run_sync(_describe, lead_id, each.kind, owner)
+        kept_from[lead_id] = owner_of(each.callback_at, owner, owner_seconds=900, now=now)
+    row = store.read_sync(campaign_by_id, campaign)
+    counted = store.read_sync(leads_by_blocking_rule, row, now)
+    dialable = claim_for(store, campaign, now, ready=None, at_a_time=1)
+    assert len(dialable) == counted.get("dialable", 0)
+    told = {lead_id for lead_id in kept_from if why(store, str(lead_id), now).dialable_at == now}
+    assert told == set(dialable)
+    for_these = claim_for(store, campaign, now, ready=ready, at_a_time=1)
+    assert set(for_these) == {
+        lead_id for lead_id in dialable if kept_from[lead_id] in (None, *ready)
+    }
+
+
+def _another_world(store: Store) -> World:
+    """Beside what earlier examples have left in the database."""
+    world = World(store)
+    world._names = count(store.read_sync(_count_campaigns) + 1)
+    return world
+
+
 def _count_campaigns(conn: sa.Connection) -> int:
     return conn.scalar(sa.select(sa.func.count()).select_from(t.campaigns)) or 0
 
 
 def _newest_lead(conn: sa.Connection) -> int:
     return conn.scalar(sa.select(sa.func.max(t.leads.c.lead_id))) or 0
+
+
+def _describe(conn: sa.Connection, lead_id: int, kind: str, owner: str | None) -> None:
+    conn.execute(
+        sa.update(t.leads)
+        .where(t.leads.c.lead_id == lead_id)
+        .values(columns={"kind": kind}, callback_agent=owner)
+    )
 
 
 def _set(
@@ -268,16 +357,21 @@ class _Forget(Exception):
 
 
 def claim_for(
-    store: Store, campaign_id: int, now: datetime, *, ready: list[str] | None
+    store: Store,
+    campaign_id: int,
+    now: datetime,
+    *,
+    ready: list[str] | None,
+    at_a_time: int = 10,
 ) -> list[int]:
-    """Whom a claim at `now` takes for the agents who are ready; nothing of it stays."""
+    """Whom claims at `now` take for the agents who are ready; nothing of it stays."""
     taken: list[int] = []
 
     def claim(conn: sa.Connection) -> None:
-        leads = claim_leads(
-            conn, campaign_id=campaign_id, node="x", limit=10, now=now, ready_names=ready
-        )
-        taken.extend(lead.lead_id for lead in leads)
+        while leads := claim_leads(
+            conn, campaign_id=campaign_id, node="x", limit=at_a_time, now=now, ready_names=ready
+        ):
+            taken.extend(lead.lead_id for lead in leads)
         raise _Forget
 
     with pytest.raises(_Forget):
