@@ -203,7 +203,10 @@ class _Companion:
         allowed = lines_allowed(self._settings, most=most)
         if not isinstance(lines, int) or isinstance(lines, bool) or lines not in allowed:
             return {"ok": False, "why": _why_not(allowed, most=most, trunk=self._base)}
-        self._apply(with_lines(self._settings, lines))
+        try:
+            self._apply(with_lines(self._settings, lines))
+        except BadSettings as error:
+            return {"ok": False, "why": str(error)}
         return {"lines": lines, "campaign_lines": self._rests[self._base].lines.size}
 
     def reload(

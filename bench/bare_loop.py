@@ -77,6 +77,9 @@ class BareLoop:
         options = pj.CallOpParam(True)
         options.opt.audioCount = 1
         options.opt.videoCount = 0
+        # As in acd.sip: from 2.16 on pjsua2 offers a text stream too unless told otherwise.
+        if hasattr(options.opt, "textCount"):
+            options.opt.textCount = 0
         began = perf_counter()
         while self.ended < self.order.calls:
             next_at = began + self.started / self.order.rate_per_second

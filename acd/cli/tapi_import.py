@@ -12,7 +12,7 @@ import click
 from acd.errors import BadInput, BadSettings, Problem
 from acd.settings import load_settings
 from acd.tapi.registry import read_registry
-from acd.tapi.siptapi_import import Imported, import_siptapi
+from acd.tapi.siptapi_import import Imported, default_limit, import_siptapi
 
 _PASSWORDS = "siptapi-passwords"
 _TOKEN = "siptapi.token"  # noqa: S105 - a file's name
@@ -41,13 +41,22 @@ def import_reg(ctx: click.Context, file: Path) -> None:
     click.echo(f"{config.parent / _PASSWORDS}: {len(imported.passwords)} passwords, mode 0600")
     for sentence in imported.not_carried:
         click.echo(f"not carried over: {sentence}")
-    click.echo(
+    for sentence in _unlike_siptapi():
+        click.echo(sentence)
+
+
+def _unlike_siptapi() -> tuple[str, ...]:
+    """What acd does without being told, and SIPTAPI did not."""
+    wait, calls = (default_limit(name) for name in ("wait_limit_seconds", "calls_per_second"))
+    return (
         "check [destinations] default_region: SIPTAPI sent digits as they were typed, acd reads "
-        "numbers in a country"
-    )
-    click.echo(
+        "numbers in a country",
         "acd keeps calling hours, which SIPTAPI did not: see [tapi_client.calling_hours] and "
-        "keep_calling_hours"
+        "keep_calling_hours",
+        "acd hangs up on a person who answered in ACD or reverse mode and whom nobody takes within "
+        f"wait_limit_seconds = {wait}, which SIPTAPI did not: 0 lets them wait",
+        f"acd starts no more than calls_per_second = {calls} calls of a [[tapi_client]] and of "
+        "each [[trunk]], which SIPTAPI did not count: set both to what the PBX takes",
     )
 
 

@@ -26,7 +26,7 @@ from acd.dialer.preview import PreviewDesk
 from acd.dialer.store_watch import StoreWatch
 from acd.dialer.surroundings import Surroundings
 from acd.errors import StoreUnavailable
-from acd.lines import Trunk, TrunkHealth
+from acd.lines import Trunk, TrunkHealth, TrunkStatus
 from acd.store.attempts import close_orphans
 from acd.store.nodes import leave_node, renew_node
 
@@ -157,9 +157,12 @@ class Scheduler:
 
     async def _follow_trunk(self, trunk: Trunk) -> None:
         seen: TrunkHealth = trunk.health
+        status: TrunkStatus | None = None
         while True:
             self._show_health(trunk, seen)
-            self._around.metrics.trunk_changes.labels(trunk.name, seen.status).inc()
+            if seen.status is not status:
+                status = seen.status
+                self._around.metrics.trunk_changes.labels(trunk.name, status).inc()
             seen = await trunk.wait_health_change(seen)
 
     def _show_health(self, trunk: Trunk, health: TrunkHealth) -> None:

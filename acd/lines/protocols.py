@@ -225,6 +225,8 @@ class TrunkHealth:
 
     status: TrunkStatus
     detail: str = ""
+    registered: bool = False
+    """The PBX holds a registration of the account; False too where it does not register."""
 
     @property
     def may_dial(self) -> bool:

@@ -16,9 +16,8 @@ from acd.settings.profiles import (
     profile_lines,
     resting_trunks,
     switched_off_lines,
-    with_lines,
 )
-from acd.settings.runtime import tapi_part, with_tapi_part
+from acd.settings.runtime import tapi_part, with_lines, with_tapi_part
 from acd.settings.tables import (
     MAX_LINES,
     MOST_REDIRECTS,

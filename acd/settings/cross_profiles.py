@@ -71,10 +71,10 @@ def _check_trunk(settings: Settings, profile: ProfileSettings, at: Loc) -> Itera
             f"alternative mode calls the phone straight, and trunk {name} does not say where it is",
             'set outbound_proxy of the trunk to the phone, e.g. "192.0.2.7:8899"',
         )
-    if other := _other_mode(settings, name):
+    if other := _other_use(settings, name):
         yield Finding(
             (*at, "mode"),
-            f"trunk {name} leads to one phone, and cannot be in {other} mode too",
+            f"trunk {name} leads to one phone, and cannot {other} too",
             "give each a [[trunk]] of its own",
         )
 
@@ -104,12 +104,17 @@ def _check_incoming(settings: Settings, profile: ProfileSettings, at: Loc) -> It
         )
 
 
-def _other_mode(settings: Settings, trunk: str) -> LineMode | None:
-    """A mode that lines of this trunk are in, and that calls numbers on it."""
+def _other_use(settings: Settings, trunk: str) -> str:
+    """What lines of this trunk do that needs more than one phone behind it; empty: nothing."""
     profiles = profile_lines(settings)
     lines = lines_by_trunk(settings).get(trunk, ()) if settings.tapi.enabled else ()
     modes = {profiles[line].mode if line in profiles else LineMode.ACD for line in lines}
-    return next((mode for mode in (LineMode.ACD, LineMode.REVERSE) if mode in modes), None)
+    # These call numbers on it.
+    mode = next((mode for mode in (LineMode.ACD, LineMode.REVERSE) if mode in modes), None)
+    if mode is not None:
+        return f"be in {mode} mode"
+    shown = any(line in profiles and profiles[line].incoming for line in lines)
+    return "show who calls its account" if shown else ""
 
 
 def _check_pairs(profiles: tuple[ProfileSettings, ...]) -> Iterator[Finding]:

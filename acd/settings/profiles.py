@@ -46,11 +46,6 @@ def called_trunks(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.trunk or base for each in shown))
 
 
-def with_lines(settings: Settings, lines: int) -> Settings:
-    """The same settings with another number of lines in `[tapi]`."""
-    return settings.model_copy(update={"tapi": settings.tapi.model_copy(update={"lines": lines})})
-
-
 def lines_allowed(settings: Settings, *, most: int) -> range:
     """How many lines the gateway may have where the base trunk has `most`.
 

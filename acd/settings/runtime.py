@@ -24,6 +24,16 @@ def tapi_part(settings: Settings) -> Mapping[str, Any]:
     }
 
 
+def with_lines(settings: Settings, lines: int) -> Settings:
+    """The running engine's settings with another number of lines in `[tapi]`.
+
+    Raises:
+        BadSettings: a profile forbids a line that would come to its trunk.
+    """
+    tapi = settings.tapi.model_copy(update={"lines": lines})
+    return _checked(settings.model_copy(update={"tapi": tapi}))
+
+
 def with_tapi_part(
     settings: Settings,
     *,
@@ -43,7 +53,15 @@ def with_tapi_part(
     except ValidationError as error:
         # The command has read the same file: only another version of it could ask for this.
         raise BadSettings(f"[tapi]: {error.error_count()} values are wrong") from None
-    changed = settings.model_copy(update={"tapi": tapi, "profile": read})
+    return _checked(settings.model_copy(update={"tapi": tapi, "profile": read}))
+
+
+def _checked(changed: Settings) -> Settings:
+    """The same, if an engine could have started with them.
+
+    Raises:
+        BadSettings: it could not.
+    """
     problems = [Problem(dotted(each.loc), each.what, each.allowed) for each in check_tapi(changed)]
     if problems:
         raise BadSettings(problems)

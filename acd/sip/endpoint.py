@@ -52,6 +52,7 @@ from acd.sip.messages import (
     TraceReport,
     TrunkReport,
     TurnCallerAway,
+    may_wait,
 )
 from acd.sip.plan import ProbeTiming, TrunkPlan, plan_trunks
 from acd.sip.thread import SipThread
@@ -145,7 +146,9 @@ class Sip:
         self.post(TraceMessages(on=receive is not None))
 
     async def _start(self, plans: Sequence[TrunkPlan]) -> threading.Thread:
-        reports: ReportBox[Report] = ReportBox(trio.lowlevel.current_trio_token(), self._deliver)
+        reports: ReportBox[Report] = ReportBox(
+            trio.lowlevel.current_trio_token(), self._deliver, may_wait
+        )
         core = SipThread(
             plans,
             compiled_limits(),
@@ -200,6 +203,10 @@ class Sip:
             )
 
     def _deliver(self, report: Report) -> None:
+        # First what comes ten times a call: each case that is looked at before takes its time.
+        if isinstance(report, LegReport):
+            self._deliver_leg(report)
+            return
         match report:
             case TrunkReport():
                 trunk = self._trunks.get(report.trunk)
@@ -232,8 +239,6 @@ class Sip:
                 self._stopped = report
                 self._started.set()
                 self._stopped_event.set()
-            case _:
-                self._deliver_leg(report)
 
     def _called(self, report: CallerArrived) -> None:
         trunk = self._trunks.get(report.trunk)

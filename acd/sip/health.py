@@ -6,7 +6,7 @@ The judge remembers separate facts (registered, alive, credentials, transfers, b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from acd.lines import TrunkHealth, TrunkStatus
@@ -166,6 +166,9 @@ class HealthJudge:
 
     def health(self, now_seconds: float) -> TrunkHealth:
         """The verdict."""
+        return replace(self._verdict(now_seconds), registered=self.registered)
+
+    def _verdict(self, now_seconds: float) -> TrunkHealth:
         if now_seconds < self.refused_until_seconds:
             return TrunkHealth(
                 status=TrunkStatus.CREDENTIALS_REFUSED,

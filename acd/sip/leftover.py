@@ -31,6 +31,7 @@ _MAX_BYTES = 65535
 
 _COMPACT = {"i": "call-id", "f": "from", "t": "to", "m": "contact"}
 _TAG = re.compile(r";\s*tag\s*=", re.IGNORECASE)
+_NEXT_ROUTE = re.compile(r",\s*(?=<)")
 _BRACKETED = re.compile(r"<([^>]+)>")
 _URI_HOST = re.compile(r"^sips?:(?:[^@]*@)?((?:\[[^\]]+\]|[^:;?\s]+)(?::\d+)?)", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"^SIP/2\.0 (\d{3})", re.IGNORECASE)
@@ -57,12 +58,20 @@ def dialog_of(message: str) -> DialogId | None:
 def headers_of(head: str) -> dict[str, list[str]]:
     """Values by lower-case name; lists of routes are taken apart, folded lines joined."""
     found: dict[str, list[str]] = {}
-    for line in re.sub(r"\r\n[ \t]+", " ", head).split("\r\n")[1:]:
+    if "\r\n " in head or "\r\n\t" in head:
+        head = re.sub(r"\r\n[ \t]+", " ", head)
+    for line in head.split("\r\n")[1:]:
         name, _, value = line.partition(":")
         name = name.strip().lower()
         name = _COMPACT.get(name, name)
-        values = re.split(r",\s*(?=<)", value) if name == "record-route" else [value]
-        found.setdefault(name, []).extend(part.strip() for part in values)
+        if name == "record-route":
+            values = [part.strip() for part in _NEXT_ROUTE.split(value)]
+        else:
+            values = [value.strip()]
+        if name in found:
+            found[name] += values
+        else:
+            found[name] = values
     return found
 
 

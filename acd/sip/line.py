@@ -8,7 +8,6 @@ exception that nobody could have avoided.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -36,6 +35,7 @@ from acd.lines import (
     TransferUnconfirmed,
     TrunkHealth,
 )
+from acd.sip.inlet import Inlet
 from acd.sip.messages import (
     CallAlerting,
     CallAnswered,
@@ -102,13 +102,12 @@ class SipLine:
         self._closed = False
         # One offset for all its events: two readings of two clocks would turn their order round.
         self._ahead_seconds = trio.current_time() - perf_counter()
-        # Unbounded: it is fed by the SIP thread's reports, which must never find it full.
-        self._sender, self._events = trio.open_memory_channel[LineEvent](math.inf)
-        self._transfer: trio.MemorySendChannel[TransferResult] | None = None
+        self._events: Inlet[LineEvent] = Inlet()
+        self._transfer: Inlet[TransferResult] | None = None
         self._on_accepted: Callable[[], None] | None = None
         self._last_play = 0
-        self._plays: dict[int, trio.MemorySendChannel[PlayEnded]] = {}
-        self._hold: tuple[CallEvent, trio.MemorySendChannel[bool]] | None = None
+        self._plays: dict[int, Inlet[PlayEnded]] = {}
+        self._hold: tuple[CallEvent, Inlet[bool]] | None = None
 
     @property
     def number(self) -> int:
@@ -141,7 +140,7 @@ class SipLine:
         health = self._host.health
         if not health.may_dial:
             raise TrunkUnavailable(f"trunk {self._host.plan.name}: {health.detail}")
-        self._forget_last_call()
+        self._events.clear()
         command = _start_command(request, self._host.plan)
         self._leg = self._host.attach(self._receive)
         self._progress = CallProgress()
@@ -150,7 +149,7 @@ class SipLine:
 
     async def next_event(self) -> LineEvent:
         """Wait for what happens next; after `Released` there is nothing until `originate`."""
-        event = await self._events.receive()
+        event = await self._events.take()
         step = _call_event(event)
         if self._progress.state is not CallState.DISCONNECTED or step is CallEvent.RELEASED:
             cause = event.cause if isinstance(event, Ended) else None
@@ -195,10 +194,10 @@ class SipLine:
             await trio.lowlevel.checkpoint()
             self._progress.apply(CallEvent.TRANSFER_FAILED)
             return TransferRefused(at_seconds=trio.current_time(), sip_status=_NO_SUCH_CALL)
-        self._transfer, result = trio.open_memory_channel[TransferResult](1)
+        self._transfer = result = Inlet[TransferResult]()
         self._on_accepted = on_accepted
         self._host.post(TransferCall(self._leg, refer_to, timeout_seconds))
-        return await result.receive()
+        return await result.take()
 
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
         """Play a WAV to the connected person, instead of what played before.
@@ -220,10 +219,10 @@ class SipLine:
         if leg is None:
             return
         self._last_play = order = self._last_play + 1
-        self._plays[order], ended = trio.open_memory_channel[PlayEnded](1)
+        self._plays[order] = ended = Inlet[PlayEnded]()
         self._host.post(PlayWav(leg, order, sound, repeat))
         try:
-            report = await ended.receive()
+            report = await ended.take()
         except trio.Cancelled:
             self._host.post(StopPlaying(leg, order))
             raise
@@ -256,29 +255,22 @@ class SipLine:
             )
         if self._leg is None:
             return False
-        answer, agreed = trio.open_memory_channel[bool](1)
-        self._hold = (event, answer)
+        agreed = Inlet[bool]()
+        self._hold = (event, agreed)
         command = HoldCall if event is CallEvent.HOLD else ResumeCall
         self._host.post(command(self._leg))
-        return await agreed.receive()
+        return await agreed.take()
 
     def close(self) -> None:
         """The lease is over: hang up what is left; no new call from now on."""
         self._closed = True
         self.hang_up_soon()
 
-    def _forget_last_call(self) -> None:
-        while True:
-            try:
-                self._events.receive_nowait()
-            except trio.WouldBlock:
-                return
-
     def _receive(self, report: LegReport) -> None:
         match report:
             case PlayEnded():
                 if (waiting := self._plays.pop(report.order, None)) is not None:
-                    waiting.send_nowait(report)
+                    waiting.put(report)
             case HoldEnded():
                 self._take_hold(agreed=report.agreed)
             case TransferAccepted():
@@ -290,10 +282,11 @@ class SipLine:
                 self._take_event(report, report.at_seconds + self._ahead_seconds)
 
     def _take_event(self, report: EventReport, at_seconds: float) -> None:
-        self._sender.send_nowait(_line_event(report, at_seconds))
+        self._events.put(_line_event(report, at_seconds))
         if isinstance(report, CallReleased):
             # An order that crossed the end of the call finds no leg any more.
-            self._take_transfer(_gone(report), at_seconds)
+            if self._transfer is not None:
+                self._take_transfer(_gone(report), at_seconds)
             self._take_hold(agreed=False)
             self._leg = None
             self._on_idle()
@@ -306,7 +299,7 @@ class SipLine:
         moves = event in TRANSITIONS[self._progress.state]
         if agreed and moves:
             self._progress.apply(event)
-        answer.send_nowait(agreed and moves)
+        answer.put(agreed and moves)
 
     def _take_transfer(self, report: TransferEnded, at_seconds: float) -> None:
         waiting, self._transfer = self._transfer, None
@@ -318,7 +311,7 @@ class SipLine:
                 CallEvent.TRANSFER_DONE if answered else CallEvent.TRANSFER_FAILED,
                 DisconnectCause.TRANSFERRED if answered else None,
             )
-        waiting.send_nowait(_transfer_result(report, at_seconds))
+        waiting.put(_transfer_result(report, at_seconds))
 
 
 def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int], StartCall]:

@@ -19,7 +19,7 @@ from acd.lines import (
     ExtensionState,
     IncomingEnd,
     PersonWith,
-    TrunkStatus,
+    TrunkHealth,
 )
 from acd.sip.transfer import TransferOutcome
 from acd.sip.wav import WavFile
@@ -285,8 +285,7 @@ class TrunkReport:
     """A trunk's health changed."""
 
     trunk: str
-    status: TrunkStatus
-    detail: str = ""
+    health: TrunkHealth
 
 
 CHALLENGES = "challenges"
@@ -359,3 +358,22 @@ Report = (
     | Started
     | Stopped
 )
+
+_MAY_WAIT = frozenset(
+    {CallProceeding, CallAlerting, CallReleased, TransferAccepted, Counted, CallNamed, MessageSeen}
+)
+
+
+def may_wait(report: Report) -> bool:
+    """Whether some milliseconds more or less are the same to whoever gets it.
+
+    Its moment is stamped. Who was answered waits for an agent, and who was not joined for the next
+    one: those cannot wait.
+    """
+    match report:
+        case TransferEnded(outcome=TransferOutcome.ANSWERED):
+            return True
+        case CallEnded(cause=DisconnectCause.TRANSFERRED):
+            return True
+        case _:
+            return type(report) in _MAY_WAIT

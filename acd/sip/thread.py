@@ -201,15 +201,17 @@ class SipThread:
         if self._sweep_due and now - self._swept_at >= _SWEEP_SECONDS:
             self._sweep(now)
         self._obey_some()
-        self._timers.run_due(perf_counter())
+        now = perf_counter()
+        self._timers.run_due(now)
         self._tracer.flush()
+        self._reports.announce_due(now)
 
     def _sleep_milliseconds(self) -> int:
         now = perf_counter()
         until = now + _LONGEST_SLEEP_SECONDS
-        next_at = self._timers.next_at()
-        if next_at is not None:
-            until = min(until, next_at)
+        for at in (self._timers.next_at(), self._reports.due_at):
+            if at is not None:
+                until = min(until, at)
         if self._sweep_due and self._closing:
             until = min(until, self._swept_at + _SWEEP_SECONDS)
         # Rounded up: waking a little early would mean turning around until the moment comes.

@@ -138,7 +138,7 @@ class SipTrunk:
 
     def take(self, report: TrunkReport) -> None:
         """What the SIP thread says of the trunk."""
-        self._health = TrunkHealth(status=report.status, detail=report.detail)
+        self._health = report.health
         self._changed.set()
         self._changed = trio.Event()
         write = _log.info if self._health.may_dial else _log.warning
@@ -146,6 +146,7 @@ class SipTrunk:
             "A trunk's health changed.",
             action="trunk.health",
             trunk=report.trunk,
-            status=report.status.value,
-            detail=report.detail,
+            status=report.health.status.value,
+            detail=report.health.detail,
+            registered=report.health.registered,
         )

@@ -228,7 +228,7 @@ class TrunkSide:
         health = self._judge.health(now)
         if health != self._told:
             self._told = health
-            self._reports.post(TrunkReport(self.plan.name, health.status, health.detail))
+            self._reports.post(TrunkReport(self.plan.name, health))
 
     def _wakened(self) -> None:
         """A back-off or the pause after refused credentials is over."""

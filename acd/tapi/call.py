@@ -189,9 +189,9 @@ class TapiCall:
         if self._live is not None:
             self._live.look_again()
 
-    async def transfer(self, target: Destination, written: str, reply: Reply) -> None:
+    def transfer(self, target: Destination, written: str, reply: Reply) -> None:
         """`lineBlindTransfer`; look at `features` in the same step before."""
         if self._live is None:
             reply(LineErr.INVALCALLSTATE)
         else:
-            await self._live.transfer(target, written, reply)
+            self._live.transfer_soon(target, written, reply)

@@ -303,7 +303,7 @@ class LineApp:
             self._link.send("call.close", call=call.name)
 
     async def line_get_call_status(self, call: HCall) -> Message:
-        """The gateway's view: `state`, `mode`, `features`."""
+        """The gateway's view: `state`, `mode`, `features`, `disconnect_mode` (after IDLE too)."""
         return await self._ask("call.status", call=call.name)
 
     async def line_get_call_info(self, call: HCall) -> CallInfo:
@@ -363,7 +363,10 @@ class LineApp:
                 device = self._devices.get(message["n"])
                 if device is not None:
                     self._devices[device.number] = replace(
-                        device, enabled=message["enabled"], in_service=message["insvc"]
+                        device,
+                        enabled=message["enabled"],
+                        registered=message["reg"],
+                        in_service=message["insvc"],
                     )
                     self._tell_devices()
             case "lines.changed":

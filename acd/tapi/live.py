@@ -187,10 +187,9 @@ class LiveCall:
     def _hand_on_soon(self) -> None:
         """The REFER that nobody needs to ask for, as soon as somebody has answered."""
         target = self._course.then
-        if target is not None and self._nursery is not None and not self._dropped:
+        if target is not None and not self._dropped:
             self._handing_on = True
-            hand_on = partial(self.transfer, target, self._course.then_written, self._handed_on)
-            self._nursery.start_soon(hand_on)
+            self.transfer_soon(target, self._course.then_written, self._handed_on)
 
     def _handed_on(self, error: LineErr | None) -> None:
         self._handing_on = False
@@ -218,19 +217,30 @@ class LiveCall:
         """Something changed that decides how long the call may go on."""
         self._changed.set()
 
-    async def transfer(
+    def transfer_soon(
         self, target: Destination, written: str, reply: Callable[[LineErr | None], None]
     ) -> None:
-        """`lineBlindTransfer`; look at `may_transfer` in the same step before."""
-        with structlog.contextvars.bound_contextvars(**self.story):
-            await self._transfer_now(target, written, reply)
+        """`lineBlindTransfer`; look at `may_transfer` in the same step before.
 
-    async def _transfer_now(
-        self, target: Destination, written: str, reply: Callable[[LineErr | None], None]
-    ) -> None:
-        log.info("transferring", action="transfer.start")
+        The transfer is under way from here on, not from its task's first step: the client's next
+        message may have come in the same segment.
+        """
+        if self._nursery is None:
+            reply(LineErr.INVALCALLSTATE)
+            return
         self._transfer_over = over = trio.Event()
         self.look_again()
+        with structlog.contextvars.bound_contextvars(**self.story):
+            self._nursery.start_soon(self._transfer_now, over, target, written, reply)
+
+    async def _transfer_now(
+        self,
+        over: trio.Event,
+        target: Destination,
+        written: str,
+        reply: Callable[[LineErr | None], None],
+    ) -> None:
+        log.info("transferring", action="transfer.start")
         self._counts.referred(trio.current_time() - self._answered_at)
         error: LineErr | None = LineErr.OPERATIONFAILED
         try:
@@ -392,7 +402,10 @@ class LiveCall:
         """When the dialed number answered, on trio's clock; the user's own phone is nobody."""
         if self._course.person_first:
             return self._answered_at if self.answered else None
-        return self._joined_at
+        record = self._transfer
+        # Unconfirmed: the user may have hung up while the number rang.
+        confirmed = record is not None and record.outcome is TransferOutcome.ANSWERED
+        return self._joined_at if confirmed else None
 
     def _row_cause(self, *, dialed: bool) -> DisconnectCause | None:
         if not self._course.person_first and self._joined_at is None:
@@ -403,8 +416,8 @@ class LiveCall:
         return None if dialed else DisconnectCause.HUNG_UP
 
     def _closed(self, *, dialed: bool) -> AttemptClosed:
-        end, transfer, joined_at = self._end, self._transfer, self._joined_at
-        answered_at = self._person_answered_at
+        end, transfer, answered_at = self._end, self._transfer, self._person_answered_at
+        joined_at = None if answered_at is None else self._joined_at
         return AttemptClosed(
             attempt_id=self._attempt_id,
             cause=self._row_cause(dialed=dialed),

@@ -144,7 +144,6 @@ class OfferedCall:
     def link_changed(self) -> None:
         """The client was lost or is back; the caller does not mind."""
 
-    async def transfer(self, _target: Destination, _written: str, reply: Reply) -> None:
+    def transfer(self, _target: Destination, _written: str, reply: Reply) -> None:
         """Nobody is on the line who could be handed over."""
-        await trio.lowlevel.checkpoint()
         reply(LineErr.INVALCALLSTATE)

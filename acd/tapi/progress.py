@@ -23,6 +23,7 @@ from acd.tapi.constants import (
 )
 from acd.tapi.mapping import CALL_FEATURES, DISCONNECT_MODES
 
+NO_MODE = LineDisconnectMode(0)
 ORDER = (
     LineCallState.OFFERING,
     LineCallState.DIALING,
@@ -49,6 +50,8 @@ class CallProgressTold:
     """One call as its application knows it."""
 
     last: Told | None = None
+    disconnect_mode: LineDisconnectMode = NO_MODE
+    """Why it ended, from DISCONNECTED on; none where it has not, or by the application's doing."""
     _told: list[LineCallState] = field(default_factory=list)
 
     @property
@@ -120,5 +123,7 @@ class CallProgressTold:
             if all(ORDER.index(state) < place for state in self._told):
                 self._told.append(each.state)
                 self.last = each
+                if each.state is LineCallState.DISCONNECTED:
+                    self.disconnect_mode = LineDisconnectMode(each.mode)
                 fresh.append(each)
         return fresh

@@ -102,6 +102,22 @@ class TapiGateway:
         if self._owners.get(line) is session:
             del self._owners[line]
 
+    def line(self, number: int) -> dict[str, Any]:
+        """A line device as clients see it."""
+        enabled = bool(self.enabled(number))
+        desk = next(iter(self._desks.values())).of_line(number)
+        health = desk.trunk.health
+        account = f"sip:{desk.trunk_settings.user}@{desk.trunk_settings.domain}"
+        return {
+            "n": number,
+            "name": f"acd {number:03}: {account if enabled else 'deactivated'}",
+            "addr": f"{number:03}",
+            "enabled": enabled,
+            "reg": enabled and health.registered,
+            "insvc": enabled and health.may_dial,
+            "caps": caps_name(desk.profile.mode, incoming=desk.profile.incoming),
+        }
+
     def _owner_of(self, line: int) -> Session | None:
         """Who has this line open, as long as there is such a line."""
         return self._owners.get(line) if self.enabled(line) else None
@@ -124,7 +140,7 @@ class TapiGateway:
 
     def shown_lines(self) -> dict[int, dict[str, Any]]:
         """Every line device as clients see it."""
-        return {number: self._line(number) for number in range(1, self._line_count + 1)}
+        return {number: self.line(number) for number in range(1, self._line_count + 1)}
 
     def become(
         self, settings: TapiSettings, before: Mapping[int, Mapping[str, Any]]
@@ -174,9 +190,9 @@ class TapiGateway:
         seen = trunk.health
         while True:
             now = await trunk.wait_health_change(seen)
-            if now.may_dial is not seen.may_dial:
+            if (now.may_dial, now.registered) != (seen.may_dial, seen.registered):
                 for session in self._sessions.values():
-                    session.tell_lines(self._line, of=trunk.name)
+                    session.tell_lines(of=trunk.name)
             seen = now
 
     # Connections
@@ -312,27 +328,14 @@ class TapiGateway:
             "caps": caps_fields(),
             "lines": self._lines_of(session.desk.settings),
         }
+        session.line_states.shown(ready["lines"])
         if last_seq is not None:
             ready["snapshot"] = {"seq": session.outbox.last_seq, **session.snapshot()}
         return ready
 
     def _lines_of(self, client: TapiClientSettings) -> list[dict[str, Any]]:
         last = min(client.last_line, self._line_count)
-        return [self._line(number) for number in range(client.first_line, last + 1)]
-
-    def _line(self, number: int) -> dict[str, Any]:
-        enabled = bool(self.enabled(number))
-        desk = next(iter(self._desks.values())).of_line(number)
-        account = f"sip:{desk.trunk_settings.user}@{desk.trunk_settings.domain}"
-        return {
-            "n": number,
-            "name": f"acd {number:03}: {account if enabled else 'deactivated'}",
-            "addr": f"{number:03}",
-            "enabled": enabled,
-            "reg": desk.trunk_settings.register_account,
-            "insvc": enabled and desk.trunk.health.may_dial,
-            "caps": caps_name(desk.profile.mode, incoming=desk.profile.incoming),
-        }
+        return [self.line(number) for number in range(client.first_line, last + 1)]
 
     async def _read(self, reader: MessageReader, session: Session) -> bool:
         """Obey messages until the connection ends; True: the client said goodbye."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from acd.lines import IncomingCall
 from acd.tapi.books import Desk, Refusal
 from acd.tapi.call import Reply, TapiCall
 from acd.tapi.constants import LineCallFeature, LineErr
+from acd.tapi.line_states import LineStates
 from acd.tapi.offered import TEMPORARILY_UNAVAILABLE, OfferedCall
 from acd.tapi.order import order_of, read_make_call
 from acd.tapi.outbox import Outbox
@@ -52,6 +52,10 @@ class Gateway(Protocol):
         """Give the line up."""
         ...
 
+    def line(self, number: int) -> Mapping[str, Any]:
+        """A line device as clients see it."""
+        ...
+
     @property
     def stopping(self) -> bool:
         """Whether no new call may start."""
@@ -68,6 +72,7 @@ class Session:
         self.inst = inst
         self.desk = desk
         self.outbox = Outbox()
+        self.line_states = LineStates()
         self.ended = trio.Event()
         self._gateway = gateway
         self._nursery = nursery
@@ -117,14 +122,16 @@ class Session:
         """Answered people whom nobody has yet."""
         return sum(call.person_waits for call in self._calls.values())
 
-    def tell_lines(self, line: Callable[[int], Mapping[str, Any]], *, of: str) -> None:
+    def tell_lines(self, *, of: str) -> None:
         """Tell how each open line of a trunk is now."""
         for number in sorted(self._lines):
-            if self.desk.of_line(number).trunk.name != of:
-                continue
-            fields = line(number)
-            told = {key: fields[key] for key in ("n", "enabled", "reg", "insvc")}
-            self.tell("line.state", **told)
+            if self.desk.of_line(number).trunk.name == of:
+                self._tell_line(number)
+
+    def _tell_line(self, number: int) -> None:
+        """Tell how an open line is, if it is not as the client knows it."""
+        if news := self.line_states.news(self._gateway.line(number)):
+            self.tell("line.state", **news)
 
     def tell_changed(self, added: list[dict[str, Any]], removed: list[int]) -> None:
         """Tell which of the client's lines are new or others, and which are gone."""
@@ -132,6 +139,7 @@ class Session:
         add = [line for line in added if line["n"] in mine]
         remove = [number for number in removed if number in mine]
         if add or remove:
+            self.line_states.shown(add)
             self.tell("lines.changed", add=add, remove=remove)
 
     def lost(self) -> None:
@@ -202,6 +210,7 @@ class Session:
             "state": int(last.state) if last else 0,
             "mode": int(last.mode) if last else 0,
             "features": int(call.features),
+            "disconnect_mode": int(call.told.disconnect_mode),
         }
 
     # Messages
@@ -286,7 +295,10 @@ class Session:
         if line in self._lines or not self._gateway.take_line(line, self):
             return LineErr.ALLOCATED
         self._lines[line] = None
-        return None
+        if "id" in message:
+            self._reply(message["id"], None)
+        self._tell_line(line)
+        return LATER
 
     def line_close(self, message: Message) -> Answer:
         """`line.close`: its live call is dropped (LINEDEVCAPFLAGS_CLOSEDROP)."""
@@ -365,8 +377,7 @@ class Session:
         target = call.desk.read_target(address)
         if isinstance(target, LineErr):
             return target
-        reply = self._later(request, call.name)
-        self._nursery.start_soon(partial(call.transfer, target, address, reply))
+        call.transfer(target, address, self._later(request, call.name))
         return LATER
 
     def call_redirect(self, message: Message) -> Answer:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from acd.errors import BadInput, Problem
-from acd.settings import MAX_LINES, LineMode
+from acd.settings import MAX_LINES, LineMode, TapiClientSettings
 from acd.settings.tables import EXTENSION, HOST
 from acd.tapi.registry import RegistryKey, Value
 
@@ -24,8 +24,11 @@ PLACES = (
     r"\software\enum.at\siptapi",
     r"\telephony\siptapisf",
 )
-"""Where SIPTAPI keeps its values: SIPTAPI-ACD, 0.3.9 and later, two earlier ones, the free one."""
-_FREE, _ACD = PLACES[-1], PLACES[0]
+"""Where SIPTAPI keeps its values: SIPTAPI-ACD, 0.3.9 and later, two earlier ones, the free one.
+
+The free version before 0.2.9 had the second of the earlier ones.
+"""
+_ACD = PLACES[0]
 _FREE_NAMES = {
     "host": "obproxy1",
     "uchan": "proxy1",
@@ -47,6 +50,12 @@ _GLOBAL = frozenset(
     }
 )
 _MODES = {0: LineMode.STANDARD, 1: LineMode.ACD, 2: LineMode.REVERSE}
+_HIGHEST_DWORD = 0xFFFFFFFF
+NEW_LIMITS = {
+    "calls_per_second": "new calls a second of all its lines; each [[trunk]] has its own limit",
+    "wait_limit_seconds": "from the answer to lineBlindTransfer, then BYE; 0: no limit",
+}
+"""Of `[[tapi_client]]`: what SIPTAPI did not have, and what acd does without being told."""
 _PHONE_FIRST = frozenset({LineMode.STANDARD, LineMode.ALTERNATIVE})
 _RECEIVES_NOTHING = "acd never ends a transfer without the PBX's final NOTIFY or a time limit"
 _NOT_CARRIED = {
@@ -104,7 +113,14 @@ class _Reader:
     left: list[str] = field(default_factory=list)
 
     def text(self, name: str, *, allowed: str = "", what: str = "") -> str:
-        value = str(self.values.get(name, "")).strip()
+        """A value that has no use for spaces around it."""
+        return self._checked(name, str(self.values.get(name, "")).strip(), allowed, what)
+
+    def secret(self, name: str) -> str:
+        """A value that counts to the last space."""
+        return self._checked(name, str(self.values.get(name, "")))
+
+    def _checked(self, name: str, value: str, allowed: str = "", what: str = "") -> str:
         if value and allowed and not re.fullmatch(allowed, value):
             self.wrong(name, f"{json.dumps(value)} is {what}")
         elif re.search(r"[\x00-\x1f\x7f]", value):
@@ -141,9 +157,10 @@ def import_siptapi(
     """
     place, key = _find(keys, name)
     reader = _Reader(name, key, dict(key.values))
-    if place == _FREE:
+    free = _is_free(key)
+    if free:
         _as_multi_line(reader)
-    mode = LineMode.ACD if place == _ACD else _MODES[reader.number("reversemode", highest=2)]
+    mode = LineMode.ACD if place == _ACD else _mode(reader, free=free)
     lines = _one_account(_lines(reader), reader, place)
     _note_leftovers(reader, keys, key)
     if reader.problems:
@@ -165,6 +182,20 @@ def _find(keys: Mapping[str, RegistryKey], name: str) -> tuple[str, RegistryKey]
             r"export HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Telephony",
         )
     )
+
+
+def _is_free(key: RegistryKey) -> bool:
+    """Whether the free version wrote it, wherever it stands."""
+    numbered = any(name.startswith("proxy") and _OF_LINE.match(name) for name in key.values)
+    return "uchan" in key.values and not numbered
+
+
+def _mode(reader: _Reader, *, free: bool) -> LineMode:
+    if not free:
+        return _MODES[reader.number("reversemode", highest=2)]
+    # A check box there, without an ACD mode beside it.
+    reverse = bool(reader.number("reversemode", highest=_HIGHEST_DWORD))
+    return LineMode.REVERSE if reverse else LineMode.STANDARD
 
 
 def _as_multi_line(reader: _Reader) -> None:
@@ -211,7 +242,7 @@ def _line(reader: _Reader, number: int) -> OldLine:
         proxy=proxy,
         user=reader.text(f"username{number}", allowed=r"[^\s@<>\"]+", what="no user"),
         auth_user=reader.text(f"authusername{number}"),
-        password=reader.text(f"password{number}"),
+        password=reader.secret(f"password{number}"),
         register=bool(reader.number(f"register{number}")),
     )
     return OldLine(
@@ -237,6 +268,8 @@ def _note_leftovers(reader: _Reader, keys: Mapping[str, RegistryKey], used: Regi
         if name in _NOT_CARRIED:
             if value:
                 reader.left.append(f"{name}: {_NOT_CARRIED[name]}")
+        elif name in _FREE_NAMES:
+            reader.left.append(f"{name}: of the free version; the lines with a proxyN were taken")
         elif name and name not in _GLOBAL and not _OF_LINE.match(name):
             reader.left.append(f"{name}: is no name of SIPTAPI's")
     for path, key in keys.items():
@@ -352,7 +385,20 @@ disabled_lines = {missing}
 [[tapi_client]]
 name = "siptapi"
 token_file = {_quoted(tokens)}
+# SIPTAPI had neither of these limits.
+{_limits()}
 """
+
+
+def _limits() -> str:
+    return "\n".join(
+        f"{name} = {default_limit(name)}  # {what}" for name, what in NEW_LIMITS.items()
+    )
+
+
+def default_limit(name: str) -> float:
+    """What `[[tapi_client]]` has where nothing is said."""
+    return float(TapiClientSettings.model_fields[name].default)
 
 
 def _profile(lines: Sequence[OldLine], mode: LineMode, names: Mapping[Account, str]) -> str:

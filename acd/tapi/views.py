@@ -29,6 +29,8 @@ class LineDevice:
     name: str
     address: str
     enabled: bool
+    registered: bool
+    """The PBX holds a registration of its account (LINEDEVSTATE_CONNECTED, DISCONNECTED)."""
     in_service: bool
     """False while the trunk may not dial (LINEDEVSTATE_OUTOFSERVICE)."""
     caps: str
@@ -82,6 +84,7 @@ def device_of(line: Message) -> LineDevice:
         name=line["name"],
         address=line["addr"],
         enabled=line["enabled"],
+        registered=line["reg"],
         in_service=line["insvc"],
         caps=line["caps"],
     )

@@ -348,7 +348,7 @@ class FakeTrunk:
         self.lines = lines
         self.asked = 0
         """How often somebody asked for the health."""
-        self._health = TrunkHealth(status=TrunkStatus.UP)
+        self._health = TrunkHealth(status=TrunkStatus.UP, registered=True)
         self.hung_up: list[DialogId] = []
         self.callers: list[FakeIncomingCall] = []
         """Everybody who called."""
@@ -367,8 +367,8 @@ class FakeTrunk:
             await self._changed.wait()
         return self._health
 
-    def become(self, status: TrunkStatus) -> None:
-        self._health = TrunkHealth(status=status)
+    def become(self, status: TrunkStatus, *, registered: bool = True) -> None:
+        self._health = TrunkHealth(status=status, registered=registered)
         self._changed.set()
         self._changed = trio.Event()
 

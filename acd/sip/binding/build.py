@@ -292,7 +292,7 @@ def _compile_wrapper(tree: Path, payload: Path) -> Path:
     wrapper = bindings / "python/pjsua2_wrap.cpp"
     flags = _make_variable(tree, "cflags")
     includes = [flag for flag in flags if flag.startswith("-I")]
-    swig = ["swig", *includes, "-c++", "-w312", "-threads", "-python"]
+    swig = ["swig", *includes, "-c++", "-w312", "-threads", "-fastproxy", "-python"]
     _run(
         [*swig, "-outdir", str(payload), "-o", str(wrapper), "pjsua2.i"],
         cwd=bindings,

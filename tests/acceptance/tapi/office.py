@@ -18,7 +18,7 @@ from tests.peers.wire import SipMessage, Wire, select
 
 SETTINGS = """
 [destinations]
-default_region = "DE"
+default_region = "{region}"
 [metrics]
 port = {metrics_port}
 [tapi]
@@ -85,6 +85,7 @@ async def open_office(
     lines: int = 4,
     up: tuple[str, ...] = (),
     log_file: str = "",
+    region: str = "DE",
 ) -> AsyncIterator[Office]:
     """Start the engine; `up` are trunks to wait for, `log_file` is that of `[log]`."""
     async with open_engine_at(
@@ -96,6 +97,7 @@ async def open_office(
         lines=lines,
         up=up,
         log_file=log_file,
+        region=region,
     ) as (installation, engine, gateway):
         yield Office(installation, engine, wire, gateway)
         await engine.end()
@@ -112,10 +114,13 @@ async def open_engine_at(
     lines: int = 4,
     up: tuple[str, ...] = (),
     log_file: str = "",
+    region: str = "DE",
 ) -> AsyncIterator[tuple[Installation, Engine, GatewayAddress]]:
     """Start the engine with its gateway at `port`; whoever uses it ends it."""
     installation = Installation.fresh(folder)
-    text = SETTINGS.format(metrics_port=installation.metrics_port, port=port, lines=lines)
+    text = SETTINGS.format(
+        metrics_port=installation.metrics_port, port=port, lines=lines, region=region
+    )
     (installation.folder / "acd.toml").write_text(trunks + text + profiles)
     variables = {password_variable(name): value for name, value in (passwords or {}).items()}
     words = " ".join(f"{key}={value}" for key, value in {**variables, "TAPI_TOKEN": TOKEN}.items())

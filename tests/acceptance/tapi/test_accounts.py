@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -226,3 +227,23 @@ async def test_row_21_lines_of_profiles_keep_their_trunk_when_the_others_change(
                 refused = await office.installation.command(f"{command} {wrong}")
                 assert (refused.exit_code, refused.stdout) == (2, "")
                 assert "allowed: 4 to 6 lines, as trunk base has 4" in refused.stderr
+
+
+async def test_row_21_a_line_that_a_profile_forbids_on_its_trunk_does_not_come(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    phone = {"outbound_proxy": f'"{addresses.carrier}:8899"', "register": "false"}
+    trunk = trunk_toml("phone", addresses.pbx, user="31", **phone)
+    profile = '[[profile]]\nname = "own"\nfirst_line = 1\nlast_line = 1\nmode = "alternative"\n'
+    with Wire(addresses.pbx) as wire:
+        async with (
+            open_office(tmp_path, trunks=trunk, profiles=profile, wire=wire, lines=1) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            command = f"TAPI_TOKEN={TOKEN} acd tapi"
+            refused = await office.installation.command(f"{command} lines 2")
+            assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+            assert "trunk phone leads to one phone, and cannot be in acd mode too" in refused.stderr
+            (shown,) = await office.installation.succeed(f"{command} status --json")
+            assert json.loads(shown.stdout)["lines"] == len(app.line_get_dev_caps()) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from acd.tapi.client import HCall, LineApp, LineError, line_initialize_ex
 from acd.tapi.constants import (
     LineCallFeature,
     LineConnectedMode,
+    LineDisconnectMode,
     LineErr,
     LineOfferingMode,
 )
@@ -23,6 +24,7 @@ from tests.acceptance.tapi.office import Office, open_office, trunk_toml
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.asterisk import Asterisk, run_asterisk
+from tests.peers.cut import open_way
 from tests.peers.wire import SipMessage, Wire
 
 pytestmark = pytest.mark.real
@@ -286,6 +288,27 @@ async def test_a_line_that_is_closed_leaves_the_call_to_the_phone(site: Site) ->
         await call.wait_states(S.IDLE)
         await site.answered_with(SILENT, 480)
         assert [each for each in site.office.wire.sip() if each.method == "CANCEL"]
+        await site.nobody_calls()
+
+
+async def test_row_39_a_link_cut_while_a_caller_is_shown_leaves_them_to_the_phone(
+    site: Site,
+) -> None:
+    gateway = site.office.gateway
+    async with (
+        open_way(server=(gateway.host, gateway.port)) as way,
+        line_initialize_ex(replace(gateway, host=way.host, port=way.port)) as app,
+    ):
+        call = await offered(app, site)
+        way.cut()
+        await call.wait_states(S.IDLE)
+        lost = (S.DISCONNECTED, LineDisconnectMode.TEMPFAILURE)
+        assert told(call) == [OFFERED, lost, IDLE]
+        await site.answered_with(SILENT, 480)
+        # Nobody takes the call away from the phone.
+        rings = site.office.to(site.addresses.agent_101, "INVITE")[-1].call_id
+        asked = [each.method for each in site.office.wire.sip() if each.call_id == rings]
+        assert {method for method in asked if method} == {"INVITE"}
         await site.nobody_calls()
 
 

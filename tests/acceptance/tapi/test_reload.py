@@ -87,21 +87,21 @@ async def refuse_what_does_not_fit(office: Office) -> None:
     assert "profile[0].mode" in wrong.stderr
 
 
-async def test_row_21_an_account_that_is_switched_on_registers_and_off_again_no_longer(
+async def test_row_21_and_22_an_account_is_switched_on_and_registers_and_off_again(
     tmp_path: Path,
 ) -> None:
     addresses = Addresses.free()
     places = {"base": addresses.pbx, "own": addresses.carrier}
     trunks = trunk_toml("base", addresses.pbx, user="1", register="false")
     trunks += trunk_toml("own", addresses.carrier, user="31")
-    line = 'trunk = "own"\nenabled = {}'
+    own = 'trunk = "own"\nenabled = {}'
     answers = (("200 OK", "Expires: 400"), ("200 OK", "Expires: 0"))
     with registrar(tmp_path, addresses.carrier, answers), Wire(*places.values()) as wire:
         async with (
             open_office(
                 tmp_path,
                 trunks=trunks,
-                profiles=line_profile(1, line.format("false")),
+                profiles=line_profile(1, own.format("false")),
                 wire=wire,
                 up=("own",),
             ) as office,
@@ -110,12 +110,21 @@ async def test_row_21_an_account_that_is_switched_on_registers_and_off_again_no_
             assert not select(wire.sip(), "REGISTER")
             command = f"TAPI_TOKEN={TOKEN} acd tapi reload"
             for enabled, expires in (("true", "300"), ("false", "0")):
-                rewrite(office, lines=4, profiles=line_profile(1, line.format(enabled)))
+                rewrite(office, lines=4, profiles=line_profile(1, own.format(enabled)))
                 await office.installation.succeed(command)
                 await office.seen(partial(registers, wire, expires))
                 while app.line_get_dev_caps()[0].enabled is not (enabled == "true"):
                     await app.wait_devices_changed()
+                if enabled == "true":
+                    line = await app.line_open(1)
+                while app.line_get_dev_caps()[0].registered is not (enabled == "true"):
+                    await app.wait_devices_changed()
             await office.seen(lambda: len(select(wire.sip(), 200, cseq="REGISTER")) == 2)
+            # The line that was switched off is open all the while.
+            with pytest.raises(LineError) as off:
+                await app.line_make_call(line, phones.ANSWERS)
+            assert off.value.code == 0x8000004B
+            assert not select(wire.sip(), "INVITE")
 
 
 def registers(wire: Wire, expires: str) -> list[SipMessage]:

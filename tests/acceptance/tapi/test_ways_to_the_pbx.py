@@ -17,12 +17,15 @@ from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineErr
 from tests.acceptance.support.installation import Installation
 from tests.acceptance.tapi.office import open_office, trunk_toml
+from tests.acceptance.tapi.test_profiles import line_profile
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.certificates import make_certificate
 from tests.peers.dns import run_dns
 from tests.peers.kamailio import Kamailio, pbx_behind, run_kamailio
 from tests.peers.nat import INSIDE, run_nat
+from tests.peers.sipp.runner import Bind, Sipp
+from tests.peers.sipp.steps import invite, reject, write
 from tests.peers.wire import Wire, select
 
 pytestmark = pytest.mark.real
@@ -78,9 +81,17 @@ async def test_row_16_the_realm_check_and_one_user_at_two_domains(tmp_path: Path
         ):
             for refused in ("on", "other"):
                 await office.engine.wait_metric("acd_trunk_up", 0, trunk=refused)
-            call = await app.line_make_call(await app.line_open(3), phones.ANSWERS)
-            await call.wait_states(S.IDLE)
-            assert call.events[-2].state is S.CONNECTED
+            # "off" answers a realm that is not its domain, "own" one that is; calls are asked too.
+            for line in (1, 3):
+                call = await app.line_make_call(await app.line_open(line), phones.ANSWERS)
+                await call.wait_states(S.IDLE)
+                assert call.events[-2].state is S.CONNECTED
+            digests = [
+                each.get("proxy-authorization")
+                for each in select(office.wire.sip(), "INVITE")
+                if each.destination[0] == here
+            ]
+            assert any('realm="asterisk"' in each for each in digests)
             # A realm that is not its domain gets no answer to its challenge.
             answered = [
                 each
@@ -90,8 +101,9 @@ async def test_row_16_the_realm_check_and_one_user_at_two_domains(tmp_path: Path
             assert len({each.call_id for each in answered}) == 1
 
 
+@pytest.mark.parametrize("port", ["", ":5060"], ids=["host", "host and port"])
 async def test_row_14_the_outbound_proxy_is_the_first_hop_and_a_loose_route(
-    tmp_path: Path,
+    tmp_path: Path, port: str
 ) -> None:
     addresses = Addresses.free()
     trunk = trunk_toml(
@@ -99,7 +111,7 @@ async def test_row_14_the_outbound_proxy_is_the_first_hop_and_a_loose_route(
         "pbx.example.com",
         user="31",
         password="yes",
-        outbound_proxy=f'"{addresses.pbx}:5060"',
+        outbound_proxy=f'"{addresses.pbx}{port}"',
         realm_check="true",
     )
     with pbx_behind(addresses.carrier) as pbx, Wire(addresses.pbx) as wire:
@@ -120,7 +132,41 @@ async def test_row_14_the_outbound_proxy_is_the_first_hop_and_a_loose_route(
             assert call.events[-2].state is S.CONNECTED
             invites = office.to(addresses.pbx, "INVITE")
     assert {each.request_uri for each in invites} == {"sip:31@pbx.example.com"}
-    assert {each.all("route") for each in invites} == {(f"<sip:{addresses.pbx}:5060;lr>",)}
+    assert {each.all("route") for each in invites} == {(f"<sip:{addresses.pbx}{port};lr>",)}
+    assert {each.destination for each in invites} == {(addresses.pbx, 5060)}
+
+
+async def test_row_27_a_number_is_written_as_each_trunk_wants_it(tmp_path: Path) -> None:
+    addresses = Addresses.free()
+    written = {"+": "+431505641", "00": "00431505641", "digits": "431505641"}
+    names = {f"by-{number}": written_as for number, written_as in enumerate(written, start=1)}
+    trunks = "".join(
+        trunk_toml(
+            name, addresses.pbx, user="31", register="false", number_format=f'"{written_as}"'
+        )
+        for name, written_as in names.items()
+    )
+    lines = "".join(
+        line_profile(line, f'trunk = "{name}"') for line, name in enumerate(names, start=1)
+    )
+    busy = Sipp.uas(write(tmp_path, invite(), reject("486 Busy Here")), Bind(addresses.pbx, 5060))
+    with busy, Wire(addresses.pbx) as wire:
+        async with (
+            open_office(
+                tmp_path,
+                trunks=trunks,
+                profiles=lines,
+                wire=wire,
+                up=tuple(names),
+                region="AT",
+            ) as office,
+            line_initialize_ex(office.gateway) as app,
+        ):
+            for line in range(1, 4):
+                call = await app.line_make_call(await app.line_open(line), "+43 (1) 505641")
+                await call.wait_states(S.IDLE)
+            dialed = [each.request_uri for each in office.to(addresses.pbx, "INVITE")]
+    assert dialed == [f"sip:{number}@{addresses.pbx}" for number in written.values()]
 
 
 async def test_row_33_udp_tcp_and_tls_side_by_side_each_by_its_account(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 REPO = Path(__file__).parents[3]
 CERTIFICATE_NAMES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+FILES_OF_PIP = (".cert", ".client-cert", ".constraint", ".build-constraint")
 PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # In the namespaces: mount what the folder needs, then become what was asked for.
 ENTER = """
@@ -177,7 +178,7 @@ def let_apt_reach_the_mirror(suite: str, folder: Path) -> None:
 
 
 def let_pip_reach_the_index(folder: Path) -> None:
-    """Write this machine's pip settings and certificates into the folder."""
+    """Write this machine's pip settings and the files that they name into the folder."""
     sections: dict[str, list[str]] = {}
     for name, value in pip_settings().items():
         section, _, key = name.partition(".")
@@ -186,13 +187,18 @@ def let_pip_reach_the_index(folder: Path) -> None:
             sections.setdefault(section, []).append(f"{key} = {indented}\n")
     text = "".join(f"[{name}]\n{''.join(lines)}" for name, lines in sections.items())
     (folder / "etc/pip.conf").write_text(text)
-    bundles = [os.environ.get(name, "") for name in CERTIFICATE_NAMES]
-    bundles += [value for name, value in pip_settings().items() if name.endswith(".cert")]
+    named = [os.environ.get(name, "") for name in CERTIFICATE_NAMES]
+    named += [
+        word
+        for name, value in pip_settings().items()
+        if name.endswith(FILES_OF_PIP)
+        for word in value.split()
+    ]
     # What the package ca-certificates adds to its own bundle.
     added = Path("/usr/local/share/ca-certificates").glob("**/*.crt")
-    for certificate in {*map(Path, bundles), *added}:
-        if certificate.is_file():
-            put(certificate, folder)
+    for path in {*map(Path, named), *added}:
+        if path.is_file():
+            put(path, folder)
 
 
 def pip_settings() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import pytest
 import trio
@@ -12,7 +11,7 @@ from acd.calls import DisconnectCause
 from acd.lines import PersonWith, TransferFailed
 from acd.settings import LineMode, ProfileSettings, TransferReply
 from acd.tapi.caps import ADDRESS_CAPS, INCOMING_MODES, caps_fields, caps_name
-from acd.tapi.client import HCall, LineApp, LineError
+from acd.tapi.client import HCall, LineError
 from acd.tapi.constants import (
     LineAddrCapFlags,
     LineCallFeature,
@@ -23,6 +22,7 @@ from acd.tapi.constants import (
 )
 from acd.tapi.constants import LineCallState as S
 from acd.tapi.wire import Message
+from tests.acceptance.tapi.listener import Listener
 from tests.fakes.lines import Script
 from tests.unit.tapi.stage import NUMBER, Stage, stage, until
 
@@ -30,20 +30,15 @@ AGENT_FAILED = TransferFailed(at_seconds=0.0, sip_status=486, person_with=Person
 STAYS = Script(hangs_up_after=None)
 
 
-class Doubter(LineApp):
-    """Asks the gateway for status and info at each event; `heard` has all, in its order."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.heard: list[Message] = []
+class Doubter(Listener):
+    """Asks the gateway for status and info at each event."""
 
     def _message(self, message: Message) -> None:
-        self.heard.append(message)
+        super()._message(message)
         if message["t"] in {"call.state", "call.info"}:
             for kind in ("call.status", "call.info"):
                 self._link.send(kind, id=1000 + len(self.heard), call=message["call"])
                 self.heard.append({"t": "asked"})
-        super()._message(message)
 
 
 async def predictive(

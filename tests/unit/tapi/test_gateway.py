@@ -376,6 +376,27 @@ async def test_open_lines_are_told_when_the_trunk_goes_and_comes_back() -> None:
         assert on.app.line_get_dev_caps()[0].in_service
 
 
+async def test_open_lines_are_told_when_the_registration_goes_and_comes_back() -> None:
+    async with stage() as on:
+        await on.app.line_open(1)
+        for registered in (False, True):
+            on.trunk.become(TrunkStatus.UP, registered=registered)
+            await on.app.wait_devices_changed()
+            mine, other, *_ = on.app.line_get_dev_caps()
+            assert (mine.registered, mine.in_service) == (registered, True)
+            # Nobody has this one open.
+            assert other.registered
+
+
+async def test_a_line_that_changed_while_it_was_closed_is_told_when_it_is_opened() -> None:
+    async with stage() as on:
+        on.trunk.become(TrunkStatus.UNREACHABLE, registered=False)
+        await on.app.line_open(1)
+        while (mine := on.app.line_get_dev_caps()[0]).in_service:
+            await on.app.wait_devices_changed()
+        assert not mine.registered
+
+
 async def test_a_transfer_may_be_completed_when_the_pbx_has_accepted_it() -> None:
     script = Script(transfers=deque([0.5]))
     async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:

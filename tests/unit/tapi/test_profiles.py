@@ -106,6 +106,19 @@ async def test_standard_tells_why_the_number_was_not_reached() -> None:
     assert not row.abandoned
 
 
+async def test_standard_books_no_answer_of_a_number_that_nobody_confirmed() -> None:
+    # BYE after the 202: the PBX has brought them together, or the user hung up before.
+    script = Script(transfers=deque([30.0]), hangs_up_after=0.1)
+    async with stage(script, profile=settings(LineMode.STANDARD)) as on:
+        call = await on.app.line_make_call(await on.app.line_open(1), NUMBER)
+        await call.wait_states(S.IDLE)
+        await until(lambda: bool(on.books.closed))
+    (row,) = on.books.closed
+    assert row.transfer_result == "unconfirmed"
+    assert (row.answered_at, row.transferred_at, row.ring_seconds) == (None, None, None)
+    assert not row.abandoned
+
+
 async def test_reverse_gives_a_person_up_whose_user_does_not_answer() -> None:
     script = Script(transfers=deque([LOST]), hangs_up_after=None)
     client = {"wait_limit_seconds": 0.2}

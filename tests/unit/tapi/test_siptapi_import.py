@@ -12,7 +12,7 @@ from acd.cli import acd
 from acd.errors import BadInput
 from acd.settings import AutoAnswer, LineMode, Settings, Transport, load_settings
 from acd.tapi.registry import read_registry
-from acd.tapi.siptapi_import import import_siptapi
+from acd.tapi.siptapi_import import NEW_LIMITS, import_siptapi
 
 HKLM = r"HKEY_LOCAL_MACHINE\SOFTWARE\Microsoft\Windows\CurrentVersion\Telephony"
 NEW = "Windows Registry Editor Version 5.00"
@@ -168,18 +168,68 @@ def test_siptapi_acd_has_all_its_lines_on_one_account(tmp_path: Path) -> None:
     assert [each.mode for each in settings.profile] == [LineMode.ACD]
 
 
-def test_the_free_versions_names_are_read_too(tmp_path: Path) -> None:
-    body = (
-        '"host"="192.0.2.7:5060"\r\n"uchan"="pbx.example.com"\r\n"user"="31"\r\n"pass"="x"\r\n'
-        '"authuser"="a"\r\n"userexten"="32"\r\n"reversemode"=dword:0\r\n"dontsendbye"=dword:1\r\n'
-        '"immediatesendbye"=dword:0\r\n"autoanswer"=dword:0\r\n"autoanswer2"=dword:1\r\n'
-    )
-    settings, said = imported(tmp_path, export(body, key=rf"{HKLM}\SipTapiSF"))
+FREE = (
+    '"host"="192.0.2.7:5060"\r\n"uchan"="pbx.example.com"\r\n"user"="31"\r\n"pass"="x"\r\n'
+    '"authuser"="a"\r\n"userexten"="32"\r\n"dontsendbye"=dword:1\r\n'
+    '"immediatesendbye"=dword:0\r\n"autoanswer"=dword:0\r\n"autoanswer2"=dword:1\r\n'
+)
+FREE_PLACES = (rf"{HKLM}\SipTapiSF", r"HKEY_LOCAL_MACHINE\SOFTWARE\Software\enum.at\SipTapi")
+"""Since 0.2.9, and before."""
+
+
+@pytest.mark.parametrize("key", FREE_PLACES)
+def test_the_free_versions_names_are_read_wherever_they_stand(tmp_path: Path, key: str) -> None:
+    settings, said = imported(tmp_path, export(FREE, key=key))
     (trunk,), (profile,) = settings.trunk, settings.profile
     assert (trunk.domain, trunk.outbound_proxy) == ("pbx.example.com", "192.0.2.7:5060")
     assert (trunk.auth_user, trunk.password.get_secret_value()) == ("a", "x")
     assert (profile.phone, profile.auto_answer) == ("32", AutoAnswer.ANY)
+    assert profile.mode is LineMode.STANDARD
     assert "dontsendbye: " in said
+
+
+@pytest.mark.parametrize("key", FREE_PLACES)
+@pytest.mark.parametrize("value", ["dword:1", "dword:2", "dword:ffffffff"])
+def test_the_free_versions_reverse_mode_is_yes_or_no(tmp_path: Path, key: str, value: str) -> None:
+    settings, said = imported(tmp_path, export(f'{FREE}"reversemode"={value}\r\n', key=key))
+    (profile,) = settings.profile
+    assert (profile.mode, profile.phone) == (LineMode.REVERSE, "32")
+    assert "phoneusername1" not in said
+
+
+@pytest.mark.parametrize(
+    ("value", "mode"), [(0, LineMode.STANDARD), (1, LineMode.ACD), (2, LineMode.REVERSE)]
+)
+def test_reversemode_of_the_multi_line_version_has_three_values(
+    tmp_path: Path, value: int, mode: LineMode
+) -> None:
+    settings, _ = imported(tmp_path, export(f'{line(1)}"reversemode"=dword:{value}\r\n'))
+    assert [each.mode for each in settings.profile] == [mode]
+
+
+def test_limits_that_siptapi_did_not_have_are_named_and_written_down(tmp_path: Path) -> None:
+    settings, said = imported(tmp_path, export(line(1)))
+    (client,) = settings.tapi_client
+    written = (tmp_path / "acd.toml").read_text()
+    assert set(NEW_LIMITS) == {"calls_per_second", "wait_limit_seconds"}
+    for name in NEW_LIMITS:
+        limit = f"{name} = {getattr(client, name)}"
+        assert f"\n{limit}  # " in written
+        assert f"{limit} " in said.replace(",", " ")
+
+
+def test_where_both_versions_wrote_the_lines_with_numbers_count(tmp_path: Path) -> None:
+    body = f'{FREE}{line(1)}"reversemode"=dword:1\r\n'
+    settings, said = imported(tmp_path, export(body, key=FREE_PLACES[1]))
+    assert settings.trunk[0].user == "31"
+    assert [each.mode for each in settings.profile] == [LineMode.ACD]
+    assert "not carried over: uchan: of the free version; " in said
+
+
+def test_a_passwords_spaces_are_its_own(tmp_path: Path) -> None:
+    settings, _ = imported(tmp_path, export(line(1, password='" x y "', proxy='" pbx "')))
+    assert settings.trunk[0].password.get_secret_value() == " x y "
+    assert settings.trunk[0].domain == "pbx"
 
 
 def test_an_older_place_is_read_where_there_is_no_newer_one(tmp_path: Path) -> None:

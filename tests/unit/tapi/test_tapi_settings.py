@@ -118,6 +118,26 @@ def test_how_many_lines_there_may_be_follows_the_profiles(tmp_path: Path) -> Non
         assert (len(used["main"]), used["phone"]) == (base, (3, 4))
 
 
+PHONE = TRUNK.replace("lines", 'outbound_proxy = "192.0.2.7:8899"\nlines')
+
+
+@pytest.mark.parametrize(
+    ("mode", "sentence"),
+    [
+        ('mode = "alternative"', "trunk main leads to one phone, and cannot be in acd mode too"),
+        ("incoming = true", "where 2 lines share the account of trunk main"),
+    ],
+)
+def test_a_line_more_is_held_against_the_profiles(tmp_path: Path, mode: str, sentence: str) -> None:
+    one = f"[tapi]\nenabled = true\nlines = 1\n{CLIENT}{profile(1, 1, mode)}"
+    (tmp_path / "acd.toml").write_text(PHONE + one)
+    settings = load_settings(tmp_path / "acd.toml", ENVIRON)
+    with pytest.raises(BadSettings) as refused:
+        with_lines(settings, 2)
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -137,6 +157,11 @@ def test_how_many_lines_there_may_be_follows_the_profiles(tmp_path: Path) -> Non
             "trunk phone leads to one phone, and cannot be in reverse mode too",
         ),
         (profile(1, 1, 'mode = "alternative"'), "cannot be in acd mode too"),
+        (
+            profile(1, 1, 'trunk = "phone"\nmode = "alternative"')
+            + profile(2, 2, 'trunk = "phone"\nmode = "standard"\nincoming = true', name="two"),
+            "trunk phone leads to one phone, and cannot show who calls its account too",
+        ),
         ('[profile]\nname = "one"\n', "headed [[profile]] with two brackets"),
     ],
 )

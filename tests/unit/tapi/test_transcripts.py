@@ -70,8 +70,8 @@ def happen(on: Stage, words: list[str]) -> None:
     match words:
         case ["resize", number]:
             on.gateway.resize(int(number))
-        case ["trunk", status]:
-            on.trunk.become(TrunkStatus(status))
+        case ["trunk", status, *registration]:
+            on.trunk.become(TrunkStatus(status), registered=not registration)
         case ["called", number, name]:
             who = CallerLine(caller=number, caller_name=name, called="dialer")
             on.trunk.called(who)
