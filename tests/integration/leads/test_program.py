@@ -12,8 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from acd.dialer.lead_import import import_leads
-from acd.store import open_store_sync, schema
+from acd.store import connected, open_store_sync, schema
 from tests.integration.leads.conftest import Place
+from tests.peers.postgres import PostgresServer
 
 NEXT_YEAR = f"{datetime.now(UTC).year + 1}-01-05 10:30"
 
@@ -23,6 +24,9 @@ def place(tmp_path: Path) -> Place:
     folder = tmp_path / "campaigns" / "spring"
     folder.mkdir(parents=True)
     (folder / "campaign.toml").write_text('[agents]\nextensions = ["201"]\n')
+    broken = tmp_path / "campaigns" / "broken" / "campaign.toml"
+    broken.parent.mkdir()
+    broken.write_text("[agents\n")
     (tmp_path / "leads.csv").write_text("name;phone\n=1+1;01505641\nB;112\n")
     made = Place(folder=tmp_path, url=f"sqlite:///{tmp_path / 'acd.sqlite'}")
     made.config.write_text(
@@ -118,6 +122,18 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
         (["dnc", "import", "R!", "leads.csv", "--made-on", "2026-11-01"], "a list's name"),
         (["dnc", "import", "robinson", "leads.csv", "--made-on", "2099-01-01"], "a day to come"),
         (["dnc", "check", "12"], "the number"),
+        (
+            ["dnc", "import", "robinson", "nothing.csv", "--made-on", "2026-11-01"],
+            "nothing.csv: it cannot be read",
+        ),
+        (
+            ["dnc", "import", "r", "one.csv", "--made-on", "2026-11-01", "--column", "x"],
+            "one.csv, --column x: the file has no such column",
+        ),
+        (["dnc", "add", "01505641", "--campaign", "autumn"], "campaign autumn: it is not in"),
+        (["report", "spring", "--csv", "nowhere/x"], "nowhere/x: it cannot be written"),
+        (["campaign", "create", "broken"], "it is no TOML: Expected "),
+        (["leads", "import", "broken", "leads.csv"], "it is no TOML: Expected "),
         (["db", "backup", "leads.csv"], "it is there already"),
         (["db", "backup", "nowhere/x"], "its folder does not exist"),
     ],
@@ -155,3 +171,66 @@ def test_a_damaged_database_is_told_and_not_shown_as_a_traceback(place: Place) -
     assert done.returncode == 1
     assert "is not an SQLite database" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_list_that_holds_for_one_campaign_is_shown_and_kept_apart(place: Place) -> None:
+    well(place, "leads", "import", "spring", "leads.csv")
+    assert "1 added" in well(place, "dnc", "add", "01505641", "--campaign", "spring")
+    assert "made by hand, 1 numbers, for one campaign" in well(place, "dnc", "list")
+    refused = acd(place, "dnc", "add", "01505642")
+    assert refused.returncode == 2
+    assert "it exists and holds for another campaign" in refused.stderr
+    words = ("dnc", "import", "theirs", "leads.csv", "--made-on", "2026-11-01")
+    assert "list theirs: 1 numbers" in acd(place, *words, "--campaign", "spring").stdout
+    made = json.loads(well(place, "dnc", "list", "--json"))
+    assert [(row["name"], row["made_on"]) for row in made] == [
+        ("own", None),
+        ("theirs", "2026-11-01"),
+    ]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def anywhere(request: pytest.FixtureRequest, place: Place) -> Place:
+    """The same installation on either database."""
+    if request.param == "sqlite":
+        return place
+    server: PostgresServer = request.getfixturevalue("postgres")
+    made = Place(folder=place.folder, url=server.new_database())
+    made.config.write_text(place.config.read_text().replace(place.url, made.url))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999'", "newer than this program's"),
+        ("DROP TABLE alembic_version", "another program's tables"),
+    ],
+    ids=["newer", "foreign"],
+)
+def test_a_newer_or_a_foreign_database_is_refused_with_the_remedy(
+    anywhere: Place, statement: str, says: str
+) -> None:
+    well(anywhere, "db", "upgrade")
+    with connected(anywhere.url) as engine, engine.begin() as conn:
+        conn.execute(sa.text(statement))
+    for words in (["db", "upgrade"], ["db", "check"], ["leads", "why", "1"]):
+        done = acd(anywhere, *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert says in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_what_a_person_gets_wrong_is_one_sentence_on_either_database(anywhere: Place) -> None:
+    well(anywhere, "leads", "import", "spring", "leads.csv")
+    name = "a" * 33
+    for words, says in (
+        (["leads", "callback", "01505641", "--at", NEXT_YEAR, "--agent", name], "so long a name"),
+        (["leads", "callback", "01505641", "--at", "9999-12-01 10:00"], "too far ahead"),
+        (["leads", "reset", "spring", "--lead", "9223372036854775807"], "none of that id"),
+        (["leads", "why", "9" * 9], "no campaign has it"),
+    ):
+        done = acd(anywhere, *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert says in done.stderr
+        assert done.stderr.count("\n") == 1
