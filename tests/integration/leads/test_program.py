@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,12 +40,20 @@ def place(tmp_path: Path) -> Place:
     return made
 
 
-def acd(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+def acd(
+    place: Place, *words: str, stderr: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "acd", "--config", str(place.config), *words],
         cwd=place.folder,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[3]), "TZ": "UTC"},
-        capture_output=True,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "TERM": "xterm",
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+            "TZ": "UTC",
+        },
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         check=False,
     )
@@ -234,3 +245,28 @@ def test_what_a_person_gets_wrong_is_one_sentence_on_either_database(anywhere: P
         assert (done.returncode, done.stdout) == (2, "")
         assert says in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("leads", "import", "spring", "leads.csv"),
+        ("dnc", "import", "robinson", "leads.csv", "--made-on", "2026-11-01"),
+    ],
+    ids=["leads", "dnc"],
+)
+def test_an_import_shows_a_bar_on_a_terminal_and_nothing_of_it_elsewhere(
+    place: Place, words: tuple[str, ...]
+) -> None:
+    ours, terminal = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        done = acd(place, *words, stderr=terminal)
+        os.close(terminal)
+        shown = bytearray()
+        with suppress(OSError):  # EIO: nobody writes to the terminal any more
+            while part := screen.read(4096):
+                shown += part
+    assert done.returncode == 0
+    assert b"import leads.csv" in shown
+    assert b"100%" in shown
+    assert "import leads.csv" not in done.stdout
