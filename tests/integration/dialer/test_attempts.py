@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -319,6 +319,23 @@ async def test_metrics_say_which_rule_keeps_a_lead_from_being_dialed(stages: Sta
             while dialing.metrics.registry.get_sample_value("acd_leads_blocked", labels) != 1:  # noqa: ASYNC110 - no event
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_number_that_the_door_refuses_is_told_and_not_claimed_for_ever(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script())
+    stage.dialing = replace(stage.dialing, door=Door(DestinationSettings(default_region="DE")))
+    with capture_logs() as logs:
+        assert await stage.run() == {}
+    [told] = [each for each in logs if each["action"] == "destination.refused"]
+    assert (told["log_level"], told["rule"]) == ("warning", "region")
+    assert stage.line.requests == []
+    assert await stage.lead_state() == "closed"
+    [lead] = await stage.dialing.store.run(find_leads, lead_id=1)
+    why = await stage.dialing.store.run(explain_lead, lead, stage.dialing.clock.now())
+    assert not why.eligible
+    assert why.checks[0].detail == "the lead is closed: destination_refused"
 
 
 async def test_a_lead_that_nobody_wants_any_more_is_given_back(stages: StageMaker) -> None:
