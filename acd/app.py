@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 import trio
 
@@ -36,9 +37,12 @@ from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import FeedsSettings, Settings, called_trunks, resting_trunks
+from acd.settings import MAX_LINES, FeedsSettings, Settings, called_trunks, resting_trunks
 from acd.sip import Sip, open_sip
+from acd.sip.limits import check_watches, compiled_limits
 from acd.store import open_store
+from acd.store.agents import all_agents
+from acd.store.campaigns import running_campaigns
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -65,6 +69,8 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         # First of all: a second engine of this node's name would end the calls of the first.
         stack.enter_context(only_engine(settings.control_socket))
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
+        if settings.feeds.dialog_info is not None:
+            check_watches(compiled_limits(), watches=await store.read(_count_watched))
         switch = stack.enter_context(closing(TraceSwitch(settings)))
         sip = await stack.enter_async_context(
             open_sip(
@@ -75,6 +81,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 resting=resting_trunks(settings),
             )
         )
+        _tell_small_binding(compiled_limits().calls)
         stack.enter_context(switch.serving(sip))
         feed = await stack.enter_async_context(
             open_feeds(
@@ -162,6 +169,30 @@ async def open_feeds(
             nursery.start_soon(subscriptions.run)
         yield feed
         nursery.cancel_scope.cancel()
+
+
+def _tell_small_binding(calls: int) -> None:
+    """It does for the lines that are configured; whoever wants more learns here how."""
+    if calls < MAX_LINES:
+        log.warning(
+            "this pjsua2 holds few calls at once; make setup builds one that holds 999",
+            action="sip.small_binding",
+            calls=calls,
+        )
+
+
+def _count_watched(conn: sa.Connection) -> int:
+    """How many phones `[feeds.dialog_info]` watches as things are: those of campaigns that dial."""
+    running = running_campaigns(conn)
+    named = {name for campaign in running for name in campaign.definition.agents.extensions}
+    assigned = {
+        agent.extension
+        for agent in all_agents(conn)
+        for campaign in running
+        if campaign.campaign_id in agent.campaign_ids
+        and agent.skills.issuperset(campaign.definition.agents.skills)
+    }
+    return len(named | assigned)
 
 
 def _watch_of(settings: Settings, sip: Sip) -> Watch | None:

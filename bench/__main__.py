@@ -32,7 +32,9 @@ class Outcome:
 @click.command(epilog="Example: python -m bench --only wire --runs 3")
 @click.option("--runs", type=click.IntRange(1), help=f"Runs a bench; {DEFAULT_RUNS} by default.")
 @click.option("--quick", is_flag=True, help="One short run of each, about a minute.")
-@click.option("--endurance", is_flag=True, help="Ten minutes at 200 calls/s as well.")
+@click.option(
+    "--endurance", is_flag=True, help="Ten minutes at 200 calls/s, and ten on hold, as well."
+)
 @click.option("--only", multiple=True, type=click.Choice(_NAMES), help="Just this bench.")
 @click.option("--json", "as_json", is_flag=True, help="For machines, instead of the table.")
 def main(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.cpu_a_call import CpuACall
 from bench.endurance import Endurance
+from bench.held import HeldCall
 from bench.leads_import import LeadsImport
 from bench.metrics_cost import MetricsCost
 from bench.protocol import Bench
@@ -24,5 +25,5 @@ BENCHES: tuple[Bench, ...] = (
     TraceCost(),
     TapiGatewayCost(),
 )
-LONG_BENCHES: tuple[Bench, ...] = (Endurance(), WholeEngineForMinutes())
+LONG_BENCHES: tuple[Bench, ...] = (Endurance(), WholeEngineForMinutes(), HeldCall())
 """Run once, and only when asked for."""

@@ -9,9 +9,8 @@ import click
 
 from acd.agents import AgentState
 from acd.cli.agent_times import times
-from acd.cli.shared import engine_told, say_json, settings_of, store_of
+from acd.cli.shared import DATABASE_ID, engine_told, moment_to_come, say_json, settings_of, store_of
 from acd.dialer.agents_import import import_agents
-from acd.errors import BadInput, Problem
 from acd.rules.dispositions import Disposition
 from acd.store import Store
 from acd.store.agent_dispositions import dispose_attempt
@@ -138,7 +137,7 @@ def log_off(ctx: click.Context, names: tuple[str, ...]) -> None:
     epilog="\b\nExample:\n  acd agents disposition 4711 sale"
     "\n  acd agents disposition 4711 callback --at '2026-12-01 10:30' --owner anna"
 )
-@click.argument("attempt", type=int)
+@click.argument("attempt", type=DATABASE_ID)
 @click.argument("code")
 @click.option(
     "--at",
@@ -156,9 +155,7 @@ def disposition(
     the campaign's own ([agents] codes). do_not_call is in force at once, for every campaign.
     """
     now = datetime.now(UTC)
-    moment = None if at is None else at.astimezone(UTC)
-    if moment is not None and moment <= now:
-        raise BadInput(Problem("--at", f"{at:%Y-%m-%d %H:%M} is over", "name a time to come"))
+    moment = None if at is None else moment_to_come(at, now)
     with store_of(ctx) as store:
         meant = store.run_sync(
             dispose_attempt,

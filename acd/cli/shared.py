@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
 import click
 
 from acd.control import ask_engine
-from acd.errors import BadInput, EngineNotRunning, EngineSilent
+from acd.errors import BadInput, EngineNotRunning, EngineSilent, Problem
 from acd.settings import Settings
 from acd.store import Store, open_store_sync
+
+DATABASE_ID = click.IntRange(1, 2**63 - 1)
+"""What an id can be: both databases count in 64 bits."""
 
 
 class CliState(Protocol):
@@ -76,6 +80,22 @@ def ask_running_engine(ctx: click.Context, question: str, **arguments: Any) -> d
     if not answer["ok"]:
         raise BadInput(answer["why"])
     return answer
+
+
+def moment_to_come(at: datetime, now: datetime) -> datetime:
+    """`--at`, by this machine's clock, in UTC.
+
+    Raises:
+        BadInput: it is over, or at an end of the calendar, where UTC has no such moment.
+    """
+    try:
+        moment = at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or moment <= now:
+        what = "is over" if at.year <= now.year else "is too far ahead"
+        raise BadInput(Problem("--at", f"{at:%Y-%m-%d %H:%M} {what}", "name a time to come"))
+    return moment
 
 
 def say_json(value: Any) -> None:

@@ -49,7 +49,7 @@ from acd.lines.records import TransferRecord, record_of
 from acd.rules.dispositions import TransferOutcome
 from acd.store.beginning import Blocked, NewAttempt
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import GivenBack, NotDialed
+from acd.store.outcomes import GivenBack, NotDialed, TurnedAway
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -133,7 +133,7 @@ async def _dial(
     destination = dialing.door.admit(lead.e164, DestinationKind.LEAD)
     if isinstance(destination, Refused):
         log.warning("destination refused", action="destination.refused", rule=destination.rule)
-        _give_back(dialing, lead)
+        dialing.outcomes.put(TurnedAway(lead=lead, rule=destination.rule))
         return
     asked_at = trio.current_time()
     try:

@@ -164,10 +164,14 @@ class Door:
         number = self._read(wanted)
         if not isinstance(number, PhoneNumber):
             return _refused(_RULES.get(number.rule, DoorRule.INVALID), wanted, number.why)
-        return self.refusal(number) or self._dialable(number, kind)
+        return self._forbidden(number) or self._dialable(number, kind)
 
     def refusal(self, number: PhoneNumber) -> Refused | None:
-        """Why a valid number may not be a lead's; None: it may."""
+        """Why a valid number may not be a lead's on this trunk; None: it may."""
+        answer = self._forbidden(number) or self._dialable(number, DestinationKind.LEAD)
+        return answer if isinstance(answer, Refused) else None
+
+    def _forbidden(self, number: PhoneNumber) -> Refused | None:
         if number.e164 in self._allow:
             return None
         if number.kind in COSTLY:

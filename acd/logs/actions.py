@@ -73,6 +73,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "preview.none": "an agent asked for a lead and none may be dialed now (debug)",
         "preview.shown": "an agent is shown a lead, and is reserved for it",
         "sip.callback_failed": "a callback of ours failed; a bug",
+        "sip.small_binding": "the engine's pjsua2 holds few calls",
         "sip.thread_stuck": "the SIP thread did not end in time",
         "sip_trace.broken": "the SIP trace's file cannot be written; the trace is off",
         "sip_trace.off": "SIP messages are no longer written",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from acd.settings.cross_profiles import check_profiles
+from acd.settings.files import check_file
 from acd.settings.profiles import base_trunk, lines_by_trunk
 from acd.settings.sounds import PLAYABLE, wrong_with_wav
 from acd.settings.tables import Settings, TapiClientSettings, TapiSettings
@@ -34,8 +35,7 @@ def _check_gateway(tapi: TapiSettings, *, anybody: bool) -> Iterator[Finding]:
         ("tls_certificate_file", tapi.tls_certificate_file),
         ("tls_key_file", tapi.tls_key_file),
     ):
-        if file is not None and not file.is_file():
-            yield Finding(("tapi", key), f"there is no file {file}", "allowed: a PEM file")
+        yield from check_file(("tapi", key), file, "a PEM file")
     if not tapi.on_loopback and tapi.tls_certificate_file is None:
         yield Finding(
             ("tapi", "bind_address"),

@@ -73,6 +73,15 @@ class TransferReply(StrEnum):
     """At the REFER's 2xx, as SIPTAPI does: the PBX will try."""
 
 
+class AfterFailedTransfer(StrEnum):
+    """Who has the answered person once a final NOTIFY says that the target did not take them."""
+
+    PBX = "pbx"
+    """A PBX that takes them out of our call before it dials the target, as Asterisk does."""
+    OURS = "ours"
+    """Our leg lives on: a gateway, a session border controller or a phone took the REFER."""
+
+
 def _known_region(region: str) -> str:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("is no region that has phone numbers")
@@ -101,10 +110,45 @@ def _each_once(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     return codecs
 
 
+_SQLITE_URL = re.compile(r"sqlite:///[^?\x00-\x1f\x7f]+")
+_PART = r"[^@/?\x00-\x20\x7f]"
+_POSTGRES_URL = re.compile(
+    rf"postgresql://(?:{_PART}*@)?(?:\[[0-9A-Fa-f:.]+\]|[^]\[@/?:\x00-\x20\x7f]*)"
+    rf"(?::(?P<port>{_PART}*))?/{_PART}+(?:\?[^@\x00-\x20\x7f]*)?"
+)
+
+
 def _database_url(url: str) -> str:
-    if not re.fullmatch(r"sqlite:///[^?]+|postgresql://[^/]*/[^/]+", url):
-        raise ValueError("is no database that acd can use")
+    if _SQLITE_URL.fullmatch(url):
+        return url
+    found = _POSTGRES_URL.fullmatch(url)
+    # libpq reads what it is given up to the first zero byte.
+    if found is None or "%00" in url:
+        raise ValueError(_no_database(url))
+    if found["port"] is not None:
+        _port(found["port"])
     return url
+
+
+def _no_database(url: str) -> str:
+    # Whoever reads the URL leniently takes the rest of such a password for the host, and shows it.
+    account, at, _ = url.removeprefix("postgresql://").rpartition("@")
+    if at and re.search(r"[@/?\x00-\x20\x7f]", account):
+        return "has a bare @, /, ? or space before its last @: write %40, %2F, %3F or %20"
+    return "is no database that acd can use"
+
+
+def _host_and_port(text: str) -> str:
+    """`host`, `host:port` or `user@host:port`."""
+    _, colon, port = text.rpartition("]")[2].partition(":")
+    if colon:
+        _port(port)
+    return text
+
+
+def _port(digits: str) -> None:
+    if not re.fullmatch("[0-9]{1,5}", digits) or not 1 <= int(digits) <= 65535:
+        raise ValueError("has a port that is no number from 1 to 65535")
 
 
 def _not_empty(trunks: tuple[TrunkSettings, ...]) -> tuple[TrunkSettings, ...]:
@@ -159,11 +203,11 @@ class TrunkSettings(Table):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
         description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
     )
-    domain: str = Field(
+    domain: Annotated[str, AfterValidator(_host_and_port)] = Field(
         pattern=f"^{HOST}$",
         description='a host name or address, with its port if unusual, e.g. "pbx.example.com"',
     )
-    outbound_proxy: str = Field(
+    outbound_proxy: Annotated[str, AfterValidator(_host_and_port)] = Field(
         default="", pattern=f"^({HOST})?$", description='"host" or "host:port" without sip:'
     )
     """The first hop of every request."""
@@ -235,6 +279,8 @@ class TrunkSettings(Table):
         description='what 403, 480 and 603 mean on this trunk, e.g. { 480 = "no_answer" }',
     )
     """PBXes disagree about these three; the others are tables of ours."""
+    after_failed_transfer: AfterFailedTransfer = AfterFailedTransfer.PBX
+    """`pbx` ends our leg; `ours` keeps it, and the person may be sent to another target."""
     follow_redirects: Flag = False
     """True: call the number in the Contact of a 300, 301 or 302, where `[destinations]` lets it
     through, at most `MOST_REDIRECTS` (3) times a call. Do-not-call and calling hours were judged
@@ -262,13 +308,7 @@ class StoreSettings(Table):
             repr=False,
         ),
     ] = "sqlite:///acd.sqlite"
-    """May carry a password: print `shown_url`."""
-
-    @property
-    def shown_url(self) -> str:
-        """The URL without its password, for logs and messages."""
-        # The last @ ends the password: it may contain an @ that was not escaped.
-        return re.sub(r"(://[^:/@]*):.*@", r"\1@", self.url.partition("?")[0])
+    """May carry a password: print `acd.store.shown_url` of it."""
 
 
 class AddressSettings(Table):
@@ -375,7 +415,7 @@ class DialogInfoSettings(Table):
     """`[feeds.dialog_info]`: subscriptions to the agents' extensions (RFC 4235)."""
 
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: the first")
-    domain: str = Field(
+    domain: Annotated[str, AfterValidator(_host_and_port)] = Field(
         default="",
         pattern=f"^({HOST})?$",
         description="a host name or address, with its port if unusual; empty: the trunk's domain",
@@ -470,7 +510,7 @@ class ProfileSettings(Table):
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: that of [tapi]")
     enabled: Flag = True
     """False: shown as deactivated; its trunk, where no other line needs it, does not register."""
-    phone: str = Field(
+    phone: Annotated[str, AfterValidator(_host_and_port)] = Field(
         default="",
         pattern=f"^({EXTENSION}(@{HOST})?)?$",
         description='the user\'s extension, e.g. "31" or "31@192.0.2.7:5060"',

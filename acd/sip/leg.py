@@ -226,7 +226,7 @@ class Leg:
             if late is not None:
                 self.world.reports.post(late)
             return
-        self._transfer = TransferMachine(self.trunk.timing)
+        self._transfer = TransferMachine(self.trunk.timing, self.trunk.plan.after_failed_transfer)
         self._earlier_refers = frozenset(call.refers)
         self._accepted_told = False
         self._refer_to = command.refer_to

@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from acd.calls import DisconnectCause
 from acd.dns import UnknownHost, find_host
 from acd.errors import BadSettings, Problem
-from acd.lines import Door
-from acd.settings import Codec, DestinationSettings, Srtp, Transport, TrunkSettings
+from acd.lines import Door, PersonWith
+from acd.settings import (
+    AfterFailedTransfer,
+    Codec,
+    DestinationSettings,
+    Srtp,
+    Transport,
+    TrunkSettings,
+)
+from acd.settings.rtp import RtpPorts, scarcest_ports
 from acd.sip.authorities import system_authorities
 from acd.sip.uris import host_and_port, local_address_towards
 
-PORTS_PER_LINE = 2.5
-"""RTP, RTCP and some that other programs hold; fewer and calls fail for want of a port."""
+_LEFT_WITH: Mapping[AfterFailedTransfer, PersonWith] = MappingProxyType(
+    {
+        AfterFailedTransfer.PBX: PersonWith.PBX,
+        AfterFailedTransfer.OURS: PersonWith.US,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,8 @@ class TrunkPlan:
     """Whom OPTIONS ask for; empty: nobody, so that a proxy answers them itself."""
     causes: Mapping[int, DisconnectCause]
     """This trunk's own reading of statuses (`acd.sip.causes.OVERRIDABLE_STATUSES`)."""
+    after_failed_transfer: PersonWith
+    """Who has the person, where the NOTIFY leaves it open (`acd.sip.transfer`)."""
     redirect_door: Door | None
     """What a 3xx's Contact must pass; None: no 3xx is followed."""
 
@@ -94,6 +109,7 @@ def plan_trunks(
     Raises:
         BadSettings: a domain is no host, names repeat, or RTP ports are too few for the lines.
     """
+    _check_rtp_ports(trunks)
     slices = _rtp_slices(trunks)
     own_words = len({(trunk.user_agent, trunk.codecs) for trunk in trunks}) > 1
     plans = [
@@ -151,6 +167,7 @@ def _plan(
         probe=probe,
         probe_user=trunk.probe_user,
         causes={int(status): cause for status, cause in trunk.causes.items()},
+        after_failed_transfer=_LEFT_WITH[trunk.after_failed_transfer],
         redirect_door=None,
     )
 
@@ -182,26 +199,29 @@ def _rtp_slices(trunks: Sequence[TrunkSettings]) -> dict[str, tuple[int, int]]:
     for trunk in trunks:
         sharing[trunk.rtp_port_min, trunk.rtp_port_max].append(trunk)
     slices: dict[str, tuple[int, int]] = {}
-    problems: list[Problem] = []
     for (lowest, highest), members in sharing.items():
         per_line = (highest - lowest + 1) / sum(trunk.lines for trunk in members)
-        if per_line < PORTS_PER_LINE:
-            problems.append(_too_few_ports(members, lowest, highest))
         start = lowest + lowest % 2
         for trunk in members:
             width = int(trunk.lines * per_line) // 2 * 2
             slices[trunk.name] = (start, min(start + width - 1, highest))
             start += width
-    if problems:
-        raise BadSettings(problems)
     return slices
 
 
-def _too_few_ports(members: Sequence[TrunkSettings], lowest: int, highest: int) -> Problem:
-    lines = sum(trunk.lines for trunk in members)
+def _check_rtp_ports(trunks: Sequence[TrunkSettings]) -> None:
+    """Now, for pjsua would notice with a call that finds no port."""
+    judged = [scarcest_ports(trunk, trunks) for trunk in trunks]
+    # Trunks that share a range are judged alike, and told once.
+    problems = dict.fromkeys(_too_few_ports(found) for found in judged if found.missing > 0)
+    if problems:
+        raise BadSettings(list(problems))
+
+
+def _too_few_ports(found: RtpPorts) -> Problem:
     return Problem(
-        where=", ".join(f"trunk {trunk.name}" for trunk in members),
-        what=f"{lines} lines share the {max(0, highest - lowest + 1)} RTP ports "
-        f"{lowest} to {highest}",
-        allowed=f"at least {int(lines * PORTS_PER_LINE + 0.5)} are needed",
+        where=", ".join(f"trunk {trunk.name}" for trunk in found.trunks),
+        what=f"{found.lines} lines share the {found.ports} RTP ports "
+        f"{found.lowest} to {found.highest}",
+        allowed=f"at least {found.needed} are needed",
     )

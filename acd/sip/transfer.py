@@ -14,8 +14,10 @@ Who has the person after a failure (`PersonWith`):
 - final NOTIFY 400 (the race, to the end) or 404 (no such extension): Asterisk left the leg where
   it was, and another REFER works, US;
 - any other final NOTIFY: Asterisk took the leg out of its bridge before it dialed the target, and
-  answers every further REFER 404; we cannot tell such a PBX from one that kept the leg, so PBX;
-- no final NOTIFY in time: PBX once anything but silence answered, for the same reason.
+  answers every further REFER 404; a gateway, a session border controller or a phone keeps the leg
+  until the target answers (RFC 5589 6.3). Nothing on the wire tells one from the other: the trunk's
+  `after_failed_transfer` does;
+- no final NOTIFY in time: the same, once anything but silence answered.
 """
 
 from __future__ import annotations
@@ -95,6 +97,8 @@ class TransferMachine:
     """One `blind_transfer` from its first REFER to its outcome."""
 
     timing: TransferTiming
+    after_failure: PersonWith = PersonWith.PBX
+    """Who has the person after a failure that leaves it open."""
     refers_sent: int = 0
     accepted: bool = False
     """The REFER that is open was answered 2xx, or a NOTIFY proved that it was taken."""
@@ -138,7 +142,7 @@ class TransferMachine:
             self.timing.taken()
         if sip_status < 300:
             return self._finish(TransferOutcome.ANSWERED, sip_status)
-        person = PersonWith.US if sip_status in _STILL_OURS else PersonWith.PBX
+        person = PersonWith.US if sip_status in _STILL_OURS else self.after_failure
         return self._finish(TransferOutcome.FAILED, sip_status, person)
 
     def dialog_over(self) -> TransferStep:
@@ -149,7 +153,7 @@ class TransferMachine:
         """No final NOTIFY within the caller's time."""
         if self.done is not None:
             return None
-        person = PersonWith.PBX if self.accepted else PersonWith.US
+        person = self.after_failure if self.accepted else PersonWith.US
         return self._finish(TransferOutcome.TIMED_OUT, None, person)
 
     def _raced(self) -> TransferStep:

@@ -21,7 +21,7 @@ from acd.rules.eligibility import LeadState
 from acd.store import schema as t
 from acd.store.agents import agent_named
 from acd.store.campaigns import campaign_by_id
-from acd.store.dnc import add_numbers, open_list
+from acd.store.dnc import add_numbers, list_to_add_to
 from acd.store.events import Subject, record
 from acd.store.lead_changes import ERASED, promise_callback
 from acd.store.settling import Ended, settle_lead
@@ -154,23 +154,8 @@ def _never_again(conn: sa.Connection, lead_id: int, now: datetime) -> None:
     numbers = list(
         conn.scalars(sa.select(t.lead_numbers.c.e164).where(t.lead_numbers.c.lead_id == lead_id))
     )
-    add_numbers(conn, list_id=_agents_list(conn, now), numbers=numbers, now=now)
-
-
-def _agents_list(conn: sa.Connection, now: datetime) -> int:
-    """The list, locked, so that two agents who say the same wait for one another."""
-    try:
-        with conn.begin_nested():
-            list_id = open_list(
-                conn, name=AGENTS_LIST, campaign_id=None, made_on=now.date(), now=now
-            )
-    except sa.exc.IntegrityError:
-        # Another agent has just made it.
-        list_id = open_list(conn, name=AGENTS_LIST, campaign_id=None, made_on=now.date(), now=now)
-    conn.execute(
-        sa.select(t.dnc_lists.c.list_id).where(t.dnc_lists.c.list_id == list_id).with_for_update()
-    )
-    return list_id
+    list_id = list_to_add_to(conn, name=AGENTS_LIST, campaign_id=None, now=now)
+    add_numbers(conn, list_id=list_id, numbers=numbers, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 """The migration that this program's statements are written for."""
 
 
@@ -281,7 +281,8 @@ dnc_lists = sa.Table(
     sa.Column("name", sa.String(64), nullable=False, unique=True),
     # NULL: the list holds for every campaign.
     sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id")),
-    sa.Column("made_on", sa.Date, nullable=False),
+    # As the publisher says; NULL: made by hand, number by number.
+    sa.Column("made_on", sa.Date),
     sa.Column("changed_at", UtcDateTime, nullable=False),
 )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tests.peers import phones
 from tests.peers.addresses import Addresses
@@ -75,15 +76,19 @@ class Traffic:
 
 @asynccontextmanager
 async def open_centre(
-    addresses: Addresses, *agents: Sipp, answer_ms: int = 300
+    addresses: Addresses,
+    *agents: Sipp,
+    answer_ms: int = 300,
+    dialer: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Centre]:
     """A PBX that knows agents 101 and 102; those given are at their phones.
 
-    People answer `answer_ms` after their phones began to ring.
+    People answer `answer_ms` after their phones began to ring; `dialer` are more keys of the
+    dialer's endpoint.
     """
     known = {"101": f"{addresses.agent_101}:5060", "102": f"{addresses.agent_102}:5060"}
     async with run_asterisk(
-        address=addresses.pbx, carrier=f"{addresses.carrier}:5060", agents=known
+        address=addresses.pbx, carrier=f"{addresses.carrier}:5060", agents=known, dialer=dialer
     ) as pbx:
         with ExitStack() as stack:
             wire = stack.enter_context(Wire(addresses.pbx))

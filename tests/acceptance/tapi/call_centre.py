@@ -16,6 +16,7 @@ from contextlib import (
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import trio
@@ -139,6 +140,8 @@ async def open_tapi_centre(
     gateway: str = "",
     talk_ms: int = 1000,
     busy: tuple[int, ...] = (),
+    silent: tuple[int, ...] = (),
+    dialer: Mapping[str, str] = MappingProxyType({}),
     **settings: str,
 ) -> AsyncIterator[TapiCentre]:
     """Start everything around a real Asterisk.
@@ -149,6 +152,8 @@ async def open_tapi_centre(
         gateway: goes into [tapi].
         talk_ms: how long agents talk.
         busy: agents whose phones answer 486.
+        silent: agents whose phones ring until the PBX gives up.
+        dialer: more keys of our endpoint at Asterisk.
         settings: keys of acd.toml that are another than in `_write_settings`.
     """
     addresses = Addresses.free()
@@ -160,6 +165,7 @@ async def open_tapi_centre(
         address=addresses.pbx,
         carrier=f"{addresses.carrier}:5060",
         agents={extension: f"{address}:5060" for extension, address in agents.items()},
+        dialer=dialer,
     ) as pbx:
         with ExitStack() as stack:
             for peer in (
@@ -167,6 +173,8 @@ async def open_tapi_centre(
                 *(
                     phones.agent_busy(address)
                     if int(extension) in busy
+                    else phones.agent_silent(address)
+                    if int(extension) in silent
                     else phones.agent_answers(address, talk_ms=talk_ms)
                     for extension, address in agents.items()
                 ),

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import trio
 
-from acd.tapi.client import GatewayAddress
+from acd.tapi.client import GatewayAddress, LineApp, LineError
 from tests.acceptance.support.installation import Engine, Installation
 from tests.acceptance.tapi.call_centre import TOKEN
 from tests.peers.addresses import free_port
@@ -19,6 +20,7 @@ from tests.peers.wire import SipMessage, Wire, select
 SETTINGS = """
 [destinations]
 default_region = "{region}"
+allow = {allow}
 [metrics]
 port = {metrics_port}
 [tapi]
@@ -31,6 +33,7 @@ name = "office"
 token_env = "TAPI_TOKEN"
 calls_per_second = 100.0
 keep_calling_hours = false
+{client}
 """
 
 
@@ -86,8 +89,13 @@ async def open_office(
     up: tuple[str, ...] = (),
     log_file: str = "",
     region: str = "DE",
+    client: str = "",
+    allow: str = "[]",
 ) -> AsyncIterator[Office]:
-    """Start the engine; `up` are trunks to wait for, `log_file` is that of `[log]`."""
+    """Start the engine; `up` are trunks to wait for, `log_file` is that of `[log]`.
+
+    `client` goes into the client's table, `allow` is that of `[destinations]`.
+    """
     async with open_engine_at(
         folder,
         port=free_port(),
@@ -98,6 +106,8 @@ async def open_office(
         up=up,
         log_file=log_file,
         region=region,
+        client=client,
+        allow=allow,
     ) as (installation, engine, gateway):
         yield Office(installation, engine, wire, gateway)
         await engine.end()
@@ -115,11 +125,18 @@ async def open_engine_at(
     up: tuple[str, ...] = (),
     log_file: str = "",
     region: str = "DE",
+    client: str = "",
+    allow: str = "[]",
 ) -> AsyncIterator[tuple[Installation, Engine, GatewayAddress]]:
     """Start the engine with its gateway at `port`; whoever uses it ends it."""
     installation = Installation.fresh(folder)
     text = SETTINGS.format(
-        metrics_port=installation.metrics_port, port=port, lines=lines, region=region
+        metrics_port=installation.metrics_port,
+        port=port,
+        lines=lines,
+        client=client,
+        allow=allow,
+        region=region,
     )
     (installation.folder / "acd.toml").write_text(trunks + text + profiles)
     variables = {password_variable(name): value for name, value in (passwords or {}).items()}
@@ -141,3 +158,13 @@ async def wait_said(engine: Engine, words: str) -> None:
             assert engine.process.poll() is None, engine.log()
             # The log is a file that another program writes: it can only be read again.
             await trio.sleep(0.05)
+
+
+async def shown(app: LineApp) -> bool:
+    """Whether any call was shown by now: a request that is answered came after it."""
+    with pytest.raises(LineError):
+        await app.line_open(1000)
+    with trio.move_on_after(0):
+        await app.wait_new_call()
+        return True
+    return False

@@ -30,6 +30,8 @@ REFER_SECONDS = 1.0
 """From our ACK to the REFER of an automatic transfer: milliseconds, and a busy machine's margin."""
 HOLD_SECONDS = 30.0
 """How long a person waits for `lineBlindTransfer`, as row 4 says."""
+RTP_TIMEOUT_SECONDS = 5
+"""Asterisk's `rtp_timeout` for the dialer: who sends nothing for so long is cut."""
 FORMATS = """wait_limit_seconds = 60
 [[tapi_client]]
 name = "zeros"
@@ -49,6 +51,9 @@ keep_calling_hours = false
 transfer_reply = "accepted"
 """
 BUSY_AGENT = 104
+SILENT_AGENT = 105
+RING_SECONDS = 2
+"""How long Asterisk lets the silent agent's phone ring; documented are 20 s."""
 ACD = f"TAPI_TOKEN={TOKEN} acd "
 
 
@@ -60,6 +65,8 @@ def one_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TapiCentre
         more=FORMATS,
         gateway="disabled_lines = [7]",
         busy=(BUSY_AGENT,),
+        silent=(SILENT_AGENT,),
+        dialer={"rtp_timeout": str(RTP_TIMEOUT_SECONDS)},
         allow='["*97#"]',
     )
     with kept_open(opened) as centre:
@@ -95,7 +102,7 @@ async def test_row_04_and_32_acd_mode_waits_with_media_and_then_refers(
         assert call.state is S.CONNECTED
         assert not centre.sent("REFER")
         assert not centre.sent("BYE")
-        # No RTP timeout can cut a person who waits: they hear something, 50 times a second.
+        # Asterisk's RTP timeout has passed six times: sound comes, 50 times a second.
         rtp = [p for p in centre.wire.rtp() if p.at_seconds > centre.since]
         to_pbx = [p for p in rtp if p.destination[0] == centre.addresses.pbx]
         ours = [p for p in to_pbx if p.source[0] != centre.addresses.carrier]
@@ -115,6 +122,20 @@ async def test_row_04_and_32_acd_mode_waits_with_media_and_then_refers(
     assert attempt["tapi_client"] == "overdialer"
     assert attempt["disposition"] == "handed_over"
     assert attempt["started_at"] < attempt["answered_at"]
+
+
+async def test_row_32_asterisk_cuts_a_call_that_sends_no_media(
+    centre: TapiCentre, tmp_path: Path
+) -> None:
+    here = centre.addresses
+    silent = phones.dialer_silent(here.dialer, here.pbx, tmp_path, number=phones.ANSWERS)
+    with silent:
+        await trio.to_thread.run_sync(silent.wait, 30)
+        assert silent.counts().successful == 1
+    (bye,) = await centre.seen(lambda: centre.to(here.dialer, "BYE"))
+    answered = centre.to(here.dialer, 200, cseq="INVITE")[0]
+    # Without this the row above would prove nothing. Asterisk looks once in a while.
+    assert bye.at_seconds - answered.at_seconds >= RTP_TIMEOUT_SECONDS - 1
 
 
 async def test_a_predictive_call_is_handed_over_as_soon_as_it_is_connected(
@@ -200,6 +221,20 @@ async def test_row_06_a_transfer_told_at_the_202_is_not_cut_by_the_drop_that_fol
     (attempt,) = await centre.closed_rows()
     assert (attempt["transfer_result"], attempt["disposition"]) == ("answered", "handed_over")
     assert not attempt["abandoned"]
+
+
+async def test_row_06_a_silent_agents_person_goes_to_the_next_agent(centre: TapiCentre) -> None:
+    assert isinstance(centre.pbx, Asterisk)
+    await centre.pbx.cli(f"dialplan set global ACD_RING_SECONDS {RING_SECONDS}")
+    async with line_initialize_ex(centre.gateway) as app:
+        call = await connected(app)
+        await app.line_blind_transfer(call, str(SILENT_AGENT))
+        await call.wait_states(S.IDLE)
+        (gave_up,) = await centre.seen(lambda: centre.to(centre.agent(SILENT_AGENT), "CANCEL"))
+        answered = [m for m in centre.heard("NOTIFY") if b"200" in m.body]
+        bye = (await centre.seen(lambda: centre.sent("BYE")))[0]
+        assert bye.at_seconds > answered[-1].at_seconds > gave_up.at_seconds
+        assert invited(centre, 101) or invited(centre, 102)
 
 
 async def test_row_08_a_hang_up_by_the_pbx_is_told_and_the_line_is_free(

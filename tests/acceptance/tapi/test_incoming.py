@@ -20,7 +20,7 @@ from acd.tapi.constants import (
 )
 from acd.tapi.constants import LineCallState as S
 from tests.acceptance.tapi.call_centre import kept_open
-from tests.acceptance.tapi.office import Office, open_office, trunk_toml
+from tests.acceptance.tapi.office import Office, open_office, shown, trunk_toml
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.asterisk import Asterisk, run_asterisk
@@ -310,13 +310,3 @@ async def test_row_39_a_link_cut_while_a_caller_is_shown_leaves_them_to_the_phon
         asked = [each.method for each in site.office.wire.sip() if each.call_id == rings]
         assert {method for method in asked if method} == {"INVITE"}
         await site.nobody_calls()
-
-
-async def shown(app: LineApp) -> bool:
-    """Whether any call was shown by now: a request that is answered came after it."""
-    with pytest.raises(LineError):
-        await app.line_open(1000)
-    with trio.move_on_after(0):
-        await app.wait_new_call()
-        return True
-    return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from acd.tapi.client import line_initialize_ex
 from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineDisconnectMode as Mode
+from tests.acceptance.tapi.call_centre import agent_address
 from tests.acceptance.tapi.office import Office, open_office, trunk_toml
 from tests.peers import phones
 from tests.peers.addresses import Addresses
@@ -41,19 +43,23 @@ def profile(mode: str, more: str = "", *, last: int = 4) -> str:
 
 @asynccontextmanager
 async def asterisk_office(
-    folder: Path, addresses: Addresses, profiles: str
+    folder: Path, addresses: Addresses, profiles: str, *, ring_seconds: int = 20
 ) -> AsyncIterator[Office]:
-    """Phone 101 is answered and talks on, 102 is busy; the carrier behind."""
-    agents = {"101": f"{addresses.agent_101}:5060", "102": f"{addresses.agent_102}:5060"}
+    """Phone 101 is answered and talks on, 102 is busy, 103 silent; the carrier behind."""
+    silent = agent_address(addresses, 103)
+    at = {"101": addresses.agent_101, "102": addresses.agent_102, "103": silent}
+    agents = {extension: f"{address}:5060" for extension, address in at.items()}
     async with run_asterisk(
         address=addresses.pbx, carrier=f"{addresses.carrier}:5060", agents=agents
-    ):
+    ) as pbx:
+        await pbx.cli(f"dialplan set global ACD_RING_SECONDS {ring_seconds}")
         with ExitStack() as stack:
             wire = stack.enter_context(Wire(addresses.pbx))
             for peer in (
                 phones.carrier(addresses.carrier),
                 phones.agent_answers(addresses.agent_101, talk_ms=2000),
                 phones.agent_busy(addresses.agent_102),
+                phones.agent_silent(silent),
             ):
                 stack.enter_context(peer)
                 stack.callback(peer.stop, grace_seconds=0.2)
@@ -118,6 +124,9 @@ async def test_row_02_standard_mode_through_asterisk(tmp_path: Path) -> None:
         (dialed,) = office.to(addresses.carrier, "INVITE")
         assert rang.at_seconds < dialed.at_seconds
         assert phones.ANSWERS in select(messages, "REFER")[0].get("refer-to")
+        messages = await office.seen(partial(ended, office, addresses.pbx, 1))
+        bye = office.to(addresses.pbx, "BYE")[0]
+        assert 0 < bye.at_seconds - final_notify(messages).at_seconds < END_SECONDS
         assert [event.state for event in call.events][-2:] == [S.CONNECTED, S.IDLE]
         # A number that is busy: the user's phone is let go, and the application told why.
         busy = await app.line_make_call(line, phones.BUSY)
@@ -150,6 +159,41 @@ async def test_row_03_reverse_mode_calls_the_number_first(tmp_path: Path) -> Non
         "busy",
         "handed_over",
     ]
+
+
+async def test_row_03_asterisk_keeps_nobody_whose_user_is_busy_or_silent(tmp_path: Path) -> None:
+    addresses = Addresses.free()
+    phones_of = {1: "102", 2: "103"}
+    profiles = "".join(
+        line_profile(line, f'mode = "reverse"\nphone = "{phone}"')
+        for line, phone in phones_of.items()
+    )
+    async with (
+        asterisk_office(tmp_path, addresses, profiles, ring_seconds=2) as office,
+        line_initialize_ex(office.gateway) as app,
+    ):
+        for line in phones_of:
+            call = await app.line_make_call(await app.line_open(line), phones.ANSWERS)
+            await call.wait_states(S.IDLE)
+            assert [event.state for event in call.events][-3:] == [
+                *(S.CONNECTED, S.DISCONNECTED, S.IDLE)
+            ]
+            # Asterisk has taken the person out of our call: there is nobody to keep.
+            await office.seen(partial(ended, office, addresses.pbx, line))
+            failed = final_notify(office.wire.sip())
+            assert failed.body.startswith(b"SIP/2.0 503")
+            bye = office.to(addresses.pbx, "BYE")[-1]
+            assert bye.call_id == failed.call_id
+            assert 0 < bye.at_seconds - failed.at_seconds < END_SECONDS
+        (gave_up,) = office.to(agent_address(addresses, 103), "CANCEL")
+        assert gave_up.at_seconds < failed.at_seconds
+    for row in office.installation.rows("attempts"):
+        assert (row["transfer_result"], bool(row["abandoned"])) == ("failed", True)
+
+
+def ended(office: Office, pbx: str, number: int) -> bool:
+    """Whether we have hung up so many calls."""
+    return len({each.call_id for each in office.to(pbx, "BYE")}) == number
 
 
 def taking_phone(folder: Path, address: str) -> Sipp:
@@ -254,6 +298,39 @@ async def test_row_12_each_phone_has_its_headers_and_no_customer_gets_them(
             invites = select(office.wire.sip(), "INVITE")
     got = [(each.all("call-info"), each.all("alert-info")) for each in invites]
     assert got == [*expected.values(), ((), ()), ((), ())]
+
+
+async def test_row_12_headers_reach_a_phone_behind_asterisk_where_the_dialplan_copies_them(
+    tmp_path: Path,
+) -> None:
+    addresses = Addresses.free()
+    copied, lost = 1, 2
+    phones_of = {copied: "101", lost: "109"}
+    profiles = "".join(
+        line_profile(line, f'mode = "standard"\nphone = "{phone}"\nauto_answer = "grandstream"')
+        for line, phone in phones_of.items()
+    )
+    async with (
+        asterisk_office(tmp_path, addresses, profiles) as office,
+        line_initialize_ex(office.gateway) as app,
+    ):
+        for line in phones_of:
+            call = await app.line_make_call(await app.line_open(line), phones.ANSWERS)
+            await call.wait_states(S.IDLE)
+        await office.seen(lambda: len(by_call(office.to(addresses.carrier, "ACK"))) == 2)
+        info = f"<sip:{addresses.pbx}>;answer-after=0"
+        alert = f"<http://{addresses.pbx}>;info=alert-autoanswer;delay=0"
+        rang = by_call(office.to(addresses.agent_101, "INVITE"))
+        assert rang == [((info,), (alert,)), ((), ())]
+        assert by_call(office.to(addresses.carrier, "INVITE")) == [((), ())] * 2
+
+
+def by_call(messages: list[SipMessage]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The auto-answer headers of each call's first message."""
+    firsts: dict[str, SipMessage] = {}
+    for each in messages:
+        firsts.setdefault(each.call_id, each)
+    return [(each.all("call-info"), each.all("alert-info")) for each in firsts.values()]
 
 
 def line_profile(line: int, more: str) -> str:

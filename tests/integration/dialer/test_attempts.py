@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -321,6 +321,23 @@ async def test_metrics_say_which_rule_keeps_a_lead_from_being_dialed(stages: Sta
         nursery.cancel_scope.cancel()
 
 
+async def test_a_number_that_the_door_refuses_is_told_and_not_claimed_for_ever(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script())
+    stage.dialing = replace(stage.dialing, door=Door(DestinationSettings(default_region="DE")))
+    with capture_logs() as logs:
+        assert await stage.run() == {}
+    [told] = [each for each in logs if each["action"] == "destination.refused"]
+    assert (told["log_level"], told["rule"]) == ("warning", "region")
+    assert stage.line.requests == []
+    assert await stage.lead_state() == "closed"
+    [lead] = await stage.dialing.store.run(find_leads, lead_id=1)
+    why = await stage.dialing.store.run(explain_lead, lead, stage.dialing.clock.now())
+    assert not why.eligible
+    assert why.checks[0].detail == "the lead is closed: destination_refused"
+
+
 async def test_a_lead_that_nobody_wants_any_more_is_given_back(stages: StageMaker) -> None:
     stage = await stages.make(Script())
     assert await stage.run(_unwanted(queued={1})) == {}
@@ -368,10 +385,19 @@ async def test_a_person_who_hangs_up_inside_the_limit_after_a_refusal_is_not_aba
     assert stage.count("acd_abandoned") == 0
 
 
-async def test_a_refused_transfer_goes_to_the_next_agent(stages: StageMaker) -> None:
-    refused = TransferRefused(at_seconds=0.0, sip_status=480)
+@pytest.mark.parametrize(
+    "result",
+    [
+        TransferRefused(at_seconds=0.0, sip_status=480),
+        TransferFailed(at_seconds=0.0, sip_status=486, person_with=PersonWith.US),
+    ],
+    ids=["refused", "failed"],
+)
+async def test_a_person_who_is_still_ours_goes_to_the_next_agent(
+    stages: StageMaker, result: TransferRefused | TransferFailed
+) -> None:
     stage = await stages.make(
-        Script(transfers=deque([refused])), agents={"extensions": ["201", "202"]}
+        Script(transfers=deque([result])), agents={"extensions": ["201", "202"]}
     )
     row = await stage.run()
     assert row["disposition"] == "handed_over"

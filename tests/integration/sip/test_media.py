@@ -273,7 +273,9 @@ async def test_nothing_is_played_to_nobody(bench: Bench, tmp_path: Path) -> None
 
 def test_more_players_than_the_binding_holds_are_refused_before_pjsua_would() -> None:
     players = Players(Timers(), most=0)
-    with pytest.raises(BindingTooSmall, match="plays 0 files at once"):
+    with pytest.raises(
+        BindingTooSmall, match="1 files are to be played at once, but this pjsua2 plays 0"
+    ):
         players.once(WavFile("/nowhere.wav", 1.0, 1))
 
 

@@ -1,7 +1,9 @@
-"""Session timers (RFC 4028) against SIPp.
+"""Session timers (RFC 4028) against SIPp and Asterisk.
 
 90 s is the least that the RFC allows, and pjsip's refresher asks at half of it, so three refreshes
-take 135 s. All calls therefore run side by side, on one trunk to one SIPp each.
+take 135 s. All calls therefore run side by side, on one trunk to one SIPp each, and on one to an
+Asterisk that wants timers. Asterisk takes the 1800 s that pjsip asks for, whatever its own
+`timers_sess_expires` says; on that trunk we ask for 90.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pjsua2 as pj
 import pytest
 import trio
 
@@ -24,12 +27,18 @@ from acd.lines import (
     LinePool,
     OriginateRequest,
     Released,
+    TransferAnswered,
     TrunkStatus,
 )
 from acd.settings import TrunkSettings
-from acd.sip import open_sip
+from acd.sip import Sip, open_sip, thread
+from acd.sip.pj_config import account_config
+from acd.sip.plan import TrunkPlan
 from tests.integration.sip.conftest import until, wait_status
+from tests.peers import phones
 from tests.peers.addresses import Addresses
+from tests.peers.asterisk import DIALER, DIALER_PASSWORD
+from tests.peers.centre import Centre, Traffic, open_centre
 from tests.peers.sipp.runner import Bind, Sipp
 from tests.peers.sipp.steps import (
     ack,
@@ -54,6 +63,8 @@ ENGINE = _HERE.dialer
 PBX = _HERE.pbx
 SESSION_SECONDS = 90
 REFRESHES = 3
+HELD_SECONDS = REFRESHES * SESSION_SECONDS / 2 + 5
+"""Past the third refresh; pjsip's timers and Asterisk's turn late on a busy machine."""
 WHOLE_SECONDS = 200
 _BASE_METHODS = "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS"
 _WITH_UPDATE = f"{_BASE_METHODS}, UPDATE"
@@ -109,15 +120,20 @@ class Course:
         return [m for m in select(self.messages, method) if m.source[0] == by]
 
 
-async def test_a_session_lives_by_its_refreshes_and_ends_without_them(tmp_path: Path) -> None:
+async def test_a_session_lives_by_its_refreshes_and_ends_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread, "account_config", _short_sessions)
     courses: dict[str, Course] = {}
+    ends: dict[str, tuple[Answered, Ended]] = {}
     with trio.fail_after(WHOLE_SECONDS):
-        async with _peers(tmp_path) as (peers, wire, lines):
-            ends: dict[str, tuple[Answered, Ended]] = {}
+        async with _peers(tmp_path) as (peers, wire, sip, centre):
             async with trio.open_nursery() as nursery:
                 for name, peer in peers.items():
-                    nursery.start_soon(_one_call, lines, name, peer.bind, ends)
+                    nursery.start_soon(_one_call, sip.trunk("main").lines, name, peer.bind, ends)
+                nursery.start_soon(_held_call, sip.trunk("asterisk").lines)
             messages = wire.sip()
+            _check_held(centre.traffic())
     for name, (answered, ended) in ends.items():
         port = peers[name].bind.port
         own = [m for m in messages if port in (m.source[1], m.destination[1])]
@@ -127,6 +143,30 @@ async def test_a_session_lives_by_its_refreshes_and_ends_without_them(tmp_path: 
     _check_theirs(courses["theirs by UPDATE"], "UPDATE")
     _check_theirs(courses["theirs by INVITE"], "INVITE")
     _check_unanswered(courses["ours unanswered"])
+
+
+def _short_sessions(plan: TrunkPlan, transport_id: int, *, shared_auth: bool) -> pj.AccountConfig:
+    config = account_config(plan, transport_id, shared_auth=shared_auth)
+    if plan.name == "asterisk":
+        config.callConfig.timerSessExpiresSec = SESSION_SECONDS
+    return config
+
+
+def _check_held(traffic: Traffic) -> None:
+    """We kept Asterisk's session for three refreshes, and a transfer then worked."""
+    answer = traffic.to_engine(200, cseq="INVITE")[0]
+    assert answer.get("Session-Expires") == f"{SESSION_SECONDS};refresher=uac"
+    refer = traffic.from_engine("REFER")[0]
+    refreshes = [
+        each
+        for method in ("UPDATE", "INVITE")
+        for each in traffic.from_engine(method)
+        if each.at_seconds > answer.at_seconds and each.get("Session-Expires")
+    ]
+    assert len(refreshes) == REFRESHES
+    byes = [*traffic.from_engine("BYE"), *traffic.to_engine("BYE")]
+    assert all(each.at_seconds > refer.at_seconds for each in byes)
+    assert b" 200 " in traffic.final_notify().body
 
 
 def _check_ours(course: Course, method: str) -> None:
@@ -164,26 +204,45 @@ def _check_expired(ended: Ended) -> None:
 
 
 @asynccontextmanager
-async def _peers(folder: Path) -> AsyncIterator[tuple[dict[str, Sipp], Wire, LinePool]]:
-    with ExitStack() as stack:
-        wire = stack.enter_context(Wire(PBX))
-        peers = {
-            name: stack.enter_context(Sipp.uas(write(folder, *steps), Bind(PBX)))
-            for name, steps in CALLS.items()
-        }
-        settings = TrunkSettings.model_validate(
-            {
-                "domain": PBX,
-                "user": "acd",
-                "register": False,
-                "lines": len(CALLS),
-                "bind_address": ENGINE,
+async def _peers(folder: Path) -> AsyncIterator[tuple[dict[str, Sipp], Wire, Sip, Centre]]:
+    there = Addresses.free()
+    wanted = {"timers": "always", "timers_sess_expires": str(SESSION_SECONDS)}
+    agent = phones.agent_answers(there.agent_101)
+    async with open_centre(there, agent, dialer=wanted) as centre:
+        with ExitStack() as stack:
+            wire = stack.enter_context(Wire(PBX))
+            peers = {
+                name: stack.enter_context(Sipp.uas(write(folder, *steps), Bind(PBX)))
+                for name, steps in CALLS.items()
             }
+            trunks = [
+                _trunk("main", PBX, user="acd", register=False),
+                _trunk("asterisk", there.pbx, user=DIALER, password=DIALER_PASSWORD),
+            ]
+            async with open_sip(trunks, probe=None) as sip:
+                for each in trunks:
+                    await wait_status(sip.trunk(each.name), TrunkStatus.UP)
+                yield peers, wire, sip, centre
+
+
+def _trunk(name: str, domain: str, **more: object) -> TrunkSettings:
+    values = {"name": name, "domain": domain, "lines": len(CALLS), "bind_address": ENGINE}
+    return TrunkSettings.model_validate({**values, **more})
+
+
+async def _held_call(lines: LinePool) -> None:
+    """Somebody waits for an agent for three refreshes, and then gets one."""
+    async with lines.lease(holder="held", deadline_seconds=WHOLE_SECONDS) as line:
+        number = Destination(kind=DestinationKind.LEAD, user=phones.ANSWERS)
+        await line.originate(
+            OriginateRequest(call_id=CallId("held"), destination=number, ring_timeout_seconds=20)
         )
-        async with open_sip([settings], probe=None) as sip:
-            trunk = sip.trunk("main")
-            await wait_status(trunk, TrunkStatus.UP)
-            yield peers, wire, trunk.lines
+        await until(line, Answered)
+        with trio.move_on_after(HELD_SECONDS):
+            raise AssertionError(f"it ended: {await line.next_event()}")
+        to = Destination(kind=DestinationKind.TRANSFER, user="101")
+        assert isinstance(await line.blind_transfer(to, timeout_seconds=30), TransferAnswered)
+        await until(line, Released)
 
 
 async def _one_call(

@@ -32,6 +32,8 @@ class Layout:
     """Extension → host:port of the phone of a user who may register something else, too."""
     packet_ms: int = 20
     """How much sound one RTP packet carries."""
+    dialer: Mapping[str, str] = field(default_factory=dict)
+    """More keys of the dialer's endpoint."""
 
 
 def write_configuration(
@@ -58,6 +60,7 @@ def write_configuration(
         "manager_port": str(layout.manager_port),
         "carrier": layout.carrier,
         "packet_ms": str(layout.packet_ms),
+        "dialer": "\n".join(f"{key}={value}" for key, value in layout.dialer.items()),
     }
     for name in sorted(path.name for path in PEER.iterdir()):
         if name not in FOR_EACH_AGENT:

@@ -93,6 +93,7 @@ async def run_asterisk(
     port: int = 5060,
     manager_port: int = 5038,
     packet_ms: int = 20,
+    dialer: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Asterisk]:
     """A real Asterisk with the documented account, dialplan and queue, on a loopback address.
 
@@ -104,6 +105,7 @@ async def run_asterisk(
         port: SIP, over UDP and TCP.
         manager_port: AMI.
         packet_ms: how much sound one RTP packet carries, both ways.
+        dialer: more keys of the dialer's endpoint, as `rtp_timeout`.
 
     Raises:
         AsteriskError: the address is taken, there is no Asterisk folder, no root, or it did not
@@ -122,6 +124,7 @@ async def run_asterisk(
         agents=agents,
         users=users,
         packet_ms=packet_ms,
+        dialer=dialer,
     )
     with tempfile.TemporaryDirectory(prefix="acd-asterisk-", dir=root / "tmp") as folder:
         inside = Path("/") / Path(folder).relative_to(root)

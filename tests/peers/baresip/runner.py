@@ -68,6 +68,9 @@ async def run_baresip(
     encryption: Encryption = Encryption.NONE,
     certificate: Path | None = None,
     key: Path | None = None,
+    user: str = USER,
+    registrar: str = "",
+    password: str = "",
 ) -> AsyncIterator[Baresip]:
     """A softphone at UDP and TCP 5060 of `address`, with a certificate at TLS 5061 too.
 
@@ -77,6 +80,9 @@ async def run_baresip(
         encryption: of media.
         certificate: for TLS.
         key: of the certificate.
+        user: whose phone it is.
+        registrar: where it registers, and whom it sends the calls to that a REFER asks for.
+        password: for the registrar.
 
     Raises:
         BaresipError: it is not installed, or did not start; with its last words.
@@ -92,8 +98,14 @@ async def run_baresip(
             address=address,
             says=str(says),
             modules=str(modules),
-            encryption=encryption,
             pems=[path for path in (certificate, key) if path is not None],
+        )
+        _write_account(
+            folder,
+            user=user,
+            domain=registrar or address,
+            encryption=encryption,
+            more=f";auth_pass={password};regint=60" if registrar else ";regint=0",
         )
         with (folder / "baresip.log").open("wb") as log:
             process = await trio.lowlevel.open_process(
@@ -117,7 +129,6 @@ def _write_configuration(
     address: str,
     says: str,
     modules: str,
-    encryption: Encryption,
     pems: list[Path],
 ) -> None:
     together = folder / "tls.pem"
@@ -128,10 +139,15 @@ def _write_configuration(
     if not pems:
         config = config.replace(f"sip_certificate {together}\n", "")
     (folder / "config").write_text(config)
-    account = f"<sip:{USER}@{address}>;regint=0;answermode=auto;audio_codecs=PCMA,PCMU"
-    (folder / "accounts").write_text(
-        account + (f";mediaenc={encryption.value}\n" if encryption.value else "\n")
-    )
+
+
+def _write_account(
+    folder: Path, *, user: str, domain: str, encryption: Encryption, more: str
+) -> None:
+    account = f"<sip:{user}@{domain}>{more};answermode=auto;audio_codecs=PCMA,PCMU"
+    if encryption.value:
+        account += f";mediaenc={encryption.value}"
+    (folder / "accounts").write_text(account + "\n")
 
 
 def _samples_of(recording: Path) -> bytes:

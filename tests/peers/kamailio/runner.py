@@ -51,6 +51,34 @@ class Kamailio:
         """All that it has written so far."""
         return self.log_path.read_text(errors="replace")
 
+    async def rpc(self, command: str) -> str:
+        """What `kamcmd` prints.
+
+        Raises:
+            KamailioError: it does not run, or does not know the command.
+        """
+        control = f"unix:{self.log_path.parent}/ctl"
+        done = await trio.run_process(
+            ["kamcmd", "-s", control, command],
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+        )
+        if done.returncode:
+            raise KamailioError(f"Kamailio did not take {command!r}: {done.stderr.decode()}")
+        return done.stdout.decode()
+
+    async def contacts(self, user: str) -> list[str]:
+        """The addresses that a user has registered; `ul.dump` knows them all."""
+        addresses: dict[str, list[str]] = {}
+        for line in (await self.rpc("ul.dump")).splitlines():
+            name, _, value = line.strip().partition(": ")
+            if name == "AoR":
+                known = addresses.setdefault(value, [])
+            elif name == "Address":
+                known.append(value)
+        return addresses.get(user, [])
+
 
 def pbx_behind(address: str, *, port: int = PORT, echoes: bool = False) -> Sipp:
     """The PBX that the proxy sends acd's calls to: it answers and takes a REFER.
@@ -71,6 +99,7 @@ async def run_kamailio(
     realm: str = "",
     tls_method: str = "TLSv1.2+",
     client_authority: Path | None = None,
+    users: bool = False,
 ) -> AsyncIterator[Kamailio]:
     """A real Kamailio with the documented routing: registrar and proxy over UDP, TCP and TLS.
 
@@ -82,6 +111,7 @@ async def run_kamailio(
         realm: of the digest challenge; the address by default.
         tls_method: the versions it takes, in Kamailio's words.
         client_authority: whom the certificate must be from that it then asks callers for.
+        users: phones register here and are called, and what is no user goes to `pbx`.
 
     Raises:
         KamailioError: it is not installed, or did not start; with its last words.
@@ -104,6 +134,8 @@ async def run_kamailio(
                 tls_method=tls_method,
                 tls_clients=_clients_from(client_authority),
                 modules=_modules(),
+                folder=folder,
+                users="#!define ACD_USERS" if users else "",
             )
         )
         with (folder / "kamailio.log").open("wb") as log:

@@ -18,6 +18,17 @@ BUSY = "+493023125086"
 SILENT = "+493023125080"
 UNKNOWN = "+493023125004"
 """Numbers, and what the carrier does with them."""
+_OK = """<send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+"""
 
 
 def carrier(address: str, *, answer_ms: int = 300, echoes: bool = False) -> Sipp:
@@ -33,10 +44,19 @@ def carrier(address: str, *, answer_ms: int = 300, echoes: bool = False) -> Sipp
     )
 
 
-def agent_answers(address: str, *, ring_ms: int = 300, talk_ms: int = 1000) -> Sipp:
-    """A phone that is picked up after `ring_ms` and hung up `talk_ms` later."""
-    keys = {"ring_ms": str(ring_ms), "talk_ms": str(talk_ms)}
-    return Sipp.uas(HERE / "agent_answers.xml", Bind(address, 5060), keys=keys)
+def agent_answers(
+    address: str, *, ring_ms: int = 300, talk_ms: int = 1000, echoes: bool = False
+) -> Sipp:
+    """A phone that is picked up after `ring_ms` and hung up `talk_ms` later.
+
+    Where it `echoes`, each RTP packet goes back to where it came from.
+    """
+    return Sipp.uas(
+        HERE / "agent_answers.xml",
+        Bind(address, 5060),
+        keys={"ring_ms": str(ring_ms), "talk_ms": str(talk_ms)},
+        extra=("-rtp_echo",) if echoes else (),
+    )
 
 
 def agent_speaks(
@@ -67,6 +87,22 @@ def agent_silent(address: str) -> Sipp:
     return Sipp.uas(HERE / "agent_silent.xml", Bind(address, 5060))
 
 
+def caller(address: str, proxy: str, *, user: str, talk_ms: int = 500) -> Sipp:
+    """Somebody outside calls a `user` of the proxy, is answered, talks and hangs up."""
+    return _calls_in("caller.xml", address, proxy, number=user, talk_ms=str(talk_ms))
+
+
+def caller_gives_up(address: str, proxy: str, *, user: str) -> Sipp:
+    """Somebody outside calls a `user` of the proxy and hangs up when it rings."""
+    return _calls_in("caller_gives_up.xml", address, proxy, number=user)
+
+
+def _calls_in(scenario: str, address: str, proxy: str, **keys: str) -> Sipp:
+    keys = {"caller": CALLER, **keys}
+    # From a port of its own: at 5060 of the same address is who takes calls.
+    return Sipp.uac(HERE / scenario, Bind(address, 0), Bind(proxy, 5060), calls=1, keys=keys)
+
+
 def dialer_calls(address: str, pbx: str, *, number: str) -> Sipp:
     """One call to a `number` that does not answer, over the documented account."""
     return Sipp.uac(
@@ -86,4 +122,24 @@ def dialer_refers(address: str, pbx: str, *, number: str, extension: str) -> Sip
         Bind(pbx, 5060),
         calls=1,
         keys={"number": number, "extension": extension, "caller": CALLER},
+    )
+
+
+def dialer_silent(address: str, pbx: str, folder: Path, *, number: str) -> Sipp:
+    """One call to `number` over the documented account, without RTP, until the PBX hangs up.
+
+    `folder` takes the scenario.
+    """
+    dials, refers, _ = (HERE / "dialer_refers.xml").read_text().partition("<pause")
+    assert refers
+    # SIPp refuses variables that nothing reads.
+    hung_up_on = '<recv request="BYE"><action><log message="by [$callee]"/></action></recv>'
+    scenario = folder / "dialer_silent.xml"
+    scenario.write_text(f"{dials}{hung_up_on}{_OK}</scenario>")
+    return Sipp.uac(
+        scenario,
+        Bind(address, 5060),
+        Bind(pbx, 5060),
+        calls=1,
+        keys={"number": number, "caller": CALLER},
     )

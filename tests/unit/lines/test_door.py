@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.lines import Destination, DestinationKind, Door, DoorRule, Refused
-from acd.numbers import begins_like_emergency, digits_of, is_emergency
+from acd.numbers import (
+    PhoneNumber,
+    begins_like_emergency,
+    digits_of,
+    is_emergency,
+    read_number,
+)
 from acd.settings import DestinationSettings, NumberFormat, TrunkSettings
 
 LEAD_KINDS = [DestinationKind.LEAD, DestinationKind.CALLBACK, DestinationKind.REDIRECT]
@@ -120,6 +126,10 @@ def test_a_dial_string_that_begins_like_an_emergency_call_is_refused() -> None:
     assert isinstance(answer, Refused)
     assert answer.rule is DoorRule.EMERGENCY
     assert isinstance(door(**regions).admit(text, DestinationKind.LEAD), Destination)
+    number = read_number(text, default_region="US")
+    assert isinstance(number, PhoneNumber)
+    assert digits.refusal(number) == answer
+    assert door(**regions).refusal(number) is None
 
 
 @given(

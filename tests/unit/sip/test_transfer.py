@@ -20,8 +20,10 @@ from acd.sip.transfer import (
 )
 
 
-def machine(timing: TransferTiming | None = None) -> TransferMachine:
-    transfer = TransferMachine(timing or TransferTiming())
+def machine(
+    timing: TransferTiming | None = None, *, after_failure: PersonWith = PersonWith.PBX
+) -> TransferMachine:
+    transfer = TransferMachine(timing or TransferTiming(), after_failure)
     transfer.refer_sent()
     return transfer
 
@@ -65,6 +67,12 @@ def test_a_failed_transfer_says_who_has_the_person(status: int, person: PersonWi
     assert done == TransferDone(TransferOutcome.FAILED, status, person)
 
 
+@pytest.mark.parametrize("status", [404, 480, 486, 503, 603])
+def test_where_the_leg_lives_on_the_person_is_ours_whatever_failed(status: int) -> None:
+    done = machine(after_failure=PersonWith.US).notified(status, terminated=True)
+    assert done == TransferDone(TransferOutcome.FAILED, status, PersonWith.US)
+
+
 def test_a_bye_before_the_final_notify_is_unconfirmed() -> None:
     transfer = machine()
     transfer.answered(202)
@@ -76,6 +84,9 @@ def test_silence_tells_by_the_202_who_has_the_person() -> None:
     heard.answered(202)
     assert asked.timed_out() == TransferDone(TransferOutcome.TIMED_OUT, None, PersonWith.US)
     assert heard.timed_out() == TransferDone(TransferOutcome.TIMED_OUT, None, PersonWith.PBX)
+    lives_on = machine(after_failure=PersonWith.US)
+    lives_on.answered(202)
+    assert lives_on.timed_out() == TransferDone(TransferOutcome.TIMED_OUT, None, PersonWith.US)
 
 
 _Feed = Callable[[TransferMachine], TransferStep]
