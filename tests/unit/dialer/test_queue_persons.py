@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import trio
+import trio.testing
+
 from acd.agents import AgentId, PersonSeen, Phone
 from acd.dialer.handover import Handover
 from acd.dialer.queue_persons import LONGEST_SECONDS, SENT_ON_SECONDS, QueuePersons
@@ -134,3 +137,24 @@ def test_a_person_who_has_talked_to_their_agent_is_in_no_queue() -> None:
     one.take(Phone.IN_USE, 21)
     persons.take("sales", seen(NUMBER, Phone.IN_USE, "102"), now_seconds=25)
     assert (one.agent, one.answered_at) == ("101", 21)
+
+
+async def test_who_came_into_a_queue_that_is_seen_has_nobody_before_a_member_picks_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    persons = QueuePersons()
+    to_queue = handover("+493023125001")
+    to_phone = handover("+493023125002", queue="", agent=AgentId("101"))
+    for each in (to_queue, to_phone):
+        persons.follow(each, now_seconds=0)
+        came = PersonSeen(number=each.number, phone=Phone.IDLE, waits=True)
+        persons.take("sales", came, now_seconds=1)
+    told_at = trio.current_time()
+    for each in (to_queue, to_phone):
+        assert await each.wait_answer(told_at=told_at, until_seconds=told_at + 2) is None
+    persons.take("sales", seen(to_queue.number, Phone.IN_USE, "102"), now_seconds=9)
+    assert await to_queue.wait_answer(told_at=told_at, until_seconds=told_at + 2) == 9
+    persons.lost("sales", now_seconds=10)
+    assert await to_phone.wait_answer(told_at=told_at, until_seconds=told_at + 2) == told_at, (
+        "nobody sees any more what becomes of them: the PBX's word is all there is"
+    )
