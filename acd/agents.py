@@ -32,8 +32,9 @@ AGENT_TRANSITIONS: Mapping[AgentState, frozenset[AgentState]] = MappingProxyType
         AgentState.NOT_READY: frozenset(
             {AgentState.LOGGED_OFF, AgentState.READY, AgentState.ON_CALL}
         ),
+        # To wrap-up: an agent whose last call is over may still have to write.
         AgentState.READY: frozenset(
-            {AgentState.NOT_READY, AgentState.RESERVED, AgentState.ON_CALL}
+            {AgentState.NOT_READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP}
         ),
         # Back to ready when the person is lost before the agent's phone was answered.
         AgentState.RESERVED: frozenset(
@@ -149,6 +150,10 @@ class PersonSeen:
     phone: Phone
     """What the phone of the member whom the queue calls for them does: it rings, is in use, or is
     idle when the talk is over."""
+    agent: AgentId | None = None
+    """Whose phone that is; None: the feed cannot tell."""
+    waits: bool = False
+    """They have just come into the queue, and no member has them; `phone` says nothing then."""
 
 
 def queue_of_place(agent: AgentId) -> str:
@@ -166,6 +171,8 @@ class AgentUpdate:
     """What the phone does; None where the feed cannot see it."""
     reason: str = ""
     """Why somebody is not ready, in the PBX's or their own words."""
+    wrapped_up: bool = False
+    """They have said just now that they are done with their last person."""
     queue: QueueSeen | None = None
     """Set where `agent` is no agent but the name of a queue."""
     person: PersonSeen | None = None

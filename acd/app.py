@@ -1,6 +1,6 @@
 """Joins the parts: store, SIP, agent feed, scheduler and servers, in nested lifetimes.
 
-    open_engine ─ store ─ SIP ─ agent feed ─ /metrics ─▶ Scheduler.run
+    open_engine ─ lock ─ store ─ SIP ─ agent feed ─ /metrics ─▶ Scheduler.run
 
 What was opened last is closed first, so that a call is over before the database goes away.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 import trio
 
@@ -30,15 +31,18 @@ from acd.app_api import open_api
 from acd.app_tapi import join_tapi
 from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
-from acd.control import open_control
+from acd.control import only_engine, open_control
 from acd.dialer.comfort import write_comfort_noise
 from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
 from acd.lines import Trunk
 from acd.metrics import Metrics
-from acd.settings import FeedsSettings, Settings, called_trunks, resting_trunks
+from acd.settings import MAX_LINES, FeedsSettings, Settings, called_trunks, resting_trunks
 from acd.sip import Sip, open_sip
+from acd.sip.limits import check_watches, compiled_limits
 from acd.store import open_store
+from acd.store.agents import all_agents
+from acd.store.campaigns import running_campaigns
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -62,7 +66,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
+        # First of all: a second engine of this node's name would end the calls of the first.
+        stack.enter_context(only_engine(settings.control_socket))
         store = await stack.enter_async_context(open_store(settings.store.url, create=True))
+        if settings.feeds.dialog_info is not None:
+            check_watches(compiled_limits(), watches=await store.read(_count_watched))
         switch = stack.enter_context(closing(TraceSwitch(settings)))
         sip = await stack.enter_async_context(
             open_sip(
@@ -73,6 +81,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 resting=resting_trunks(settings),
             )
         )
+        _tell_small_binding(compiled_limits().calls)
         stack.enter_context(switch.serving(sip))
         feed = await stack.enter_async_context(
             open_feeds(
@@ -93,7 +102,15 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
         for name in (trunk.name for trunk in settings.trunk):
             trunks[name] = trunk = sip.trunk(name)
             metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
-        gateway = join_tapi(settings, trunks, metrics, node=node_name(settings), rest=sip.rest)
+        comfort_audio = write_comfort_noise(sounds)
+        gateway = join_tapi(
+            settings,
+            trunks,
+            metrics,
+            node=node_name(settings),
+            rest=sip.rest,
+            comfort_audio=comfort_audio,
+        )
         scheduler = Scheduler(
             Surroundings(
                 settings=settings,
@@ -104,7 +121,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 metrics=metrics,
                 clock=SystemClock(),
                 node=node_name(settings),
-                comfort_audio=write_comfort_noise(sounds),
+                comfort_audio=comfort_audio,
             )
         )
         await stack.enter_async_context(
@@ -152,6 +169,30 @@ async def open_feeds(
             nursery.start_soon(subscriptions.run)
         yield feed
         nursery.cancel_scope.cancel()
+
+
+def _tell_small_binding(calls: int) -> None:
+    """It does for the lines that are configured; whoever wants more learns here how."""
+    if calls < MAX_LINES:
+        log.warning(
+            "this pjsua2 holds few calls at once; make setup builds one that holds 999",
+            action="sip.small_binding",
+            calls=calls,
+        )
+
+
+def _count_watched(conn: sa.Connection) -> int:
+    """How many phones `[feeds.dialog_info]` watches as things are: those of campaigns that dial."""
+    running = running_campaigns(conn)
+    named = {name for campaign in running for name in campaign.definition.agents.extensions}
+    assigned = {
+        agent.extension
+        for agent in all_agents(conn)
+        for campaign in running
+        if campaign.campaign_id in agent.campaign_ids
+        and agent.skills.issuperset(campaign.definition.agents.skills)
+    }
+    return len(named | assigned)
 
 
 def _watch_of(settings: Settings, sip: Sip) -> Watch | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -13,6 +12,7 @@ from acd.agents_feed.merged import MergedFeed
 from acd.api.app import api_app
 from acd.api.server import open_server
 from acd.api.stream import Bulletin
+from acd.app_desktops import DesktopWatch
 from acd.app_office import EngineOffice
 from acd.app_words import DesktopWords
 from acd.clock import SystemClock
@@ -29,6 +29,8 @@ LOOK_SECONDS = 0.25
 """How often SQL is asked what has happened: no event is older than that when it is told."""
 GAP_SECONDS = 5.0
 """How long an id that is missing is waited for: its transaction may be committed later."""
+MOST_MISSING = 1000
+"""Ids in a row: a greater leap was a crash of the database, not a transaction under way."""
 _MOST = 1000
 _TOLD = {Subject.AGENT: "agent", Subject.ATTEMPT: "attempt", Subject.CAMPAIGN: "campaign"}
 
@@ -54,13 +56,21 @@ async def open_api(
         AddressInUse: another program holds the port.
     """
     words = DesktopWords(feed)
+    desktops = DesktopWatch(store, words, grace_seconds=settings.api.desktop_grace_seconds)
     office = EngineOffice(
-        store, settings, words=words, previews=previews, clock=SystemClock(), look=look
+        store,
+        settings,
+        words=words,
+        desktops=desktops,
+        previews=previews,
+        clock=SystemClock(),
+        look=look,
     )
     bulletin = Bulletin()
     app = api_app(office, bulletin, settings.api_client)
     async with open_server(app, settings.api, name="api") as address, trio.open_nursery() as side:
         side.start_soon(_follow_sql, store, bulletin, words)
+        side.start_soon(desktops.run)
         log.info("HTTP API served", action="api.serving", address=address)
         try:
             yield address
@@ -73,30 +83,31 @@ class EventIds:
     """Which events are new, though their ids are not committed in order."""
 
     def __init__(self, last: int) -> None:
-        self.low = last
-        """Every id up to here was told, or will not come any more."""
-        self._told: set[int] = set()
-        self._gap_since = math.inf
+        self.high = last
+        """The highest id that was told."""
+        self._missing: dict[int, float] = {}
 
-    def news(self, changes: Collection[Change], now_seconds: float) -> list[Change]:
-        """Those not told before, of all beyond `low`."""
-        new = [change for change in changes if change.event_id not in self._told]
-        self._told.update(change.event_id for change in new)
-        self._raise_low(now_seconds)
+    @property
+    def missing(self) -> Collection[int]:
+        """Lower ones that may still come."""
+        return tuple(self._missing)
+
+    def news(self, changes: Iterable[Change], now_seconds: float) -> list[Change]:
+        """Those not told before, of changes with the lowest ids first."""
+        new = [change for change in changes if self._is_new(change.event_id, now_seconds)]
+        for event_id, since in list(self._missing.items()):
+            if now_seconds - since >= GAP_SECONDS:
+                # Rolled back, for nothing takes that long.
+                del self._missing[event_id]
         return new
 
-    def _raise_low(self, now_seconds: float) -> None:
-        before = self.low
-        if self._told and now_seconds - self._gap_since >= GAP_SECONDS:
-            # Rolled back, for nothing takes that long.
-            self.low = min(self._told) - 1
-        while self.low + 1 in self._told:
-            self.low += 1
-            self._told.discard(self.low)
-        if not self._told:
-            self._gap_since = math.inf
-        elif self.low != before or self._gap_since is math.inf:
-            self._gap_since = now_seconds
+    def _is_new(self, event_id: int, now_seconds: float) -> bool:
+        if event_id <= self.high:
+            return self._missing.pop(event_id, None) is not None
+        left_out = range(max(self.high + 1, event_id - MOST_MISSING), event_id)
+        self._missing.update(dict.fromkeys(left_out, now_seconds))
+        self.high = event_id
+        return True
 
 
 async def _follow_sql(store: Store, bulletin: Bulletin, words: DesktopWords) -> None:
@@ -113,7 +124,7 @@ async def _follow_sql(store: Store, bulletin: Bulletin, words: DesktopWords) -> 
                 version = now
             if ids is None:
                 ids = EventIds(await store.read(last_event_id))
-            changes = await store.read(changes_after, ids.low, limit=_MOST)
+            changes = await store.read(changes_after, ids.high, also=ids.missing, limit=_MOST)
             for change in ids.news(changes, trio.current_time()):
                 _tell(bulletin, change, names)
         await trio.sleep(LOOK_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +14,13 @@ import trio
 
 from acd.agents import AgentState, Word
 from acd.api.office import Plain
+from acd.app_desktops import DesktopWatch
 from acd.app_preview import PreviewOffice
 from acd.app_words import DesktopWords
 from acd.clock import WallClock
 from acd.dialer import dnc
 from acd.dialer.agent_report import agents_report, report_window
-from acd.dialer.campaigns import check_definition, definition_file, reload_from_file
+from acd.dialer.campaigns import SOUNDS, check_definition, definition_file, reload_from_file
 from acd.dialer.lead_records import import_records
 from acd.dialer.lead_why import explain_lead, leads_named
 from acd.dialer.preview import PreviewDesk
@@ -43,6 +45,8 @@ from acd.store.campaigns import (
 from acd.store.lead_changes import erase_lead, promise_callback, reset_leads
 
 _BUSY = (AgentState.ON_CALL, AgentState.WRAP_UP)
+_AFTER_CALL = (AgentState.READY, AgentState.RESERVED)
+"""Where an agent is as soon as they have hung up, and a desktop learns of it later."""
 
 
 class EngineOffice(PreviewOffice):
@@ -54,6 +58,7 @@ class EngineOffice(PreviewOffice):
         settings: Settings,
         *,
         words: DesktopWords,
+        desktops: DesktopWatch,
         previews: PreviewDesk,
         clock: WallClock,
         look: Callable[[], None],
@@ -62,6 +67,7 @@ class EngineOffice(PreviewOffice):
         self._store = store
         self._settings = settings
         self._words = words
+        self._desktops = desktops
         self._clock = clock
         self._look = look
         # Imports one after another: each holds a connection and a core.
@@ -93,13 +99,18 @@ class EngineOffice(PreviewOffice):
     async def wrap_up(self, name: str, *, done: bool) -> Plain:
         """The agent's call is over: they still write, or are done."""
         row = await self._store.read(agent_named, name)
-        if row.state not in _BUSY:
+        had_somebody = row.state in _AFTER_CALL and await self.person(name) is not None
+        if row.state not in _BUSY and not had_somebody:
             raise BadInput(f"agent {row.name}: they are {row.state} and have no call to wrap up")
         if done:
             self._words.done(row)
         else:
             self._words.said(row, Word.WRAP_UP, "")
         return await self.agent(name)
+
+    def listening(self, name: str) -> AbstractContextManager[None]:
+        """While the block lasts an agent's own desktop listens to what happens."""
+        return self._desktops.listening(name)
 
     async def person(self, name: str) -> Plain | None:
         """The person whom the agent has or had last."""
@@ -264,8 +275,6 @@ def _dispose(
 ) -> str:
     if by and agent_named(conn, by).extension != agent_of_attempt(conn, attempt_id):
         raise BadInput(f"attempt {attempt_id}: its person was not with agent {by}")
-    if owner is not None:
-        owner = agent_named(conn, owner).name
     meant = dispose_attempt(
         conn, attempt_id=attempt_id, code=code, now=now, callback_at=at, callback_agent=owner
     )
@@ -294,27 +303,33 @@ def _define(
 
 def _checked(settings: Settings, table: Mapping[str, Any], file: Path) -> CampaignDefinition:
     """The definition; nobody may have the engine play, or look for, files of other folders."""
-    message = table.get("abandon_message")
     folder = file.parent.resolve()
-    if isinstance(message, str) and (
-        "\0" in message or not (folder / message).resolve().is_relative_to(folder)
-    ):
+    outside = [key for key in SOUNDS if _is_outside(folder, table.get(key))]
+    if outside:
+        put = f"put it in {folder.name}/"
         raise BadCampaign(
-            Problem(
-                "abandon_message",
-                "it is outside the campaign's folder",
-                f"put it in {folder.name}/",
-            )
+            [Problem(key, "it is outside the campaign's folder", put) for key in outside]
         )
     try:
         return check_definition(settings, table, file=file)
     except BadCampaign as exc:
         raise BadCampaign(
             [
-                Problem(each.where.removeprefix(f"{file}, "), each.what, each.allowed)
+                # Where the installation stands is nobody's business out there.
+                Problem(
+                    each.where.removeprefix(f"{file}, "),
+                    each.what.replace(f"{folder}/", ""),
+                    each.allowed,
+                )
                 for each in exc.problems
             ]
         ) from None
+
+
+def _is_outside(folder: Path, sound: object) -> bool:
+    if not isinstance(sound, str):
+        return False
+    return "\0" in sound or not (folder / sound).resolve().is_relative_to(folder)
 
 
 def _shown_campaign(row: CampaignRow) -> Plain:

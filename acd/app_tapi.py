@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -64,6 +65,7 @@ def join_tapi(
     *,
     node: str,
     rest: Callable[[str, bool], None],
+    comfort_audio: Path,
 ) -> TapiJoint:
     """Divide the gateway's trunks, and make the companion that serves clients on its shares.
 
@@ -73,6 +75,7 @@ def join_tapi(
         metrics: of the engine.
         node: the engine's name in SQL.
         rest: takes a trunk's registration back, or lets it register again.
+        comfort_audio: for those who wait, where their client has no WAV of its own.
     """
     if not settings.tapi.enabled:
         return TapiJoint(campaign_trunks=trunks, companions=(), controls={})
@@ -82,7 +85,7 @@ def join_tapi(
         name: TrunkShare(trunk, lines=trunk.lines.size - len(used.get(name, ())))
         for name, trunk in trunks.items()
     }
-    companion = _Companion(settings, trunks, rests, metrics, node, rest)
+    companion = _Companion(settings, trunks, rests, metrics, node, rest, comfort_audio)
     return TapiJoint(
         campaign_trunks=dict(rests),
         companions=(companion.open,),
@@ -139,9 +142,11 @@ class _Companion:
         metrics: Metrics,
         node: str,
         rest: Callable[[str, bool], None],
+        comfort_audio: Path,
     ) -> None:
         self._settings = settings
         self._rest = rest
+        self._comfort_audio = comfort_audio
         self._trunks = trunks
         used = lines_by_trunk(settings)
         self._shares = {
@@ -272,6 +277,7 @@ class _Companion:
             books=base.books,
             metrics=self._metrics,
             clock=SystemClock(),
+            comfort_audio=self._comfort_audio,
         )
 
     def _lines_of(self, desk: Desk, settings: Settings) -> Mapping[int, Desk]:

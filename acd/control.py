@@ -5,10 +5,14 @@ line in each direction over a Unix socket that only its owner may open (0600):
 
     {"ask": "look"}  ─▶  {"ok": true, "pid": 4711}
     {"ask": "log-level", "level": "debug"}  ─▶  {"ok": true, "pid": 4711, "level": "debug"}
+
+That no second engine runs here is not asked over the socket, for a busy engine answers late: each
+holds a lock on a file beside it, which ends with its process.
 """
 
 from __future__ import annotations
 
+import fcntl
 import inspect
 import json
 import os
@@ -21,7 +25,7 @@ from typing import Any
 
 import trio
 
-from acd.errors import AddressInUse
+from acd.errors import AddressInUse, EngineSilent
 
 ANSWER_SECONDS = 1.0
 """How long a command waits for the engine, and the engine for a command."""
@@ -33,19 +37,49 @@ Handler = Callable[..., Mapping[str, Any]]
 `ask` by keyword; an answer with `ok` false says `why`."""
 
 
+@contextmanager
+def only_engine(path: Path) -> Iterator[None]:
+    """Be the one engine of this control socket while the block lasts.
+
+    Raises:
+        AddressInUse: another one is.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        # Never unlinked: somebody may be opening it, and would then lock a file that is gone.
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise AddressInUse(_unusable(lock, error)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise AddressInUse(
+            f"another engine runs here and holds {lock}; stop it first, or name another "
+            "control_socket"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _unusable(path: Path, error: OSError) -> str:
+    why = error.strerror or error
+    return f"the control socket's {path} cannot be opened: {why}; name another control_socket"
+
+
 @asynccontextmanager
 async def open_control(path: Path, handlers: Mapping[str, Handler]) -> AsyncIterator[None]:
-    """Answer on `path` while the block lasts.
+    """Answer on `path` while the block lasts; inside `only_engine`.
 
     Args:
         path: of the socket; what a dead engine left there is replaced.
         handlers: what may be asked, besides `ping`.
 
     Raises:
-        AddressInUse: another engine answers there already, or the path cannot be listened on.
+        AddressInUse: the path cannot be listened on.
     """
-    if await trio.to_thread.run_sync(ask_engine, path, "ping") is not None:
-        raise AddressInUse(f"another engine already answers on {path}; stop it first")
     with _listening(path) as sock:
         answer = partial(_answer, {"ping": _ping, **handlers})
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
@@ -69,10 +103,7 @@ def _listening(path: Path) -> Iterator[socket.socket]:
             sock.bind(str(path))
             sock.listen()
         except OSError as error:
-            raise AddressInUse(
-                f"the control socket {path} cannot be opened: {error.strerror or error}; "
-                "name another control_socket"
-            ) from error
+            raise AddressInUse(_unusable(path, error)) from error
         finally:
             os.umask(before)
         try:
@@ -118,6 +149,9 @@ def ask_engine(path: Path, question: str, **arguments: Any) -> dict[str, Any] | 
 
     Returns:
         Its answer; None when no engine runs here.
+
+    Raises:
+        EngineSilent: one is there and does not answer.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(ANSWER_SECONDS)
@@ -126,6 +160,12 @@ def ask_engine(path: Path, question: str, **arguments: Any) -> dict[str, Any] | 
             sock.sendall(json.dumps({"ask": question, **arguments}).encode() + b"\n")
             with sock.makefile("rb") as answer:
                 reply = json.loads(answer.readline(MAX_LINE_BYTES))
-        except (OSError, ValueError):
+        except (FileNotFoundError, ConnectionRefusedError):
             return None
-    return reply if isinstance(reply, dict) else None
+        except (TimeoutError, BlockingIOError, ConnectionError, ValueError):
+            raise EngineSilent(
+                f"the engine behind {path} has not answered within {ANSWER_SECONDS:.0f} s"
+            ) from None
+        except OSError as error:
+            raise EngineSilent(_unusable(path, error)) from error
+    return dict(reply)

@@ -14,6 +14,7 @@
     │   ├── TrunkUnavailable      no answer, or it told us to stay away
     │   └── NoFreeLine            every line of the trunk is leased
     ├── EngineNotRunning          a command that only a running engine can obey
+    ├── EngineSilent              an engine is there and does not answer a command
     ├── AddressInUse              another program holds a port that we were told to listen on
     └── CallError                 a broken promise between our own parts
         ├── IllegalTransition     an event that the call's state does not allow
@@ -110,6 +111,10 @@ class NoFreeLine(TrunkError):
 
 class EngineNotRunning(AcdError):
     """A command that only a running engine can obey found none."""
+
+
+class EngineSilent(AcdError):
+    """An engine runs here, and has no time to answer a command or must not be asked."""
 
 
 class AddressInUse(AcdError):

@@ -11,13 +11,20 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from acd import __version__
 from acd.agents import AgentState
-from acd.calls import CallState, DisconnectCause
+from acd.calls import DisconnectCause
 from acd.lines import TrunkStatus
-from acd.read_metrics import NO_TAPI, CountedLines, ReadCounter, TapiCounts, TapiSessions
+from acd.read_metrics import (
+    NO_TAPI,
+    CountedLines,
+    ReadCounter,
+    TapiCounts,
+    TapiSessions,
+    TrunkLines,
+)
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState, Rule
 from acd.rules.hold import Hold
@@ -34,7 +41,7 @@ __all__ = [
 ]
 
 SECONDS_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0)
-RING_SECONDS_BUCKETS = (1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
+RING_SECONDS_BUCKETS = (*SECONDS_BUCKETS, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0)
 
 
 class ResponseClass(StrEnum):
@@ -75,12 +82,10 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        # This process's CPU, memory and open files are the platform collectors' business.
+        ProcessCollector(registry=self.registry)
         Info("acd_build", "Version of this program.", registry=self.registry).info(
             {"version": __version__}
         )
-        self._pools: dict[str, CountedLines] = {}
-        self._holders: set[str] = set()
         self._make_trunk()
         self._make_calls()
         self._make_call_times()
@@ -90,13 +95,8 @@ class Metrics:
         self._make_machine()
 
     def _make_trunk(self) -> None:
-        self.lines = self._gauge("acd_lines", "Lines by call state.", "trunk", "state")
-        self.leased_lines = self._gauge(
-            "acd_leased_lines", "Lines by leaseholder.", "trunk", "holder"
-        )
-        self.expired_leases = ReadCounter(
-            "acd_expired_leases", "Leases hung up at their deadline.", self.registry
-        )
+        self._lines = TrunkLines()
+        self.registry.register(self._lines)
         self.trunk_challenges = ReadCounter(
             "acd_trunk_challenges", "INVITEs answered 401 or 407.", self.registry
         )
@@ -119,7 +119,11 @@ class Metrics:
         self.dispositions = self._counter(
             "acd_dispositions", "Attempts closed, by disposition.", "campaign", "disposition"
         )
-        self.live_answers = self._counter("acd_live_answers", "People who answered.", "campaign")
+        self.live_answers = self._counter(
+            "acd_live_answers",
+            "People joined or abandoned; of a TAPI client's calls: who answered.",
+            "campaign",
+        )
         self.abandoned = self._counter(
             "acd_abandoned", "Live answers not joined to an agent in time.", "campaign"
         )
@@ -282,26 +286,15 @@ class Metrics:
             challenges: how many of its INVITEs were answered 401 or 407.
         """
         self.trunk_up.labels(trunk)
-        self.expired_leases.read(trunk, lambda: lines.expired_leases)
         self.trunk_challenges.read(trunk, challenges)
-        for state in CallState:
-            self.lines.labels(trunk, state).set_function(partial(_lines_in, lines, state))
         for status in TrunkStatus:
             self.trunk_status.labels(trunk, status)
             self.trunk_changes.labels(trunk, status)
-        self._pools[trunk] = lines
-        for holder in self._holders:
-            self._know_lease(trunk, holder)
+        self._lines.know_trunk(trunk, lines)
 
     def know_holder(self, holder: str) -> None:
         """Create the series of one who leases lines: a campaign, or a TAPI client's name."""
-        self._holders.add(holder)
-        for trunk in self._pools:
-            self._know_lease(trunk, holder)
-
-    def _know_lease(self, trunk: str, holder: str) -> None:
-        count = partial(_lines_of, self._pools[trunk], holder)
-        self.leased_lines.labels(trunk, holder).set_function(count)
+        self._lines.know_holder(holder)
 
     def know_campaign(self, campaign: str) -> None:
         """Create every series of a campaign."""
@@ -335,6 +328,33 @@ class Metrics:
         ):
             for value in values:
                 family.labels(campaign, value)
+
+    def rest_campaign(self, campaign: str) -> None:
+        """Show nothing any more that only a campaign knows that runs: it has left this engine.
+
+        What it counted stays. A ledger that nobody reads on, a list that nobody dials and a reason
+        that holds nobody back would otherwise stand there, and in alerts, until the engine ends.
+        """
+        for gauge in (
+            self.hopper_leads,
+            self.pacing_ready_agents,
+            self.pacing_unanswered_calls,
+            self.pacing_waiting_persons,
+            self.pacing_free_lines,
+            self.pacing_calls_per_agent,
+        ):
+            gauge.labels(campaign).set(0)
+        for family, values in ((self.campaign_hold, Hold), (self.leads_blocked, Rule)):
+            for value in values:
+                family.labels(campaign, value).set(0)
+        for unknown in (
+            self.leads_left_seconds,
+            self.ledger_live_answers,
+            self.ledger_abandoned,
+            self.ledger_headroom,
+            self.abandon_limit,
+        ):
+            unknown.remove(campaign)
 
     def know_calls(self, holder: str) -> None:
         """Create the series that calls have, whoever asks for them: a campaign, a TAPI client."""
@@ -387,14 +407,6 @@ class Metrics:
                 self.tapi_errors.labels(client, error)
             self.waiting_persons.labels(holder).set_function(partial(_waiting_at, look, client))
         self.registry.register(TapiSessions(tuple(clients), look, tuple(states)))
-
-
-def _lines_in(lines: CountedLines, state: CallState) -> float:
-    return lines.states().get(state, 0)
-
-
-def _lines_of(lines: CountedLines, holder: str) -> float:
-    return lines.holders().get(holder, 0)
 
 
 def _waiting_at(look: Callable[[], Mapping[str, TapiCounts]], client: str) -> float:

@@ -32,6 +32,10 @@ class CountedLines(Protocol):
         """How many lines each holder has leased."""
         ...
 
+    def oldest_ended_seconds(self) -> float:
+        """Since the oldest call was over whose line is not free again; 0: there is none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapiCounts:
@@ -82,6 +86,46 @@ class TapiSessions(Collector):
             for state, number in {**dict.fromkeys(self._states, 0), **counts.calls}.items():
                 calls.add_metric((client, state), number)
         yield from (sessions, lines, calls)
+
+
+class TrunkLines(Collector):
+    """The lines of every trunk, counted once a scrape."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, CountedLines] = {}
+        self._holders: set[str] = set()
+
+    def know_trunk(self, trunk: str, lines: CountedLines) -> None:
+        """Show these from now on."""
+        self._pools[trunk] = lines
+
+    def know_holder(self, holder: str) -> None:
+        """Show how many lines this one has, also while that is none."""
+        self._holders.add(holder)
+
+    def collect(self) -> Iterable[Metric]:
+        """For the registry."""
+        by_state = GaugeMetricFamily("acd_lines", "Lines by call state.", labels=("trunk", "state"))
+        leased = GaugeMetricFamily(
+            "acd_leased_lines", "Lines by leaseholder.", labels=("trunk", "holder")
+        )
+        ended = GaugeMetricFamily(
+            "acd_oldest_ended_call_seconds",
+            "Since the oldest call was over whose line is not free again.",
+            labels=("trunk",),
+        )
+        expired = CounterMetricFamily(
+            "acd_expired_leases", "Leases hung up at their deadline.", labels=("trunk",)
+        )
+        for trunk, pool in self._pools.items():
+            states, holders = pool.states(), pool.holders()
+            for state in CallState:
+                by_state.add_metric((trunk, state), states.get(state, 0))
+            for holder in self._holders:
+                leased.add_metric((trunk, holder), holders.get(holder, 0))
+            ended.add_metric((trunk,), pool.oldest_ended_seconds())
+            expired.add_metric((trunk,), pool.expired_leases)
+        yield from (by_state, leased, ended, expired)
 
 
 class ReadCounter(Collector):

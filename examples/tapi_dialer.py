@@ -1,92 +1,60 @@
-"""A small dialer on TAPI lines, the way a Windows application would do it.
-
-    TAPI_TOKEN=… python examples/tapi_dialer.py --lines 20 numbers.txt 7001 7002 7003
-
-One number a line in the file; the rest are agents' extensions. Each answered person is handed to
-an agent who is free; an agent counts as free again `--handle` seconds after that.
-"""
-
-from __future__ import annotations
+"""A small dialer on TAPI lines: TAPI_TOKEN=… python tapi_dialer.py numbers.txt 7001 7002 7003."""
 
 import argparse
 import os
-from collections import deque
-from pathlib import Path
 
 import trio
 
-from acd.tapi.client import GatewayAddress, HCall, LineApp, LineError, line_initialize_ex
+from acd.tapi.client import GatewayAddress, HLine, LineApp, LineError, line_initialize_ex
 from acd.tapi.constants import LineCallState
 
 
-class Dialer:
-    """Numbers still to be dialed, agents that are free, and what became of whom."""
-
-    def __init__(self, numbers: list[str], agents: list[str], handle_seconds: float) -> None:
-        self.numbers = deque(numbers)
-        self.handle_seconds = handle_seconds
-        self.free, self.waiting = trio.open_memory_channel[str](len(agents))
-        for agent in agents:
-            self.free.send_nowait(agent)
-
-    async def work_line(self, app: LineApp, number: int, nursery: trio.Nursery) -> None:
-        """Dial on one line until no number is left."""
-        line = await app.line_open(number)
-        while self.numbers:
-            dialed = self.numbers.popleft()
-            try:
-                call = await app.line_make_call(line, dialed)
-            except LineError as error:
-                print(f"{dialed} {error.code.shown}", flush=True)
-                continue
-            result = "no answer"
-            if await app.wait_connected(call):
-                result = await self.hand_over(app, call, nursery)
-            await call.wait_states(LineCallState.IDLE)
-            mode = call.disconnect_mode
-            print(f"{dialed} {result if mode is None else mode.name}", flush=True)
-            app.line_deallocate_call(call)
-
-    async def hand_over(self, app: LineApp, call: HCall, nursery: trio.Nursery) -> str:
-        """Find an agent while the person waits; the gateway lets nobody wait too long."""
-        agent = None
-        with trio.move_on_after(1.5):
-            agent = await self.waiting.receive()
-        if agent is None:
-            return "no agent"
-        nursery.start_soon(self.free_later, agent)
-        try:
-            await app.line_blind_transfer(call, agent)
-        except LineError as error:
-            return error.code.shown
-        return f"agent {agent}"
-
-    async def free_later(self, agent: str) -> None:
-        """Take the agent for free after the handle time."""
-        await trio.sleep(self.handle_seconds)
-        await self.free.send(agent)
+async def dial(app: LineApp, line: HLine, number: str, free: trio.MemoryReceiveChannel[str]) -> str:
+    """Dial a number and hand over who answers; what came of it."""
+    call, agent = await app.line_make_call(line, number), ""
+    try:
+        if await app.wait_connected(call):
+            with trio.move_on_after(1.5):  # the gateway lets nobody wait for long
+                agent = await free.receive()
+            if agent:
+                await app.line_blind_transfer(call, agent)
+        await call.wait_states(LineCallState.IDLE)
+        return f"agent {agent}" if call.disconnect_mode is None else str(call.disconnect_mode.name)
+    finally:
+        app.line_deallocate_call(call)
 
 
 async def main() -> None:
-    """Read the command line and dial."""
-    parser = argparse.ArgumentParser(description="Dial numbers on TAPI lines.")
-    parser.add_argument("numbers", type=Path)
-    parser.add_argument("agents", nargs="+")
-    parser.add_argument("--gateway", default="127.0.0.1:8465")
-    parser.add_argument("--client", default="overdialer")
-    parser.add_argument("--lines", type=int, default=20)
-    parser.add_argument("--handle", type=float, default=60.0)
+    """Dial the numbers of a file, one a line, and give each agent one person after the other."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("numbers", type=argparse.FileType(), help="one a line")
+    parser.add_argument("agents", nargs="+", help="their extensions")
+    for option, default in (("port", 8465), ("lines", 20), ("handle", 60.0)):
+        parser.add_argument(f"--{option}", type=type(default), default=default)
     given = parser.parse_args()
-    host, _, port = given.gateway.rpartition(":")
-    address = GatewayAddress(
-        host=host, port=int(port), client=given.client, token=os.environ["TAPI_TOKEN"]
-    )
-    dialer = Dialer(given.numbers.read_text().splitlines(), given.agents, given.handle)
-    async with line_initialize_ex(address) as app, trio.open_nursery() as nursery:
-        devices = [device.number for device in app.line_get_dev_caps() if device.enabled]
-        for number in devices[: given.lines]:
-            nursery.start_soon(dialer.work_line, app, number, nursery)
+    token = os.environ["TAPI_TOKEN"]
+    gateway = GatewayAddress(host="127.0.0.1", port=given.port, client="overdialer", token=token)
+    send, free = trio.open_memory_channel[str](0)
+
+    async def work_agent(agent: str) -> None:
+        while True:
+            await send.send(agent)  # until somebody has answered
+            await trio.sleep(given.handle)
+
+    async def work_line(line: HLine) -> None:
+        for number in map(str.strip, given.numbers):  # each line takes the next one
+            try:
+                print(number, await dial(app, line, number, free), flush=True)
+            except LineError as error:
+                print(number, error.code.shown, flush=True)
+
+    async with line_initialize_ex(gateway) as app, trio.open_nursery() as agents:
+        for agent in given.agents:
+            agents.start_soon(work_agent, agent)
+        async with trio.open_nursery() as lines:
+            for device in app.line_get_dev_caps()[: given.lines]:
+                lines.start_soon(work_line, await app.line_open(device.number))
+        agents.cancel_scope.cancel()
 
 
-if __name__ == "__main__":
-    trio.run(main)
+trio.run(main)

@@ -237,6 +237,7 @@ class SipTransaction:
     statusCode: int
     statusText: str
     state: int
+    lastTx: SipTxData
 
 class TsxStateEvent:
     src: TsxStateEventSrc

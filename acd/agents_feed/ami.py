@@ -26,9 +26,9 @@ from acd.agents_feed.ami_view import (
     Fact,
     ListEnded,
     ListRefused,
-    MemberCalled,
     MemberDone,
-    MemberJoined,
+    PersonFact,
+    QueueWaiting,
     Reloaded,
     ShuttingDown,
     decode,
@@ -208,7 +208,7 @@ class Connection:
         if sighting is not None and self.was_up:
             self._listener.saw(FeedName.AMI, sighting)
         queue = self._queues.take(fact, at_seconds=now)
-        if isinstance(fact, MemberCalled | MemberJoined | MemberDone) and self.was_up:
+        if isinstance(fact, PersonFact) and self.was_up:
             self._tell_person(fact)
         if queue and self.was_up:
             self._tell_queue(queue)
@@ -216,9 +216,10 @@ class Connection:
                 wrap_up_seconds = self._queues.wrap_up_seconds(fact)
                 self._nursery.start_soon(self._tell_after, queue, wrap_up_seconds)
 
-    def _tell_person(self, fact: MemberCalled | MemberJoined | MemberDone) -> None:
-        person = person_of(fact)
-        if person is not None and person.number:
+    def _tell_person(self, fact: PersonFact) -> None:
+        interface = "" if isinstance(fact, QueueWaiting) else fact.interface
+        person = person_of(fact, self._view.agent_at(interface))
+        if person is not None:
             self._listener.saw_person(fact.queue, person)
 
     def _tell_queue(self, queue: str) -> None:

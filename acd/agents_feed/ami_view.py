@@ -74,6 +74,8 @@ class QueueWaiting:
 
     queue: str
     waiting: int
+    person: str = ""
+    """The number of whoever has just come; empty where nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,10 @@ def decode(packet: Packet) -> Fact | None:
             return MemberGone(packet.get("Queue", ""), _member_device(packet), _interface(packet))
         case "QueueParams":
             return QueueWaiting(packet.get("Queue", ""), _number(packet, "Calls"))
-        case "QueueCallerJoin" | "QueueCallerLeave":
+        case "QueueCallerJoin":
+            came = packet.get("CallerIDNum", "")
+            return QueueWaiting(packet.get("Queue", ""), _number(packet, "Count"), came)
+        case "QueueCallerLeave":
             return QueueWaiting(packet.get("Queue", ""), _number(packet, "Count"))
         case "AgentCalled":
             return MemberCalled(*_member_of_person(packet))
@@ -186,16 +191,22 @@ def _member_of_person(packet: Packet) -> tuple[str, str, str]:
     return packet.get("Queue", ""), packet.get("Interface", ""), packet.get("CallerIDNum", "")
 
 
-def person_of(fact: Fact) -> PersonSeen | None:
-    """What a fact says of one of a queue's people."""
+PersonFact = QueueWaiting | MemberCalled | MemberJoined | MemberDone
+
+
+def person_of(fact: PersonFact, agent: AgentId | None) -> PersonSeen | None:
+    """What a fact says of one of a queue's people, whose member is this agent; None: nobody's."""
     match fact:
-        case MemberCalled(person=number):
-            return PersonSeen(number=number, phone=Phone.RINGING)
-        case MemberJoined(person=number):
-            return PersonSeen(number=number, phone=Phone.IN_USE)
-        case MemberDone(person=number):
-            return PersonSeen(number=number, phone=Phone.IDLE)
-    return None
+        case QueueWaiting():
+            came = PersonSeen(number=fact.person, phone=Phone.IDLE, waits=True)
+            return came if fact.person else None
+        case MemberCalled():
+            phone = Phone.RINGING
+        case MemberJoined():
+            phone = Phone.IN_USE
+        case MemberDone():
+            phone = Phone.IDLE
+    return PersonSeen(number=fact.person, phone=phone, agent=agent) if fact.person else None
 
 
 def _number(packet: Packet, name: str) -> int:
@@ -226,6 +237,8 @@ class AmiView:
         self._queues = frozenset(queues)
         self._phones: dict[AgentId, Phone] = {}
         self._pauses: dict[AgentId, dict[str, str]] = {}
+        self._devices: dict[str, str] = {}
+        """By the interface that a queue calls."""
 
     def take(self, fact: Fact) -> Sighting | None:
         """The agent whom a fact changes, as they are now."""
@@ -236,6 +249,7 @@ class AmiView:
                     self._phones[agent] = phone
                     return self._sighting(agent)
             case MemberSeen(device=device) | MemberGone(device=device):
+                self._devices[fact.interface] = device
                 agent = self._agent(device)
                 if agent is not None and self._note_pause(agent, fact):
                     return self._sighting(agent)
@@ -256,6 +270,10 @@ class AmiView:
     def sightings(self) -> Iterator[Sighting]:
         """Everybody whose phone was seen."""
         return map(self._sighting, self._phones)
+
+    def agent_at(self, interface: str) -> AgentId | None:
+        """Whose phone a queue calls by this interface; None: nobody's of ours."""
+        return self._agent(self._devices.get(interface, interface))
 
     def _sighting(self, agent: AgentId) -> Sighting:
         pauses = self._pauses.get(agent, {})

@@ -1,7 +1,8 @@
 """Subscriptions to agents' extensions as a feed, for any PBX: `DialogInfoFeed`.
 
 Who is watched is whoever the dialer asks about; whom the PBX says nothing of is not ready. The
-feed is lost when it tells of nobody any more, and back with the first that it tells of.
+feed is up with the first that it tells of, or while nobody is watched, and lost when it tells of
+nobody any more.
 """
 
 from __future__ import annotations
@@ -49,12 +50,17 @@ class DialogInfoFeed:
     def ask(self, agent: AgentId) -> None:
         """Somebody wants to know of this agent from now on; returns at once."""
         if agent not in self._phones:
+            if self._up and not self._tells:
+                # The first one: as long as nobody is watched, nothing is amiss.
+                self._up = False
+                self._listener.feed_down(FeedName.DIALOG_INFO, "nothing was told yet")
             self._note(agent, Phone.UNKNOWN)
             self._send.send_nowait(agent)
 
     async def run(self) -> None:
         """Keep the listener told for ever."""
-        self._listener.feed_up(FeedName.DIALOG_INFO, [])
+        if self._up:
+            self._listener.feed_up(FeedName.DIALOG_INFO, [])
         async with trio.open_nursery() as nursery:
             async for agent in self._receive:
                 nursery.start_soon(self._follow, agent)
@@ -82,13 +88,17 @@ class DialogInfoFeed:
                 why=update.detail,
             )
         self._note(agent, PHONES[update.state])
-        tells = any(phone is not Phone.UNKNOWN for phone in self._phones.values())
-        if self._up and not tells:
+        if self._up and not self._tells:
             self._up = False
             self._listener.feed_down(FeedName.DIALOG_INFO, update.detail)
-        elif tells and not self._up:
+        elif self._tells and not self._up:
             self._up = True
             self._listener.feed_up(FeedName.DIALOG_INFO, starmap(_sighting, self._phones.items()))
+
+    @property
+    def _tells(self) -> bool:
+        """Whether the PBX says something of anybody."""
+        return any(phone is not Phone.UNKNOWN for phone in self._phones.values())
 
     def _note(self, agent: AgentId, phone: Phone) -> None:
         self._phones[agent] = phone

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import structlog
 import trio
@@ -31,6 +32,7 @@ from acd.agents import (
 )
 from acd.agents_feed.fixed import FixedFeed
 from acd.agents_feed.sightings import NO_QUEUES, Sighting
+from acd.logs import debugging
 from acd.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -131,6 +133,11 @@ class MergedFeed:
         """The agent's own word that they are done with a person, where nobody sees the phone."""
         self._fixed.call_over(agent)
 
+    def wrapped_up(self, agent: AgentId) -> None:
+        """The agent's own word that they are done with their last person, talk and wrap-up."""
+        self._fixed.call_over(agent)
+        self._send.send_nowait(replace(self._update(agent), wrapped_up=True))
+
     def feed_up(
         self,
         feed: FeedName,
@@ -155,7 +162,7 @@ class MergedFeed:
     def feed_down(self, feed: FeedName, why: str) -> None:
         """The feed is lost: nothing is known about its agents."""
         told = self._told[feed]
-        if told.up:
+        if told.up and (told.sightings or (feed is QUEUE_FEED and self._queues)):
             log.error(
                 "agent feed is lost; its agents are not ready until it is back",
                 action="feed.lost",
@@ -202,6 +209,7 @@ class MergedFeed:
     def _say(self, agent: AgentId) -> None:
         update = self._update(agent)
         if self._said.get(agent) != update:
+            _tell(update)
             self._said[agent] = update
             self._send.send_nowait(update)
 
@@ -246,8 +254,20 @@ class MergedFeed:
             if self._phone(update.agent) is None:
                 ready = update.state is AgentState.READY
                 said = self._update(update.agent) if ready else update
+                _tell(said)
                 self._said[update.agent] = said
                 self._send.send_nowait(said)
+
+
+def _tell(update: AgentUpdate) -> None:
+    if debugging():
+        log.debug(
+            "agent's state",
+            action="feed.told",
+            agent=update.agent,
+            state=update.state,
+            phone=update.phone,
+        )
 
 
 @asynccontextmanager

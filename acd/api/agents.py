@@ -29,6 +29,10 @@ class Agent(BaseModel):
     since: AwareDatetime
     feed: str
     """Who told the state: a command, the engine, or a feed."""
+    wraps_up_until: AwareDatetime | None
+    """When their wrap-up time is over; null: it does not run."""
+    priority: int
+    """Of those who are ready the highest is given people first."""
     skills: list[str]
     campaigns: list[str]
 
@@ -111,7 +115,7 @@ async def log_off(agent: AgentName, client: AgentsClient, office: At) -> Agent:
 
 @router.post("/agents/{agent}/wrap-up")
 async def wrap_up(agent: AgentName, client: AgentsClient, office: At) -> Agent:
-    """Keep the agent in wrap-up after the present call, until they are done."""
+    """Keep the agent in wrap-up after the present or last call, until they are done."""
     speaks_for(client, agent)
     return Agent(**await office.wrap_up(agent, done=False))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -37,7 +38,7 @@ def api_app(office: Office, bulletin: Bulletin, clients: Sequence[ApiClientSetti
         bulletin: what `/v1/events` tells.
         clients: who may ask.
     """
-    app = FastAPI(
+    app = _Api(
         title="acd",
         version=__version__,
         description="Agents, campaigns, leads and do-not-call of a running engine.",
@@ -84,7 +85,9 @@ async def events(
         theirs = not client.agent or event.kind == "campaign" or event.agent == client.agent
         return of_agents and theirs
 
-    return EventStream(request.app.state.bulletin, after=last_event_id, wanted=wanted)
+    state = request.app.state
+    listening = state.office.listening(client.agent) if client.agent else nullcontext()
+    return EventStream(state.bulletin, after=last_event_id, wanted=wanted, listening=listening)
 
 
 async def page(request: Request) -> str:
@@ -142,6 +145,15 @@ async def _broken(request: Request, error: Exception) -> JSONResponse:
         place=f"{place.filename}:{place.lineno}",
     )
     return _body(500, "a fault of acd's own; its log says where")
+
+
+class _Api(FastAPI):
+    """FastAPI that describes a campaign's definition too: it reads that itself, as JSON or TOML."""
+
+    def openapi(self) -> dict[str, Any]:
+        schema = super().openapi()
+        schema["components"]["schemas"] |= campaigns.definition_schemas()
+        return schema
 
 
 class _Limited:

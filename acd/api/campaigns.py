@@ -12,15 +12,17 @@ from pydantic import BaseModel
 from acd.api.access import LeadsClient, refuse
 from acd.api.office import Office
 from acd.api.words import CampaignName, office_of
+from acd.rules.definition import CampaignDefinition, HoursTable
 
 router = APIRouter(tags=["campaigns"])
 At = Annotated[Office, Depends(office_of)]
+SCHEMAS = "#/components/schemas/"
 _DEFINITION = {
     "requestBody": {
         "required": True,
         "description": "what campaign.toml would say",
         "content": {
-            "application/json": {"schema": {"type": "object"}},
+            "application/json": {"schema": {"$ref": f"{SCHEMAS}CampaignDefinition"}},
             "application/toml": {"schema": {"type": "string"}},
         },
     }
@@ -99,6 +101,19 @@ async def stop(campaign: CampaignName, client: LeadsClient, office: At) -> Campa
 async def report(campaign: CampaignName, client: LeadsClient, office: At) -> dict[str, Any]:
     """What a campaign has done, as `acd report --json` says it."""
     return await office.report(campaign)
+
+
+def definition_schemas() -> dict[str, Any]:
+    """By name what a definition looks like, and the tables in it."""
+    whole = CampaignDefinition.model_json_schema(ref_template=SCHEMAS + "{model}")
+    tables = whole.pop("$defs")
+    # pydantic would show how they are kept here, not how they are written.
+    for model, shown in ((CampaignDefinition, whole), (HoursTable, tables["HoursTable"])):
+        plain = model().model_dump(mode="json")
+        for name, key in shown["properties"].items():
+            if "default" in key:
+                key["default"] = plain[name]
+    return {**tables, "CampaignDefinition": whole}
 
 
 def _read(body: bytes, kind: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ that does not exist, `BadInput` for what cannot be done, `StoreUnavailable` with
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -37,6 +38,10 @@ class AgentsOffice(Protocol):
 
     async def wrap_up(self, name: str, *, done: bool) -> Plain:
         """The agent's call is over: they still write, or are done."""
+        ...
+
+    def listening(self, name: str) -> AbstractContextManager[None]:
+        """While the block lasts an agent's own desktop listens to what happens."""
         ...
 
     async def person(self, name: str) -> Plain | None:

@@ -12,7 +12,7 @@ import json
 import secrets
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,16 +125,28 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, bulletin: Bulletin, *, after: str, wanted: Wanted) -> None:
+    def __init__(
+        self,
+        bulletin: Bulletin,
+        *,
+        after: str,
+        wanted: Wanted,
+        listening: AbstractContextManager[None],
+    ) -> None:
         super().__init__(headers={"cache-control": "no-store"})
         del self.headers["content-length"]
         self._bulletin = bulletin
         self._after = after
         self._wanted = wanted
+        self._listening = listening
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve (ASGI)."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        with self._listening:
+            await self._stream(receive, send)
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, receive, nursery.cancel_scope)
             lines = self._bulletin.lines(self._after, self._wanted, nursery.cancel_scope)

@@ -9,9 +9,8 @@ import click
 
 from acd.agents import AgentState
 from acd.cli.agent_times import times
-from acd.cli.shared import engine_told, say_json, settings_of, store_of
+from acd.cli.shared import DATABASE_ID, engine_told, moment_to_come, say_json, settings_of, store_of
 from acd.dialer.agents_import import import_agents
-from acd.errors import BadInput, Problem
 from acd.rules.dispositions import Disposition
 from acd.store import Store
 from acd.store.agent_dispositions import dispose_attempt
@@ -35,8 +34,8 @@ agents.add_command(times)
 @agents.command(
     "import",
     epilog="\b\nExample:\n  acd agents import agents.csv"
-    "\n\n\b\nagents.csv:\n  name,extension,display_name,skills,campaigns"
-    "\n  anna,201,Anna Huber,german english,sample",
+    "\n\n\b\nagents.csv:\n  name,extension,display_name,skills,campaigns,priority"
+    "\n  anna,201,Anna Huber,german english,sample,5",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -44,8 +43,9 @@ agents.add_command(times)
 def import_(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Add the agents of FILE (CSV), and change those of the same name.
 
-    Lists in a cell are separated by spaces. New agents are logged off. Agents who are not in
-    FILE stay as they are. All or nothing: one wrong line, and nothing changes.
+    Lists in a cell are separated by spaces; of ready agents the highest priority (0 to 9,
+    nothing is 0) goes first. New agents are logged off. Agents who are not in FILE stay as they
+    are. All or nothing: one wrong line, and nothing changes.
     """
     settings = settings_of(ctx)
     with store_of(ctx, create=True) as store:
@@ -80,6 +80,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     for row in rows:
         serves = " ".join(sorted(campaigns[each] for each in row.campaign_ids)) or "no campaign"
         skills = f" ({' '.join(sorted(row.skills))})" if row.skills else ""
+        skills += f" priority {row.priority}" if row.priority else ""
         since = f"{row.since.astimezone():%Y-%m-%d %H:%M:%S}"
         state = f"{_words(row.state)}{f', {row.reason}' if row.reason else ''} since {since}"
         click.echo(f"{row.name:<16} {row.extension:<8} {state:<40} {serves}{skills}")
@@ -91,10 +92,12 @@ def _shown(row: AgentRow, campaigns: dict[int, str]) -> dict[str, object]:
         "extension": row.extension,
         "display_name": row.display_name,
         "state": row.state,
+        "priority": row.priority,
         "wanted": row.wanted,
         "reason": row.reason,
         "since": row.since.isoformat(),
         "feed": row.feed,
+        "wraps_up_until": row.wraps_up_until and row.wraps_up_until.isoformat(),
         "skills": sorted(row.skills),
         "campaigns": sorted(campaigns[each] for each in row.campaign_ids),
     }
@@ -134,7 +137,7 @@ def log_off(ctx: click.Context, names: tuple[str, ...]) -> None:
     epilog="\b\nExample:\n  acd agents disposition 4711 sale"
     "\n  acd agents disposition 4711 callback --at '2026-12-01 10:30' --owner anna"
 )
-@click.argument("attempt", type=int)
+@click.argument("attempt", type=DATABASE_ID)
 @click.argument("code")
 @click.option(
     "--at",
@@ -152,9 +155,7 @@ def disposition(
     the campaign's own ([agents] codes). do_not_call is in force at once, for every campaign.
     """
     now = datetime.now(UTC)
-    moment = None if at is None else at.astimezone(UTC)
-    if moment is not None and moment <= now:
-        raise BadInput(Problem("--at", f"{at:%Y-%m-%d %H:%M} is over", "name a time to come"))
+    moment = None if at is None else moment_to_come(at, now)
     with store_of(ctx) as store:
         meant = store.run_sync(
             dispose_attempt,

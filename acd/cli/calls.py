@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from acd.cli.ladder import ladder
+from acd.cli.ladder import harmless, ladder
 from acd.cli.shared import say_json, settings_of, store_of
 from acd.cli.tapi import check_client
 from acd.logs.sip_trace import TracedMessage, read_trace
@@ -63,8 +64,7 @@ def show(ctx: click.Context, attempt: int, as_json: bool) -> None:
     """Tell the story of one call; its SIP messages where they were traced (`acd trace`)."""
     with store_of(ctx) as store:
         call, happened = store.read_sync(call_of, attempt)
-    file = settings_of(ctx).sip_trace.file
-    messages = read_trace(file, call=call.call, sip_call_id=call.sip_call_id or "")
+    messages = _traced(settings_of(ctx).sip_trace.file, call)
     if as_json:
         say_json(
             {
@@ -77,6 +77,15 @@ def show(ctx: click.Context, attempt: int, as_json: bool) -> None:
     say_story(call, happened, messages)
 
 
+def _traced(file: Path, call: CallRow) -> list[TracedMessage]:
+    """What the trace has of a call; without it the story is still worth telling."""
+    try:
+        return read_trace(file, call=call.call, sip_call_id=call.sip_call_id or "")
+    except OSError as error:
+        click.echo(f"acd: SIP messages are left out: {error.filename}: {error.strerror}", err=True)
+        return []
+
+
 def say_story(
     call: CallRow, happened: Sequence[CallEventRow], messages: Sequence[TracedMessage]
 ) -> None:
@@ -84,17 +93,18 @@ def say_story(
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"attempt {call.attempt_id} of {call.owner}, call {call.call}", style="bold")
     for line in _facts(call):
-        console.print(Text(f"  {line}"))
+        console.print(Text(harmless(f"  {line}")))
     console.print("what happened (UTC)", style="bold")
     for event in happened:
         detail = ", ".join(f"{name} {value}" for name, value in event.detail.items())
-        console.print(Text(f"  {_clock(event.at)}  {event.what}  {detail}".rstrip()))
+        line = f"  {_clock(event.at)}  {event.what}  {detail}".rstrip()
+        console.print(Text(harmless(line)))
     if not messages:
         console.print("SIP messages were not traced; acd trace on does that for the next calls")
         return
     console.print(f"SIP from {_clock(messages[0].at)} on, seconds", style="bold")
     for message, line in zip(messages, ladder(messages), strict=True):
-        console.print(Text(line, style="cyan" if message.sent else "green"))
+        console.print(Text(harmless(line), style="cyan" if message.sent else "green"))
 
 
 def _facts(call: CallRow) -> Iterator[str]:
@@ -109,6 +119,14 @@ def _facts(call: CallRow) -> Iterator[str]:
             f"transfer to {call.transfer_target}: {call.transfer_result}{status}"
             f"{_seconds(', waited', call.wait_seconds)}{_seconds(', talked', call.talk_seconds)}"
         )
+    steps = {
+        "referred": call.referred_at,
+        f"agent {call.agent} rang": call.agent_rang_at,
+        "picked up": call.agent_answered_at,
+    }
+    told = [f"{what} {_clock(at)}" for what, at in steps.items() if at is not None]
+    if told:
+        yield ", ".join(told)
     if call.abandoned:
         yield "abandoned: no agent within the limit"
     if call.ended_at is not None:

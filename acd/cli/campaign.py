@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from acd.cli.shared import engine_told, say_json, settings_of, store_of
+from acd.cli.shared import engine_seen, engine_told, say_json, settings_of, store_of
 from acd.dialer.campaigns import create_from_file, reload_from_file
 from acd.rules.definition import DncTable
 from acd.store.blocking import leads_by_blocking_rule
@@ -18,6 +18,12 @@ from acd.store.campaigns import (
     set_campaign_state,
 )
 from acd.store.dnc import stale_lists
+
+_ENGINE_WORDS = {
+    "running": "pid {pid}",
+    "silent": "one is there, and has not answered in time",
+    "none": "none runs here; `acd run` starts one",
+}
 
 
 @click.group()
@@ -36,7 +42,9 @@ def create(ctx: click.Context, name: str) -> None:
     settings = settings_of(ctx)
     with store_of(ctx, create=True) as store:
         made = store.run_sync(create_from_file, settings, name, datetime.now(UTC))
-    click.echo(f"campaign {made.name} was created; it dials over trunk {made.trunk}")
+    click.echo(
+        f"campaign {made.name} was created; it dials over trunk {made.trunk}; {engine_told(ctx)}"
+    )
 
 
 @campaign.command(epilog="\b\nExample:\n  acd campaign reload sample")
@@ -49,9 +57,10 @@ def reload(ctx: click.Context, name: str) -> None:
         before = store.read_sync(campaign_by_name, name)
         after = store.run_sync(reload_from_file, settings, before, datetime.now(UTC))
     if after.version == before.version:
-        click.echo(f"campaign {name}: nothing has changed since version {before.version}")
+        done = f"nothing has changed since version {before.version}"
     else:
-        click.echo(f"campaign {name}: version {after.version} is in force")
+        done = f"version {after.version} is in force"
+    click.echo(f"campaign {name}: {done}; {engine_told(ctx)}")
 
 
 @campaign.command("list", epilog="\b\nExample:\n  acd campaign list")
@@ -78,7 +87,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_context
 def status(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Count a campaign's leads by the rule that keeps them from being dialed now."""
+    """Count a campaign's leads by the rule that keeps them from being dialed now.
+
+    And say whether an engine runs here that would dial them.
+    """
     now = datetime.now(UTC)
     with store_of(ctx) as store:
         found = store.read_sync(campaign_by_name, name)
@@ -88,8 +100,9 @@ def status(ctx: click.Context, name: str, as_json: bool) -> None:
         )
     trunks = {trunk.name for trunk in settings_of(ctx).trunk}
     lost = bool(found.trunk) and found.trunk not in trunks
+    engine = engine_seen(ctx)
     if as_json:
-        told = {"campaign": name, "state": found.state, "trunk": found.trunk}
+        told = {"campaign": name, "state": found.state, "engine": engine, "trunk": found.trunk}
         say_json({**told, "trunk_missing": lost, "leads": counted, "stale_dnc_lists": stale})
         return
     if lost:
@@ -97,6 +110,7 @@ def status(ctx: click.Context, name: str, as_json: bool) -> None:
             f"campaign {name} is not dialed: acd.toml has no trunk {found.trunk} (there is "
             f"{', '.join(sorted(trunks))}); name one in its campaign.toml and reload it"
         )
+    click.echo(f"engine: {_ENGINE_WORDS[engine['state']].format(**engine)}")
     click.echo(f"campaign {name} is {found.state}; its leads, by the first rule that blocks them:")
     for rule, leads in counted.items():
         click.echo(f"  {leads:>9} {rule.replace('_', ' ')}")

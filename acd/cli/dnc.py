@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from acd.cli.progress import progress_bar
 from acd.cli.shared import say_json, settings_of, store_of
 from acd.dialer import dnc as lists
 from acd.store.dnc import dnc_lists
@@ -21,7 +22,9 @@ def dnc() -> None:
 
 
 @dnc.command(
-    "import", epilog="\b\nExample:\n  acd dnc import robinson robinson.csv --made-on 2026-11-01"
+    "import",
+    epilog="\b\nExample:\n  acd dnc import robinson robinson.csv --made-on 2026-11-01"
+    "\n  acd dnc import robinson robinson.csv --made-on 2026-11-01 --column Rufnr",
 )
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -32,11 +35,20 @@ def dnc() -> None:
     help="The day on which the list was made, as its publisher says.",
 )
 @click.option("--campaign", default="", help="The one campaign it holds for; left out: for all.")
+@click.option(
+    "--column",
+    default="",
+    metavar="HEADER",
+    help="The numbers' column, by its header or its place from 1; left out: a header such as "
+    "phone, else the only column with numbers.",
+)
 @click.pass_context
-def import_(ctx: click.Context, name: str, file: Path, made_on: datetime, campaign: str) -> None:
-    """Read list NAME from FILE, one number a row, in place of its present numbers."""
+def import_(
+    ctx: click.Context, name: str, file: Path, made_on: datetime, campaign: str, column: str
+) -> None:
+    """Read list NAME from FILE, one person a row, in place of its present numbers."""
     settings = settings_of(ctx)
-    with store_of(ctx, create=True) as store:
+    with store_of(ctx, create=True) as store, progress_bar(f"import {file.name}") as progress:
         done = lists.import_list(
             store,
             settings,
@@ -44,7 +56,9 @@ def import_(ctx: click.Context, name: str, file: Path, made_on: datetime, campai
             path=file,
             made_on=made_on.date(),
             campaign_name=campaign,
+            column=column,
             now=datetime.now(UTC),
+            progress=progress,
         )
     click.echo(f"list {done.list_name}: {done.numbers} numbers from {done.rows} rows")
     for line in done.unreadable[:20]:
@@ -118,4 +132,5 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         return
     for row in found:
         holds = "every campaign" if row.campaign_id is None else "one campaign"
-        click.echo(f"{row.name:<24} made on {row.made_on}, {row.numbers} numbers, for {holds}")
+        made = f"made on {row.made_on}" if row.made_on else "made by hand"
+        click.echo(f"{row.name:<24} {made}, {row.numbers} numbers, for {holds}")

@@ -19,6 +19,7 @@ from acd.doctor import (
     Examination,
     Watcher,
     admitted_extension,
+    beside_engine,
     chosen_trunk,
     dial_load,
     examine,
@@ -45,7 +46,9 @@ from acd.settings import MAX_LINES
     metavar="N",
     help="Dial EXTENSION until N calls are up at once or one is refused; it must answer by itself.",
 )
-@click.option("--trunk", metavar="NAME", help="The trunk for --load; without it the first one.")
+@click.option(
+    "--trunk", "trunk_name", metavar="NAME", help="The trunk for --load; without it the first one."
+)
 @click.pass_obj
 def doctor(
     obj: CommandContext,
@@ -53,9 +56,12 @@ def doctor(
     as_json: bool,
     to: str | None,
     load: int | None,
-    trunk: str | None,
+    trunk_name: str | None,
 ) -> None:
     """Check this machine, the settings and the PBX; rings nobody unless --load says whom.
+
+    --load registers as the engine would; beside an engine that runs here it only calls. One on
+    another machine with the same account may lose its registration to it.
 
     Exit code 0: every row is ok; 1: one is not; 2: bad settings.
 
@@ -64,15 +70,16 @@ def doctor(
     if load and not to:
         raise click.UsageError("--load needs --to EXTENSION: an extension that answers by itself")
     settings = (CommandContext(config) if config else obj).settings
-    account = chosen_trunk(settings, trunk)
+    account = chosen_trunk(settings, trunk_name)
     destination = admitted_extension(settings, account, to) if to else None
 
     async def visit() -> Examination:
         found = await examine(settings, extension=destination.user if destination else "")
         if load is None or destination is None:
             return found
+        trunk = await trio.to_thread.run_sync(beside_engine, settings, account)
         with _progress(load) as watch:
-            result, row = await dial_load(account, destination, calls=load, watch=watch)
+            result, row = await dial_load(trunk, destination, calls=load, watch=watch)
         return replace(found, checks=[*found.checks, row], load=result.as_json())
 
     examination = trio.run(visit)

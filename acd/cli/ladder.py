@@ -27,6 +27,11 @@ def ladder(messages: Sequence[TracedMessage]) -> Iterator[str]:
         yield f"{seconds:8.3f}  acd {_arrow(message)} {message.peer}"
 
 
+def harmless(text: str) -> str:
+    """The same for a terminal: what a PBX or a carrier wrote must not move its cursor."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
 def in_short(message: str) -> str:
     """`INVITE`, `200 OK (INVITE)`, `REFER 101@pbx`, `NOTIFY SIP/2.0 200 OK`."""
     start = message.split("\n", 1)[0].strip()

@@ -22,12 +22,19 @@ def say_explanation(found: Explanation) -> None:
 
 
 def _answer(found: Explanation) -> str:
-    if found.eligible:
-        return "it may be dialed now"
     if found.dialable_at is None:
         return "it will not be dialed unless somebody changes what is said above"
-    when = f"it can be dialed from {local(found.dialable_at)} on"
+    if found.eligible:
+        return f"it may be dialed now{_kept(found)}"
+    when = f"it can be dialed from {local(found.dialable_at)} on{_kept(found)}"
     return when if found.campaign_state == "running" else f"{when}, once the campaign runs"
+
+
+def _kept(found: Explanation) -> str:
+    if found.kept_for is None:
+        return ""
+    anybody = f"; from {local(found.anybody_at)} on for anybody" if found.anybody_at else ""
+    return f", for agent {found.kept_for} alone and while they are ready{anybody}"
 
 
 def local(moment: datetime) -> str:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from acd.cli.lead_words import local, say_explanation
-from acd.cli.shared import say_json, settings_of, store_of
+from acd.cli.progress import progress_bar
+from acd.cli.shared import DATABASE_ID, moment_to_come, say_json, settings_of, store_of
 from acd.dialer.lead_export import export_leads
 from acd.dialer.lead_import import ImportSummary, import_leads
 from acd.dialer.lead_why import explain_lead, leads_named
@@ -62,7 +58,7 @@ def import_(
     """
     header_map = dict(_mapping(text) for text in mappings)
     settings = settings_of(ctx)
-    with store_of(ctx, create=True) as store, _progress(f"import {file.name}") as progress:
+    with store_of(ctx, create=True) as store, progress_bar(f"import {file.name}") as progress:
         summary = import_leads(
             store,
             settings,
@@ -113,7 +109,9 @@ def export(ctx: click.Context, campaign: str, file: Path) -> None:
 )
 @click.argument("campaign")
 @click.option("--reason", default="", help="Only leads that were closed for it; see acd report.")
-@click.option("--lead", "lead_ids", type=int, multiple=True, help="Only this lead, by its id.")
+@click.option(
+    "--lead", "lead_ids", type=DATABASE_ID, multiple=True, help="Only this lead, by its id."
+)
 @click.pass_context
 def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, ...]) -> None:
     """Let closed leads of CAMPAIGN, and those under review, be dialed again."""
@@ -152,9 +150,8 @@ def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, .
 def callback(ctx: click.Context, lead: str, at: datetime, agent: str | None) -> None:
     """Promise LEAD (its id or a phone number) a call at a time."""
     found = _only(ctx, lead)
-    now, moment = datetime.now(UTC), at.astimezone(UTC)
-    if moment <= now:
-        raise BadInput(Problem("--at", f"{local(moment)} is over", "name a time to come"))
+    now = datetime.now(UTC)
+    moment = moment_to_come(at, now)
     with store_of(ctx) as store:
         store.run_sync(promise_callback, lead_id=found.lead_id, at=moment, agent=agent, now=now)
     click.echo(f"lead {found.lead_id} of campaign {found.campaign} is called at {local(moment)}")
@@ -204,22 +201,12 @@ def _mapping(text: str) -> tuple[str, str]:
 def _say(summary: ImportSummary) -> None:
     if summary.campaign_created:
         click.echo(f"campaign {summary.campaign} was created from its campaign.toml")
-    click.echo(f"{summary.file}: {summary.rows} rows, {summary.added} leads added")
+    click.echo(
+        f"{summary.file} ({summary.encoding}): {summary.rows} rows, {summary.added} leads added"
+    )
     for rule, rows in summary.refused.items():
         click.echo(f"  {rows:>8} {rule.replace('_', ' ')}")
     if summary.numbers_left_out:
         click.echo(f"  {summary.numbers_left_out} numbers of added leads were left out")
     if summary.reject_file:
         click.echo(f"reasons line by line: {summary.reject_file}")
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[float], None]]:
-    """A bar on a terminal, silence elsewhere."""
-    console = Console(file=sys.stderr)
-    if not console.is_terminal:
-        yield lambda share: None
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda share: bar.update(task, completed=share)

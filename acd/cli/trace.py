@@ -7,6 +7,15 @@ import click
 from acd.cli.shared import ask_running_engine
 
 
+def _checked_numbers(
+    _ctx: click.Context, _option: click.Parameter, numbers: tuple[str, ...]
+) -> tuple[str, ...]:
+    for number in numbers:
+        if not any(sign.isdigit() for sign in number):
+            raise click.BadParameter(f"{number!r} has no digit; give a number as it is dialed.")
+    return numbers
+
+
 @click.group()
 def trace() -> None:
     """Write SIP messages of the running engine into a file (mode 0600).
@@ -20,9 +29,20 @@ def trace() -> None:
 @trace.command(epilog="\b\nExample:\n  acd trace on --number +431505641 --attempt 17")
 @click.option("--trunk", "trunks", multiple=True, metavar="NAME", help="Of this SIP account.")
 @click.option(
-    "--number", "numbers", multiple=True, metavar="NUMBER", help="From or to this number."
+    "--number",
+    "numbers",
+    multiple=True,
+    metavar="NUMBER",
+    callback=_checked_numbers,
+    help="From or to this number.",
 )
-@click.option("--attempt", "attempts", multiple=True, type=int, help="Of this attempt's call.")
+@click.option(
+    "--attempt",
+    "attempts",
+    multiple=True,
+    type=click.IntRange(min=1),
+    help="Of this attempt's call.",
+)
 @click.pass_context
 def on(
     ctx: click.Context, trunks: tuple[str, ...], numbers: tuple[str, ...], attempts: tuple[int, ...]

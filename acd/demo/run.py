@@ -152,9 +152,12 @@ async def _dial(scheduler: Scheduler, signals: AsyncIterator[int], watch: Watch)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.look)
         nursery.start_soon(_obey, signals, scheduler, watch, nursery.cancel_scope)
-        await scheduler.run(until_finished=True)
-        nursery.cancel_scope.cancel()
-    watch.close()
+        try:
+            await scheduler.run(until_finished=True)
+        finally:
+            # Whatever ends the engine, the terminal gets its cursor back.
+            nursery.cancel_scope.cancel()
+            watch.close()
 
 
 async def _obey(

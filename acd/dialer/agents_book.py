@@ -7,6 +7,7 @@ What agents do is written with the attempts' outcomes, in their order and off th
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 import trio
@@ -19,7 +20,7 @@ from acd.dialer.places import EnrolledAgent
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
-from acd.store.agent_dispositions import any_undisposed, close_undisposed
+from acd.store.agent_dispositions import Undisposed, any_undisposed, close_undisposed
 from acd.store.agents import AgentBenched, AgentMoved, AgentRow, Teller, agents_version, all_agents
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -52,7 +53,7 @@ class AgentBook:
         version = await self._store.read(agents_version)
         if version == self._version:
             return
-        self.roster.enrol(map(_enrolled, await self._store.read(all_agents)))
+        self.roster.enrol(map(self._enrolled, await self._store.read(all_agents)))
         self._version = version
 
     async def close_undisposed(self) -> None:
@@ -61,19 +62,23 @@ class AgentBook:
             with suppress(StoreUnavailable):
                 now = self._clock.now()
                 if await self._store.read(any_undisposed, now=now):
-                    closed = await self._store.run(close_undisposed, now=now)
-                    log.info("no word from agents", action="lead.undisposed", count=len(closed))
+                    for lead in await self._store.run(close_undisposed, now=now):
+                        _tell_undisposed(lead)
             await trio.sleep(CLOSING_SECONDS)
 
     def _write(self, agent: EnrolledAgent, state: AgentState, told_by: Teller) -> None:
         if self._outcomes is not None:
             fed = told_by is Teller.FEED and state is AgentState.NOT_READY
+            until = self.roster.wraps_up_until(agent.agent)
+            now = self._clock.now()
+            left = None if until is None else timedelta(seconds=until - trio.current_time())
             moved = AgentMoved(
                 extension=agent.agent,
                 state=state,
-                at=self._clock.now(),
+                at=now,
                 told_by=told_by,
                 reason=self._feed.reason_of(agent.agent) if fed else "",
+                wraps_up_until=None if left is None else now + left,
             )
             self._outcomes.put(moved)
 
@@ -82,13 +87,27 @@ class AgentBook:
             benched = AgentBenched(extension=agent.agent, reason=REASON)
             self._outcomes.put(benched)
 
+    def _enrolled(self, row: AgentRow) -> EnrolledAgent:
+        until = row.wraps_up_until
+        left_seconds = 0.0 if until is None else (until - self._clock.now()).total_seconds()
+        return EnrolledAgent(
+            agent=AgentId(row.extension),
+            name=row.name,
+            skills=row.skills,
+            campaigns=row.campaign_ids,
+            wanted=row.wanted,
+            version=row.version,
+            priority=row.priority,
+            wraps_up_until=trio.current_time() + left_seconds,
+        )
 
-def _enrolled(row: AgentRow) -> EnrolledAgent:
-    return EnrolledAgent(
-        agent=AgentId(row.extension),
-        name=row.name,
-        skills=row.skills,
-        campaigns=row.campaign_ids,
-        wanted=row.wanted,
-        version=row.version,
+
+def _tell_undisposed(lead: Undisposed) -> None:
+    log.info(
+        "no word from the agent",
+        action="lead.undisposed",
+        campaign=lead.campaign,
+        lead=lead.lead_id,
+        attempt=lead.attempt_id,
+        call=f"a{lead.attempt_id}",
     )

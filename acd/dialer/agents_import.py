@@ -1,7 +1,7 @@
 """`acd agents import`: a CSV file of agents, taken whole or not at all.
 
-    name,extension,display_name,skills,campaigns
-    anna,201,Anna Huber,german english,spring sample
+    name,extension,display_name,skills,campaigns,priority
+    anna,201,Anna Huber,german english,spring sample,5
 
 Columns may stand in any order and be separated by commas, semicolons or tabs; lists within a
 cell are separated by spaces. Only `name` and `extension` must be there.
@@ -21,15 +21,17 @@ import sqlalchemy as sa
 
 from acd.errors import BadInput, Problem
 from acd.lines import DestinationKind, Door, Refused
+from acd.rules.definition import MAX_PRIORITY
 from acd.settings import Settings
 from acd.store.agents import NewAgent, all_agents, save_agents
 from acd.store.campaigns import all_campaigns
 
-COLUMNS = ("name", "extension", "display_name", "skills", "campaigns")
+COLUMNS = ("name", "extension", "display_name", "skills", "campaigns", "priority")
 MAX_AGENTS = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _EXTENSION = re.compile(r"[A-Za-z0-9+][A-Za-z0-9._-]{0,31}")
 _SKILL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_PRIORITIES = frozenset({"", *map(str, range(MAX_PRIORITY + 1))})
 _BETWEEN = re.compile(r"[\s|]+")
 
 
@@ -132,6 +134,12 @@ def _problems_of(row: _Row, settings: Settings, campaigns: Mapping[str, int]) ->
         yield Problem(f"{row.where}, extension", refused)
     if len(cells.get("display_name", "")) > 64:
         yield Problem(f"{row.where}, display_name", "it is longer than 64 signs")
+    if cells.get("priority", "") not in _PRIORITIES:
+        yield Problem(
+            f"{row.where}, priority",
+            f"{cells['priority']!r} is no priority",
+            f"allowed: 0 to {MAX_PRIORITY}, or nothing, which is 0; the highest go first",
+        )
     for skill in _listed(cells.get("skills", "")):
         if not _SKILL.fullmatch(skill):
             yield Problem(
@@ -189,6 +197,7 @@ def _agent(row: _Row, campaigns: Mapping[str, int]) -> NewAgent:
         display_name=cells.get("display_name", ""),
         skills=frozenset(_listed(cells.get("skills", ""))),
         campaign_ids=frozenset(campaigns[name] for name in _listed(cells.get("campaigns", ""))),
+        priority=int(cells.get("priority", "") or 0),
     )
 
 

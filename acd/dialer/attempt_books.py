@@ -36,6 +36,8 @@ class AttemptBooks:
         self._campaign = dialing.campaign.name
         self._started_at = trio.current_time()
         self._sip_call_id = ""
+        self._is_live_answer = False
+        self._rang = False
         self.exemplar = call_exemplar(attempt_id)
         """Leads from a metric to this call."""
 
@@ -53,9 +55,7 @@ class AttemptBooks:
     def answered(self, at_seconds: float) -> None:
         """The 2xx."""
         log.info("answered", action="call.answered")
-        metrics = self._dialing.metrics
-        metrics.live_answers.labels(self._campaign).inc(exemplar=self.exemplar)
-        metrics.ring_seconds.labels(self._campaign).observe(
+        self._dialing.metrics.ring_seconds.labels(self._campaign).observe(
             max(0.0, at_seconds - self._started_at), self.exemplar
         )
         self._dialing.outcomes.put(
@@ -66,7 +66,8 @@ class AttemptBooks:
         """The feed has seen something of the agent's phone; also after our own leg is over."""
         times = (handover.rang_at, handover.answered_at)
         rang_at, agent_at = (None if at is None else self._wall(at) for at in times)
-        if handover.rang_at is not None and handover.answered_at is None:
+        if handover.rang_at is not None and not self._rang:
+            self._rang = True
             self._dialing.metrics.answer_to_ring_seconds.labels(self._campaign).observe(
                 max(0.0, handover.rang_at - answered_at), self.exemplar
             )
@@ -76,12 +77,28 @@ class AttemptBooks:
                 rang_at=rang_at,
                 answered_at=agent_at,
                 talk_seconds=handover.talk_seconds,
+                agent=handover.agent,
             )
         )
+
+    def joined(self, wait_seconds: float) -> None:
+        """An agent has the person, so long after the answer."""
+        self._count_live_answer()
+        self._dialing.metrics.answer_to_agent_seconds.labels(self._campaign).observe(
+            max(0.0, wait_seconds), self.exemplar
+        )
+
+    def _count_live_answer(self) -> None:
+        """As the ledger does: a person who was joined with an agent, or abandoned, or both."""
+        if self._is_live_answer:
+            return
+        self._is_live_answer = True
+        self._dialing.metrics.live_answers.labels(self._campaign).inc(exemplar=self.exemplar)
 
     def abandoned(self) -> None:
         """Nobody had the person in time."""
         self._in_flight.abandoned.add(self._lead_id)
+        self._count_live_answer()
         self._dialing.metrics.abandoned.labels(self._campaign).inc(exemplar=self.exemplar)
         log.warning("abandoned", action="call.abandoned")
 
@@ -91,6 +108,7 @@ class AttemptBooks:
         *,
         dialed: bool,
         transfer: TransferRecord | None,
+        referred_at: float | None,
         joined_at: float | None,
         abandoned: bool,
         agent: AgentId | None,
@@ -101,9 +119,10 @@ class AttemptBooks:
             watch: of the leg.
             dialed: whether its INVITE left.
             transfer: the last one.
+            referred_at: when its REFER left.
             joined_at: when an agent had the person.
             abandoned: as it was judged.
-            agent: who was offered the person last.
+            agent: who has the person, or was offered them last.
         """
         self._count_end(watch)
         end, answered_at = watch.end, watch.answered_at
@@ -121,6 +140,7 @@ class AttemptBooks:
             transfer_target=transfer.target if transfer else None,
             transfer_sip_status=transfer.sip_status if transfer else None,
             answered_at=None if answered_at is None else self._wall(answered_at),
+            referred_at=None if referred_at is None else self._wall(referred_at),
             transferred_at=None if joined_at is None else self._wall(joined_at),
             ended_at=self._wall(end.at_seconds) if end else self._dialing.clock.now(),
             abandoned=abandoned,

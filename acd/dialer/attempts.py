@@ -12,6 +12,7 @@ start marks it unknown.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from math import inf
 
@@ -41,13 +42,14 @@ from acd.lines import (
     TransferRefused,
     TransferResult,
     TransferTimedOut,
+    TransferUnconfirmed,
     TrunkStatus,
 )
 from acd.lines.records import TransferRecord, record_of
 from acd.rules.dispositions import TransferOutcome
 from acd.store.beginning import Blocked, NewAttempt
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import GivenBack, NotDialed
+from acd.store.outcomes import GivenBack, NotDialed, TurnedAway
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -86,12 +88,13 @@ async def run_attempt(
     hold = owner or OwnerHold(None)
     with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
         try:
-            async with dialing.trunk.lines.lease(
-                holder=dialing.campaign.name,
-                deadline_seconds=LEASE_SECONDS,
-                weight=dialing.campaign.definition.weight,
-            ) as line:
-                if in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop):
+            async with AsyncExitStack() as leases:
+                line: Line | None = None
+                with in_flight.in_queue(lead.lead_id):
+                    if not stop.is_set():
+                        line = await leases.enter_async_context(_lease(dialing))
+                wanted = line and in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop)
+                if line and wanted:
                     await _dial(dialing, lead, line, in_flight, stop, hold)
                 else:
                     _give_back(dialing, lead)
@@ -100,6 +103,14 @@ async def run_attempt(
             raise
         finally:
             in_flight.settled(lead.lead_id)
+
+
+def _lease(dialing: Dialing) -> AbstractAsyncContextManager[Line]:
+    return dialing.trunk.lines.lease(
+        holder=dialing.campaign.name,
+        deadline_seconds=LEASE_SECONDS,
+        weight=dialing.campaign.definition.weight,
+    )
 
 
 def _may_dial(dialing: Dialing, stop: trio.Event) -> bool:
@@ -122,7 +133,7 @@ async def _dial(
     destination = dialing.door.admit(lead.e164, DestinationKind.LEAD)
     if isinstance(destination, Refused):
         log.warning("destination refused", action="destination.refused", rule=destination.rule)
-        _give_back(dialing, lead)
+        dialing.outcomes.put(TurnedAway(lead=lead, rule=destination.rule))
         return
     asked_at = trio.current_time()
     try:
@@ -137,7 +148,7 @@ async def _dial(
         return
     call_id = CallId(f"a{attempt_id}")
     with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
-        attempt = Attempt(dialing, lead.lead_id, line, in_flight, attempt_id, hold)
+        attempt = Attempt(dialing, lead, line, in_flight, attempt_id, hold)
         try:
             late = trio.current_time() - asked_at >= SLOW_SECONDS
             if late:
@@ -168,28 +179,32 @@ class Attempt:
     def __init__(
         self,
         dialing: Dialing,
-        lead_id: int,
+        lead: ClaimedLead,
         line: Line,
         in_flight: CallsInFlight,
         attempt_id: int,
         hold: OwnerHold,
     ) -> None:
         self._dialing = dialing
-        self._lead_id = lead_id
+        self._lead_id = lead.lead_id
+        self._waits_before = lead.waits_before
         self._line = line
         self._in_flight = in_flight
         self._hold = hold
         self._campaign = dialing.campaign.name
-        self._books = AttemptBooks(dialing, in_flight, lead_id=lead_id, attempt_id=attempt_id)
+        self._books = AttemptBooks(dialing, in_flight, lead_id=lead.lead_id, attempt_id=attempt_id)
         self._exemplar = self._books.exemplar
         self._watch = LegWatch(line, on_dialog=self._books.saw_dialog)
         self._dialed = False
         self._number = ""
         self._transfer: TransferRecord | None = None
+        self._referred_at: float | None = None
         self._joined_at: float | None = None
+        self._unconfirmed_at: float | None = None
         self._reserved: AgentPlace | None = None
         self._tried: set[AgentId] = set()
         self._offered_to: AgentId | None = None
+        self._handover: Handover | None = None
         self._abandoned = False
         self._withdrawn = False
         self._hears_comfort = False
@@ -202,7 +217,7 @@ class Attempt:
             return
         self._dialed = True
         self._number = request.destination.user
-        self._dialing.metrics.originates.labels(self._campaign).inc()
+        self._dialing.metrics.originates.labels(self._campaign).inc(exemplar=self._exemplar)
         log.info("dialing", action="call.originate", line=self._line.number)
         if self._lead_id in self._in_flight.unanswered:
             self._in_flight.ringing[self._lead_id] = self._withdraw
@@ -293,6 +308,7 @@ class Attempt:
                     campaign_id,
                     until_seconds=until,
                     but_not=self._tried,
+                    priority=self._waits_before,
                     on_given=partial(self._in_flight.settled, self._lead_id),
                 )
                 nursery.cancel_scope.cancel()
@@ -316,22 +332,29 @@ class Attempt:
         if len(self._tried) > 1:
             metrics = self._dialing.metrics
             metrics.transfer_retries.labels(self._campaign).inc(exemplar=self._exemplar)
-        handover = Handover(
-            on_change=partial(self._books.saw_agent, answered_at),
-            seen=self._dialing.feed.sees_phone(place.agent),
-            number=self._number,
-        )
+        handover = self._begin_handover(answered_at, place.agent, queue=place.queue)
         self._dialing.roster.follow(place, handover)
         result = await self._transfer_to(place.target, handover, answered_at, until)
         if result is None or self._transfer is None:
             return False
         late = self._abandoned or self._transfer.outcome is TransferOutcome.WITH_PBX
         self._judge_agent(place, judge_pick_up(result, handover, late=late))
-        if not self._transfer.agent_has_person:
+        if not self._transfer.agent_has_person or handover.sent_on:
             return False
         self._dialing.roster.joined(place)
         self._dialing.feed.handed_over(place.agent, handle_seconds=place.handle_seconds)
         return True
+
+    def _begin_handover(self, answered_at: float, agent: AgentId, *, queue: str) -> Handover:
+        """What is seen of the way to one agent, or to a place of a queue, from now on."""
+        self._handover = Handover(
+            on_change=partial(self._books.saw_agent, answered_at),
+            seen=self._dialing.feed.sees_phone(agent),
+            number=self._number,
+            queue=queue,
+            agent=None if queue else agent,
+        )
+        return self._handover
 
     async def _overflow(self, target: str, answered_at: float, until: float) -> bool:
         """REFER the person to the overflow, where it has room; True: they still are ours."""
@@ -343,7 +366,9 @@ class Attempt:
                 return True
             log.info("nobody in time", action="overflow.start", target=target)
             self._offered_to = AgentId(target)
-            handover = Handover(on_change=lambda _: None)
+            place = AgentId(f"{target}#overflow")
+            handover = self._begin_handover(answered_at, place, queue=target)
+            self._dialing.roster.follow_person(handover)
             await self._transfer_to(target, handover, answered_at, until)
         if self._transfer is not None and self._transfer.target == target:
             result = self._transfer.outcome
@@ -365,25 +390,29 @@ class Attempt:
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
             return None
         metrics = self._dialing.metrics
+        self._referred_at = trio.current_time()
         metrics.answer_to_refer_seconds.labels(self._campaign).observe(
-            max(0.0, trio.current_time() - answered_at), self._exemplar
+            max(0.0, self._referred_at - answered_at), self._exemplar
         )
         log.info("transferring", action="transfer.start", agent=self._offered_to)
         result = await self._refer(target, until, handover)
+        if isinstance(result, TransferUnconfirmed):
+            self._unconfirmed_at = result.at_seconds
+            # What it stays, where the wait is cut short.
+            self._transfer = record_of(result, target=name, late=self._abandoned)
+            result = await self._settle(result, handover)
         if result is None:
             return None
         joined_at = await self._joined(result, handover, until)
         late = self._abandoned or joined_at > until
-        self._transfer = record_of(result, target=name, late=late)
+        self._transfer = record_of(result, target=name, late=late, missed=handover.missed)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
             exemplar=self._exemplar
         )
         log.info("transfer over", action="transfer.end", result=self._transfer.outcome)
         if self._transfer.agent_has_person and joined_at < NEVER:
             self._joined_at = joined_at
-            metrics.answer_to_agent_seconds.labels(self._campaign).observe(
-                max(0.0, joined_at - answered_at), self._exemplar
-            )
+            self._books.joined(joined_at - answered_at)
         return result
 
     def _judge_agent(self, place: AgentPlace, seen: PickUp) -> None:
@@ -403,6 +432,13 @@ class Attempt:
         if answered_at is None and not self._abandoned:
             self._abandon()
         return NEVER if answered_at is None else answered_at
+
+    async def _settle(self, unconfirmed: TransferUnconfirmed, handover: Handover) -> TransferResult:
+        """What the feed makes of a BYE that came after the 202 and before a final NOTIFY."""
+        picked_up_at = await handover.wait_settled(
+            over_at=unconfirmed.at_seconds, until_seconds=unconfirmed.at_seconds + TRANSFER_SECONDS
+        )
+        return unconfirmed if picked_up_at is None else TransferAnswered(at_seconds=picked_up_at)
 
     async def _refer(
         self, target: Destination, until: float, handover: Handover
@@ -435,9 +471,12 @@ class Attempt:
         return result
 
     @property
+    def _pbx_has_person(self) -> bool:
+        return self._transfer is not None and self._transfer.person_with is PersonWith.PBX
+
+    @property
     def _person_is_ours(self) -> bool:
-        taken = self._transfer is not None and self._transfer.person_with is PersonWith.PBX
-        return not taken and not self._watch.ended.is_set()
+        return not self._pbx_has_person and not self._watch.ended.is_set()
 
     def _judge(self, until: float) -> None:
         """Abandoned: a live answer that no agent had within the limit (16 CFR 310.4(b)(1)(iv)).
@@ -447,8 +486,8 @@ class Attempt:
         end = self._watch.end
         if self._abandoned:
             return
-        settled_at = self._joined_at
-        if settled_at is None and end is not None and self._transfer is None:
+        settled_at = self._unconfirmed_at if self._joined_at is None else self._joined_at
+        if settled_at is None and end is not None and not self._pbx_has_person:
             settled_at = end.at_seconds
         if settled_at is None or settled_at > until:
             self._abandon()
@@ -496,7 +535,8 @@ class Attempt:
             self._watch,
             dialed=self._dialed,
             transfer=self._transfer,
+            referred_at=self._referred_at,
             joined_at=self._joined_at,
             abandoned=self._abandoned,
-            agent=self._offered_to,
+            agent=(self._handover and self._handover.agent) or self._offered_to,
         )

@@ -107,7 +107,7 @@ class CampaignControl:
                 run.stop()
         for campaign_id, row in rows.items():
             present = self._runs.get(campaign_id)
-            if present is not None and present.campaign.version == row.version:
+            if present is not None and _is_dialed(present, row):
                 continue
             dialing = self._dialing(row)
             if dialing is None:
@@ -118,9 +118,18 @@ class CampaignControl:
                 self._notice()
                 nursery.start_soon(self._run_campaign, started)
             else:
-                present.renew(dialing)
-                self._notice()
-                log.info("campaign reloaded", action="campaign.reloaded", campaign=row.name)
+                self._change(present, dialing)
+
+    def _change(self, run: CampaignRun, dialing: Dialing) -> None:
+        """Have what runs, or ends its last calls, dial on as SQL says now."""
+        name = run.campaign.name
+        if run.campaign.version != dialing.campaign.version:
+            run.renew(dialing)
+            self._notice()
+            log.info("campaign reloaded", action="campaign.reloaded", campaign=name)
+        if run.stopped:
+            run.resume()
+            log.info("campaign resumed", action="campaign.resumed", campaign=name)
 
     async def _run_campaign(self, run: CampaignRun) -> None:
         name = run.campaign.name
@@ -130,8 +139,11 @@ class CampaignControl:
             await run.run()
         finally:
             del self._runs[run.campaign.campaign_id]
+            self._around.metrics.rest_campaign(name)
             self._notice()
             log.info("campaign left", action="campaign.left", campaign=name)
+            # It may have been started again in the moment in which it ended.
+            self.look()
 
     def _notice(self) -> None:
         self._changed.set()
@@ -171,3 +183,7 @@ class CampaignControl:
                 campaign=row.name,
                 trunk=trunk,
             )
+
+
+def _is_dialed(run: CampaignRun, row: CampaignRow) -> bool:
+    return run.campaign.version == row.version and not run.stopped

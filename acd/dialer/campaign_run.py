@@ -18,7 +18,7 @@ from acd.dialer.callbacks import run_claimed
 from acd.dialer.campaign_watch import CampaignWatch
 from acd.dialer.dialing import CallsInFlight, Dialing
 from acd.dialer.hopper import Hopper
-from acd.dialer.ledger_watch import LedgerWatch
+from acd.dialer.ledger_watch import LedgerRoom, LedgerWatch
 from acd.dialer.pacing import (
     LineWants,
     PacingSnapshot,
@@ -34,15 +34,12 @@ from acd.dialer.upkeep import keep_claims, show_blocked
 from acd.errors import StoreUnavailable
 from acd.rules.definition import DialMode
 from acd.rules.hold import Hold
-from acd.rules.ledger import LedgerCounts, headroom
-from acd.store.campaigns import CampaignRow, finish_if_exhausted
+from acd.store.campaigns import CampaignRow, finish_if_exhausted, is_exhausted
 from acd.store.leads import ClaimedLead
 from acd.store.outcomes import GivenBack
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-LEDGER_SECONDS = 1.0
-"""How old the abandon ledger's counts may be when calls beyond the ready agents are started."""
 LOOK_SECONDS = 0.5
 """How often a campaign looks at its leads unprompted."""
 LOOKS_APART_SECONDS = 0.02
@@ -56,23 +53,27 @@ class CampaignRun:
         self._dialing = dialing
         self._roster = dialing.roster
         self._stop = trio.Event()
+        """Another one after each `resume`: what was begun before keeps to the one of its time."""
         self._in_flight = CallsInFlight(line_given=self._wake, is_wanted=self._is_wanted)
-        self.previews = CampaignPreviews(lambda: self._dialing, self._in_flight, self._stop)
+        self.previews = CampaignPreviews(
+            lambda: self._dialing, self._in_flight, stop=lambda: self._stop, over=self._wake
+        )
         self._attempts = 0
         self._news = trio.Event()
         self._looking = trio.CancelScope()
         self._looked_at = -inf
         self._staffed_since: float | None = None
-        self._ledger: LedgerCounts | None = None
-        self._room = 0
-        self._ledger_read_at = 0.0
-        self._ledger_watch = LedgerWatch(
-            dialing.campaign.campaign_id, store=dialing.store, clock=dialing.clock
+        ledger_watch = LedgerWatch(
+            dialing.campaign.campaign_id,
+            store=dialing.store,
+            clock=dialing.clock,
+            node=dialing.node,
         )
+        self._ledger = LedgerRoom(ledger_watch, self._in_flight)
         self._watch = CampaignWatch(
             dialing.campaign.name,
             store=dialing.store,
-            ledger=self._ledger_watch,
+            ledger=ledger_watch,
             metrics=dialing.metrics,
             clock=dialing.clock,
         )
@@ -91,22 +92,34 @@ class CampaignRun:
     def renew(self, dialing: Dialing) -> None:
         """Dial by another version of the campaign; calls under way keep to theirs."""
         self._dialing = dialing
-        # Counted for the old version's limit and window.
-        self._ledger, self._room = None, 0
         self._seat_agents()
+
+    @property
+    def stopped(self) -> bool:
+        """Told to stop; calls under way may go on."""
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """Start no more calls."""
         self._stop.set()
-        self._news.set()
+        self._in_flight.leave_queue()
+        self._wake()
         # A database that hangs must not keep anybody from being told to stop.
         self._looking.cancel()
+
+    def resume(self) -> None:
+        """Start calls again, whatever of those from before is still under way."""
+        self._stop = trio.Event()
+        self._wake()
 
     def _seat_agents(self) -> None:
         self._roster.seat(self.campaign.campaign_id, needs_of(self.campaign.definition))
 
     async def run(self) -> None:
-        """Dial until told to stop or nothing can become dialable; then let calls finish."""
+        """Dial until told to stop or nothing can become dialable; then let calls finish.
+
+        While they do, `resume` makes it dial on.
+        """
         self._seat_agents()
         self._roster.count_calls(self.campaign.campaign_id, self._agents_needed)
         self._roster.tell_changes(self.campaign.campaign_id, self._wake)
@@ -116,8 +129,9 @@ class CampaignRun:
             async with trio.open_nursery() as upkeep:
                 self._start_upkeep(upkeep)
                 async with trio.open_nursery() as nursery:
-                    await self._dial_all(nursery)
-                    await self._let_finish()
+                    self.previews.open(nursery)
+                    while await self._dial_all(nursery) and await self._let_finish():
+                        pass
                 upkeep.cancel_scope.cancel()
         finally:
             self._roster.unseat(self.campaign.campaign_id)
@@ -147,20 +161,25 @@ class CampaignRun:
         """Leads that are claimed and not yet dialed."""
         return self._hopper.lead_ids | self._in_flight.claimed | self.previews.lead_ids
 
-    async def _dial_all(self, nursery: trio.Nursery) -> None:
-        self.previews.open(nursery)
+    async def _dial_all(self, nursery: trio.Nursery) -> bool:
+        """Until told to stop; False once nothing can become dialable."""
         while not self._stop.is_set():
             with trio.CancelScope() as self._looking:
                 await self._look(nursery)
-            if self._stop.is_set() or await self._finished():
-                return
+            if self._stop.is_set():
+                break
+            if await self._finished():
+                return False
             await self._wait()
+        return True
 
-    async def _let_finish(self) -> None:
-        """Calls under way go on; agents may leave meanwhile."""
-        while self._attempts:
+    async def _let_finish(self) -> bool:
+        """Calls under way go on, though agents may leave; True when more are to be started."""
+        self._empty_hopper()
+        while self._stop.is_set() and (self._attempts or self.previews.lead_ids):
             self._withdraw_unneeded()
             await self._wait()
+        return not self._stop.is_set()
 
     def _withdraw_unneeded(self) -> None:
         """Hang up what rings for agents who have left: nobody would be there at the answer."""
@@ -195,7 +214,7 @@ class CampaignRun:
 
     async def _start_calls(self, nursery: trio.Nursery) -> None:
         try:
-            await self._read_ledger()
+            await self._ledger.read(self.campaign.definition)
         except StoreUnavailable:
             return
         snapshot = self._snapshot()
@@ -235,11 +254,12 @@ class CampaignRun:
             ),
             leads_at_hand=len(self._hopper),
             calls_per_agent=self._dial_level(),
-            ledger_headroom=self._headroom(),
+            ledger_headroom=self._ledger.left(definition),
         )
 
     def _is_wanted(self) -> bool:
-        return calls_beyond(self._snapshot()) == 0
+        # After a reload to previews nobody is dialed whom no agent has looked at.
+        return not self.previews.on and calls_beyond(self._snapshot()) == 0
 
     def _dial_level(self) -> Decimal:
         """Calls for each ready agent, as far as the ramp has come."""
@@ -260,25 +280,6 @@ class CampaignRun:
             self._staffed_since = now
         return now - self._staffed_since
 
-    async def _read_ledger(self) -> None:
-        """Have the window's counts fresh enough; SQL has them, this node what is not there yet."""
-        definition = self.campaign.definition
-        if definition.dial_mode is DialMode.PROGRESSIVE:
-            return
-        now = trio.current_time()
-        old = self._in_flight.sql_knows_more or now - self._ledger_read_at >= LEDGER_SECONDS
-        if self._ledger is None or old:
-            self._in_flight.sql_knows_more = False
-            self._ledger = await self._ledger_watch.read(definition.abandon_window)
-            self._room = headroom(self._ledger, limit_percent=definition.abandon_limit_percent)
-            self._ledger_read_at = now
-
-    def _headroom(self) -> int:
-        """What the abandon ledger still bears."""
-        if self.campaign.definition.dial_mode is DialMode.PROGRESSIVE:
-            return 0
-        return max(0, self._room - len(self._in_flight.abandoned))
-
     async def _attempt(self, lead: ClaimedLead) -> None:
         try:
             await run_claimed(self._dialing, lead, self._in_flight, self._stop)
@@ -289,18 +290,21 @@ class CampaignRun:
     async def _finished(self) -> bool:
         if self._attempts or len(self._hopper) or self.previews.lead_ids:
             return False
-        campaign_id = self._dialing.campaign.campaign_id
-        if not self._dialing.store.up:
+        campaign_id, store = self._dialing.campaign.campaign_id, self._dialing.store
+        if not store.up:
             return False
         try:
-            finished = await self._dialing.store.run(
+            # A read keeps nobody else from writing, and this is asked for as long as leads wait.
+            if not await store.read(is_exhausted, campaign_id=campaign_id):
+                return False
+            if not await store.run(
                 finish_if_exhausted, campaign_id=campaign_id, now=self._dialing.clock.now()
-            )
+            ):
+                return False
         except StoreUnavailable:
             return False
-        if not finished:
-            return False
-        log.info("campaign finished", action="campaign.finished")
+        name = self._dialing.campaign.name
+        log.info("campaign finished", action="campaign.finished", campaign=name)
         return True
 
     async def _wait(self) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import structlog
 import trio
 
 from acd.clock import WallClock
@@ -18,12 +19,15 @@ from acd.dialer.ledger_watch import LedgerWatch
 from acd.dialer.pacing import PacingSnapshot
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
+from acd.logs import debugging
 from acd.metrics import Metrics
 from acd.rules.eligibility import LeadState
 from acd.rules.hold import Hold
 from acd.rules.ledger import LedgerCounts, headroom
 from acd.store.campaigns import CampaignRow
 from acd.store.counts import CampaignCounts, campaign_counts
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 COUNT_SECONDS = 5.0
 """How often SQL is asked at most."""
@@ -50,6 +54,7 @@ class CampaignWatch:
         metrics: Metrics,
         clock: WallClock,
     ) -> None:
+        self._campaign = campaign
         self._store = store
         self._ledger = ledger
         self._metrics = metrics
@@ -116,6 +121,8 @@ class CampaignWatch:
         """What keeps the campaign from starting calls."""
         if hold is not self._hold:
             self._hold = hold
+            if debugging():
+                log.debug("held", action="campaign.held", campaign=self._campaign, reason=hold)
             for other, gauge in self._holds.items():
                 gauge.set(other is hold)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-import wave
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from acd.rules.definition import (
     HoursTable,
 )
 from acd.settings import Settings
+from acd.settings.sounds import PLAYABLE, wrong_with_wav
 from acd.settings.toml_lines import find_key_lines
 from acd.settings.wording import Places
 from acd.store.campaigns import (
@@ -38,6 +38,7 @@ from acd.store.campaigns import (
 from acd.store.locks import lock_name
 
 __all__ = [
+    "SOUNDS",
     "AgentsTable",
     "CallerIdTable",
     "CampaignDefinition",
@@ -52,6 +53,8 @@ __all__ = [
     "reload_from_file",
 ]
 
+SOUNDS = ("abandon_message", "comfort_audio")
+"""Keys that name a WAV, from the campaign's folder on."""
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,63}$")
 
 
@@ -214,30 +217,18 @@ def _with_sounds(
     """The definition with its WAVs' absolute paths, and what is wrong with them."""
     paths: dict[str, Path] = {}
     problems: list[Problem] = []
-    for key in ("abandon_message", "comfort_audio"):
+    for key in SOUNDS:
         told: Path | None = getattr(definition, key)
         if told is None:
             continue
+        if "\0" in str(told):
+            problems.append(Problem(places.where(key), "a file's name has no NUL byte"))
+            continue
         paths[key] = wav = (places.file.parent / told).resolve()
-        wrong = _wrong_with(wav)
+        wrong = wrong_with_wav(wav)
         if wrong:
-            wanted = "allowed: a WAV of 8 kHz, mono, 16-bit PCM"
-            problems.append(Problem(places.where(key), wrong, wanted))
+            problems.append(Problem(places.where(key), wrong, PLAYABLE))
     return definition.model_copy(update=paths), problems
-
-
-def _wrong_with(wav: Path) -> str:
-    """Why a line could not play this file; empty when it can."""
-    try:
-        with wave.open(str(wav), "rb") as sound:
-            shape = (sound.getframerate(), sound.getnchannels(), sound.getsampwidth())
-    except OSError as exc:
-        return f"{wav} cannot be read: {exc.strerror}"
-    except (wave.Error, EOFError) as exc:
-        return f"{wav} is not such a file: {exc}"
-    if shape != (8000, 1, 2):
-        return f"{wav} has {shape[0]} Hz, {shape[1]} channels, {shape[2] * 8} bits"
-    return ""
 
 
 def _against_settings(

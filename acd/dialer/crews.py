@@ -1,6 +1,6 @@
 """Who is ready and who is at work, booked as each state changes: `Seat`, `Crews`.
 
-    Seat ──belongs to──▶ Crew (same queue, same campaigns) ──▶ ready, longest first; at work
+    Seat ──belongs to──▶ Crew (same queue, campaigns, priority) ──▶ ready, longest first; at work
 
 Pacing and routing ask several times a call how many agents are ready for a campaign and who has
 been so longest. A walk over a thousand agents for each question was a third of the engine's
@@ -30,6 +30,10 @@ _by_number = attrgetter("number")
 _by_since = attrgetter("since_seconds")
 
 
+def _by_turn(seat: Seat) -> tuple[int, float]:
+    return -seat.priority, seat.since_seconds
+
+
 @dataclass(slots=True, eq=False)
 class Seat:
     """One agent, or one place in a queue; `Crews.move` alone changes the state."""
@@ -42,7 +46,7 @@ class Seat:
     """The place by campaign: each states its own handle time."""
     enrolled: EnrolledAgent | None = None
     told: AgentState | None = None
-    """The feed's last word since the agent was reserved."""
+    """The feed's last word since the agent was reserved, or since they began to wrap up."""
     call_over: bool = False
     """While reserved, the feed has seen a call, and its end."""
     handover: Handover | None = None
@@ -51,6 +55,10 @@ class Seat:
     """Of which it is a place."""
     confirmed: bool = False
     """While on a call, the queue was seen to have as many people as it has such places."""
+    wrap_up_seconds: float = 0.0
+    """What follows the present person's call."""
+    priority: int = 0
+    """Among those who are ready the highest is given people first."""
     benched: bool = False
     """Their phone was not picked up too often: not ready until somebody is seen to be there."""
     number: int = field(default_factory=lambda: next(_SEATED))
@@ -65,7 +73,7 @@ class Seat:
 
 @dataclass(slots=True, eq=False)
 class Crew:
-    """Seats of one queue, or phones, that serve the same campaigns."""
+    """Seats of one queue, or phones, of one priority that serve the same campaigns."""
 
     queue: str
     campaigns: frozenset[int]
@@ -102,7 +110,7 @@ class Crews:
     def __init__(self) -> None:
         self._states: Counter[AgentState] = Counter()
         self._queues: dict[str, _Queue] = {}
-        self._crews: dict[tuple[str, frozenset[int]], Crew] = {}
+        self._crews: dict[tuple[str, frozenset[int], int], Crew] = {}
         self._crew_of: dict[AgentId, Crew] = {}
         self._serving: dict[int, dict[str, list[Crew]]] = {}
         """The crews by campaign and queue."""
@@ -124,14 +132,14 @@ class Crews:
             name: _Queue(queue.gate, queue.entering) for name, queue in self._queues.items()
         }
         for seat in sorted(seats, key=_by_since):
-            crew = self._crew(seat.queue, frozenset(seat.places))
+            crew = self._crew(seat.queue, frozenset(seat.places), seat.priority)
             self._crew_of[seat.agent] = crew
             self._enter_crew(seat)
 
-    def _crew(self, queue: str, campaigns: frozenset[int]) -> Crew:
-        crew = self._crews.get((queue, campaigns))
+    def _crew(self, queue: str, campaigns: frozenset[int], priority: int) -> Crew:
+        crew = self._crews.get((queue, campaigns, priority))
         if crew is None:
-            crew = self._crews[queue, campaigns] = Crew(queue, campaigns)
+            crew = self._crews[queue, campaigns, priority] = Crew(queue, campaigns)
             for campaign_id in campaigns:
                 self._serving.setdefault(campaign_id, {}).setdefault(queue, []).append(crew)
         return crew
@@ -185,6 +193,12 @@ class Crews:
         """Of a queue that a feed sees."""
         known = self._queues.get(queue)
         return None if known is None else known.gate
+
+    def sees_queue(self, queue: str) -> bool:
+        """Whether a feed sees this queue, or, where none is named, any."""
+        if queue:
+            return self.gate(queue) is not None
+        return any(known.gate is not None for known in self._queues.values())
 
     def enter(self, queue: str) -> bool:
         """Count a person on the way into a queue of which they have no place, until `entered`.
@@ -254,11 +268,11 @@ class Crews:
         return shared, alone
 
     def longest_ready(self, campaign_id: int, but_not: Collection[AgentId] = ()) -> Seat | None:
-        """Who has been ready longest for a campaign; None when nobody is."""
+        """Of the highest priority who has been ready longest for a campaign; None: nobody is."""
         first: Seat | None = None
         for queue, crews in self._serving.get(campaign_id, _NO_CREWS).items():
             seat = self._longest_of(queue, crews, but_not)
-            if seat is not None and (first is None or seat.since_seconds < first.since_seconds):
+            if seat is not None and (first is None or _by_turn(seat) < _by_turn(first)):
                 first = seat
         return first
 
@@ -268,9 +282,9 @@ class Crews:
         ready = sum(len(crew.ready) for crew in crews)
         if self._capped(queue, ready) < ready:
             open_places = (s for s in self._open(queue, crews) if s.agent not in but_not)
-            return min(open_places, key=_by_since, default=None)
+            return min(open_places, key=_by_turn, default=None)
         firsts = (_first(crew, but_not) for crew in crews)
-        return min((seat for seat in firsts if seat is not None), key=_by_since, default=None)
+        return min((seat for seat in firsts if seat is not None), key=_by_turn, default=None)
 
     def ready_seats(self, campaign_id: int) -> Iterator[Seat]:
         """Everybody who could take a person of this campaign now."""

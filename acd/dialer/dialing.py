@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import trio
 
 from acd.agents import AgentFeed
 from acd.clock import WallClock
@@ -72,8 +75,24 @@ class CallsInFlight:
     """Answered, and no agent reserved."""
     abandoned: set[int] = field(default_factory=set)
     """Abandoned, and not in SQL yet."""
-    sql_knows_more: bool = False
-    """An abandoned call was written; counts from before would forget it."""
+    abandoned_written: int = 0
+    """How many abandoned calls have come to SQL from here; counts from before forget the last."""
+    _queue: dict[int, trio.CancelScope] = field(default_factory=dict)
+
+    @contextmanager
+    def in_queue(self, lead_id: int) -> Iterator[None]:
+        """Wait for a line inside this block; `leave_queue` ends the wait."""
+        with trio.CancelScope() as wait:
+            self._queue[lead_id] = wait
+            try:
+                yield
+            finally:
+                del self._queue[lead_id]
+
+    def leave_queue(self) -> None:
+        """Let nobody wait for a line any more."""
+        for wait in self._queue.values():
+            wait.cancel()
 
     def got_line(self, lead_id: int) -> bool:
         """Its turn has come; whether it is still wanted, as one with an agent of its own is."""
@@ -104,7 +123,7 @@ class CallsInFlight:
         """The attempt's end stands in SQL."""
         if lead_id in self.abandoned:
             self.abandoned.remove(lead_id)
-            self.sql_knows_more = True
+            self.abandoned_written += 1
 
 
 @dataclass(slots=True)

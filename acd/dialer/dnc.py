@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from acd.dialer.lead_files import inspect_file, read_rows
-from acd.errors import BadInput, BadLeadFile, Problem
-from acd.numbers import NumberRefused, PhoneNumber, read_number, split_cell
+from acd.dialer.dnc_files import read_list
+from acd.errors import BadInput, Problem
+from acd.numbers import NumberRefused, read_number
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.campaigns import campaign_by_name
@@ -52,15 +52,17 @@ def import_list(
     path: Path,
     made_on: date,
     campaign_name: str = "",
+    column: str = "",
     now: datetime,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> DncImport:
     """Put a file's numbers in the place of the list's present ones.
 
-    The file has one number a row, in its first column that holds any, with or without
-    headers. A number that is invalid today is kept out: nothing invalid is ever dialed.
+    `read_list` says which file, column and progress are meant. A number that is invalid today
+    is kept out: nothing invalid is ever dialed.
 
     Raises:
-        BadLeadFile: the file can't be read, or holds no number at all.
+        BadLeadFile: the file can't be read, or nobody can tell where its numbers are.
         BadInput: a bad name, a day to come, or a list that holds for other campaigns.
     """
     _check_name(name)
@@ -68,18 +70,19 @@ def import_list(
         raise BadInput(
             Problem("--made-on", f"{made_on} is a day to come", "name the day it was made")
         )
-    rows, numbers, unreadable = _numbers_in(path, settings.destinations.default_region)
-    if not numbers:
-        raise BadLeadFile(Problem(str(path), "no phone number stands in it"))
+    region = settings.destinations.default_region
+    file = read_list(path, region=region, column=column, progress=progress)
 
     def write(conn: sa.Connection) -> None:
         campaign_id = _campaign_id(conn, campaign_name)
         list_id = open_list(conn, name=name, campaign_id=campaign_id, made_on=made_on, now=now)
         replace_numbers(conn, list_id=list_id)
-        add_numbers(conn, list_id=list_id, numbers=list(numbers), now=now)
+        add_numbers(conn, list_id=list_id, numbers=file.numbers, now=now)
 
     store.run_sync(write)
-    return DncImport(list_name=name, rows=rows, numbers=len(numbers), unreadable=tuple(unreadable))
+    return DncImport(
+        list_name=name, rows=file.rows, numbers=len(file.numbers), unreadable=file.unreadable
+    )
 
 
 def add(
@@ -178,35 +181,3 @@ def _check_name(name: str) -> None:
                 "allowed: small letters, digits, - _ and . , at most 64",
             )
         )
-
-
-def _numbers_in(path: Path, region: str) -> tuple[int, dict[str, None], list[str]]:
-    """Rows, the different E.164 numbers, and the rows without one."""
-    file = inspect_file(path)
-    rows, numbers, unreadable = 0, dict[str, None](), list[str]()
-    for e164 in _in_cells(file.headers, region):
-        rows += 1
-        numbers[e164] = None
-    for chunk, _ in read_rows(file):
-        for row in chunk:
-            if row.blank:
-                continue
-            rows += 1
-            found = _in_cells(row.cells, region)
-            numbers.update(dict.fromkeys(found))
-            if not found:
-                unreadable.append(f"line {row.line}: no phone number")
-    return rows, numbers, unreadable
-
-
-def _in_cells(cells: Sequence[str], region: str) -> list[str]:
-    """The numbers of the first cell that holds any."""
-    for cell in cells:
-        answers = [
-            read_number(text, default_region=region)
-            for text in split_cell(cell, default_region=region)
-        ]
-        found = [answer.e164 for answer in answers if isinstance(answer, PhoneNumber)]
-        if found:
-            return found
-    return []

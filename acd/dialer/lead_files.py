@@ -7,16 +7,15 @@ in the file: one line a record, plus the line breaks inside the quoted cells bef
 
 from __future__ import annotations
 
-import codecs
 import csv
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from acd.errors import BadLeadFile, Problem
+from acd.dialer.lead_encodings import broken, find_encoding
+from acd.errors import BadLeadFile
 
 if TYPE_CHECKING:
     # Importing pandas takes half a second, and most commands read no file.
@@ -28,22 +27,11 @@ EXTRA_CELLS = 8
 """Cells past the last header that are still read: rows that have them are refused one by one."""
 MAX_LINES_A_ROW = 100
 """A row of more lines is a quote that was opened and not closed, swallowing others."""
-_BLOCK = 1 << 20
+LONGEST_CELL = 1 << 24
+"""Signs; a longer cell is such a quote as well. Python's own limit is 131,072, pandas has none."""
+csv.field_size_limit(LONGEST_CELL)
 _SAMPLE_CHARACTERS = 1 << 16
 _SAMPLE_ROWS = 50
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, ""),
-    (codecs.BOM_UTF32_BE, ""),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_NOT_TEXT = {
-    b"PK\x03\x04": "a zipped file or a spreadsheet (.xlsx, .ods)",
-    b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls)",
-    b"\x1f\x8b": "a gzip file",
-    b"%PDF": "a PDF file",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +72,21 @@ def inspect_file(path: Path) -> LeadFile:
     """
     try:
         with path.open("rb") as handle:
-            encoding, sha256, size = _encoding_of(path, handle)
+            encoding, sha256, size = find_encoding(path, handle)
     except OSError as exc:
-        raise _broken(path, f"it cannot be read: {exc.strerror}") from exc
+        raise broken(path, f"it cannot be read: {exc.strerror}") from exc
     with _text(path, encoding) as handle:
         delimiter, preamble = _delimiter_of(handle.read(_SAMPLE_CHARACTERS))
     with _text(path, encoding) as handle:
         for _ in range(preamble):
             handle.readline()
         reader = csv.reader(handle, delimiter=delimiter)
-        headers = next(reader, [])
+        try:
+            headers = next(reader, [])
+        except csv.Error as exc:
+            raise _never_closed(path, preamble + 1) from exc
+        if reader.line_num > MAX_LINES_A_ROW:
+            raise _never_closed(path, preamble + 1)
         first_line = preamble + reader.line_num + 1
     return LeadFile(
         path=path,
@@ -123,7 +116,7 @@ def read_rows(file: LeadFile, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple
                 for cells in frame.to_numpy(dtype=object).tolist():
                     lines = 1 + "".join(cells).count("\n")
                     if lines > MAX_LINES_A_ROW:
-                        raise _never_closed(file, line)
+                        raise _never_closed(file.path, line)
                     rows.append(_row(line, cells, width))
                     line += lines
                 yield rows, handle.buffer.tell()
@@ -154,50 +147,6 @@ def _row(line: int, cells: Sequence[str], width: int) -> Row:
     tail = cells[width:]
     surplus = sum(1 for cell in tail if cell.strip()) if any(tail) else 0
     return Row(line=line, cells=tuple(cells[:width]), surplus=surplus)
-
-
-def _encoding_of(path: Path, handle: BinaryIO) -> tuple[str, str, int]:
-    """Encoding, SHA-256 and size; reads the file to its end."""
-    head = handle.read(4096)
-    if not head:
-        raise _broken(path, "it is empty")
-    for magic, what in _NOT_TEXT.items():
-        if head.startswith(magic):
-            raise _broken(path, f"it is {what}", "save it as CSV")
-    marked = [encoding for bom, encoding in _BOMS if head.startswith(bom)]
-    candidates = marked[:1] or [*_utf16_without_mark(head), "utf-8", "cp1252"]
-    digest, size, survivors = hashlib.sha256(), 0, _decoders(candidates)
-    handle.seek(0)
-    while block := handle.read(_BLOCK):
-        digest.update(block)
-        size += len(block)
-        survivors = [pair for pair in survivors if _decodes(pair[1], block)]
-    survivors = [pair for pair in survivors if _decodes(pair[1], b"", final=True)]
-    if not survivors:
-        raise _broken(
-            path, "its bytes are no text that we know", "allowed: UTF-8, UTF-16, Windows-1252"
-        )
-    return survivors[0][0], digest.hexdigest(), size
-
-
-def _utf16_without_mark(head: bytes) -> list[str]:
-    """UTF-16 of mostly Latin text has a NUL as every second byte."""
-    if head[1::2].count(0) > len(head) // 4:
-        return ["utf-16-le"]
-    if head[0::2].count(0) > len(head) // 4:
-        return ["utf-16-be"]
-    return []
-
-
-def _decoders(names: Sequence[str]) -> list[tuple[str, codecs.IncrementalDecoder]]:
-    return [(name, codecs.getincrementaldecoder(name)()) for name in names if name]
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool = False) -> bool:
-    try:
-        return "\0" not in decoder.decode(block, final)
-    except UnicodeDecodeError:
-        return False
 
 
 def _delimiter_of(sample: str) -> tuple[str, int]:
@@ -238,12 +187,12 @@ def _checked_headers(path: Path, headers: Sequence[str], line: int) -> tuple[str
     while names and not names[-1]:
         names.pop()
     if not names:
-        raise _broken(path, "no headers stand in it", where=f"line {line}")
+        raise broken(path, "no headers stand in it", where=f"line {line}")
     seen: set[str] = set()
     for name in names:
         folded = name.casefold()
         if name and folded in seen:
-            raise _broken(path, f"the header {name!r} stands there twice", where=f"line {line}")
+            raise broken(path, f"the header {name!r} stands there twice", where=f"line {line}")
         seen.add(folded)
     return tuple(name or f"column {place}" for place, name in enumerate(names, start=1))
 
@@ -252,38 +201,42 @@ def _explain(file: LeadFile, exc: ValueError) -> BadLeadFile:
     """Read once more, slowly, for the line that pandas does not tell."""
     most = len(file.headers) + EXTRA_CELLS
     last = line = file.first_line
-    with _text(file.path, file.encoding) as handle:
-        for _ in range(file.first_line - 1):
-            handle.readline()
-        reader = csv.reader(handle, delimiter=file.delimiter, strict=False)
-        for cells in reader:
+    try:
+        for line_after, cells in _slowly(file):
             if len(cells) > most:
-                return _broken(
+                return broken(
                     file.path,
                     f"the row has {len(cells)} cells",
                     f"the header row has {len(file.headers)}",
                     where=f"line {line}",
                 )
             if any(cell.count("\n") >= MAX_LINES_A_ROW for cell in cells):
-                return _never_closed(file, line)
-            last, line = line, file.first_line + reader.line_num
+                return _never_closed(file.path, line)
+            last, line = line, line_after
+    except csv.Error:
+        return _never_closed(file.path, line)
     if "EOF inside string" in str(exc):
-        return _never_closed(file, last)
-    return _broken(file.path, f"it cannot be read as CSV: {exc}")
+        return _never_closed(file.path, last)
+    return broken(file.path, f"it cannot be read as CSV: {exc}")
 
 
-def _never_closed(file: LeadFile, line: int) -> BadLeadFile:
-    return _broken(
-        file.path,
+def _slowly(file: LeadFile) -> Iterator[tuple[int, list[str]]]:
+    """The rows by Python's own reader, each with the line on which the next one starts."""
+    with _text(file.path, file.encoding) as handle:
+        for _ in range(file.first_line - 1):
+            handle.readline()
+        reader = csv.reader(handle, delimiter=file.delimiter, strict=False)
+        for cells in reader:
+            yield file.first_line + reader.line_num, cells
+
+
+def _never_closed(path: Path, line: int) -> BadLeadFile:
+    return broken(
+        path,
         "a quote is opened in this row and not closed where the cell ends",
         'a quote inside a quoted cell is written ""',
         where=f"line {line}",
     )
-
-
-def _broken(path: Path, what: str, allowed: str = "", *, where: str = "") -> BadLeadFile:
-    place = f"{path}, {where}" if where else str(path)
-    return BadLeadFile(Problem(place, what, allowed))
 
 
 @contextmanager

@@ -94,16 +94,18 @@ def plan_columns(
         default_region: to recognise a first row that is data.
 
     Raises:
-        BadLeadFile: a header that was named is missing, or no column holds numbers.
+        BadLeadFile: a header that was named is missing, no column holds numbers, or two that
+            hold something else would have one name.
     """
     names = _renamed(file, {**definition.header_map, **header_map}, set(header_map))
     if definition.number_columns:
         places = _named_places(file, names, definition.number_columns)
     else:
-        places = [place for place, name in enumerate(names) if _is_phone_header(name)]
+        places = known_places(names)
     if not places:
         raise _no_numbers(file, default_region)
     kept = tuple((place, name) for place, name in enumerate(names) if place not in places)
+    _check_apart(file, kept)
     return ColumnPlan(
         number_places=tuple(places),
         kept=kept,
@@ -111,12 +113,23 @@ def plan_columns(
     )
 
 
+def known_places(headers: Sequence[str]) -> list[int]:
+    """Where the headers are that are known to hold phone numbers."""
+    return [place for place, name in enumerate(headers) if _PHONE_HEADER.match(_folded(name))]
+
+
+def place_of(headers: Sequence[str], wanted: str) -> int | None:
+    """Where a header stands; capitals and what parts its words don't count."""
+    folded = _folded(wanted)
+    return next((place for place, name in enumerate(headers) if _folded(name) == folded), None)
+
+
 def _priority_place(file: LeadFile, names: Sequence[str], column: str) -> int | None:
     if not column:
         return None
-    for place, name in enumerate(names):
-        if _folded(name) == _folded(column):
-            return place
+    place = place_of(names, column)
+    if place is not None:
+        return place
     raise BadLeadFile(
         Problem(
             str(file.path),
@@ -128,10 +141,6 @@ def _priority_place(file: LeadFile, names: Sequence[str], column: str) -> int | 
 
 def _folded(header: str) -> str:
     return " ".join(re.split(r"[\s_.\-:/()]+", header.casefold())).strip()
-
-
-def _is_phone_header(name: str) -> bool:
-    return bool(_PHONE_HEADER.match(_folded(name)))
 
 
 def _renamed(file: LeadFile, header_map: Mapping[str, str], required: set[str]) -> list[str]:
@@ -149,10 +158,33 @@ def _renamed(file: LeadFile, header_map: Mapping[str, str], required: set[str]) 
     return [wanted.get(_folded(header), header) for header in file.headers]
 
 
+def _check_apart(file: LeadFile, kept: Sequence[tuple[int, str]]) -> None:
+    """A name stands for one column: the other one's cells would be lost."""
+    first: dict[str, int] = {}
+    for place, name in kept:
+        if name in first:
+            one, other = file.headers[first[name]], file.headers[place]
+            raise BadLeadFile(
+                Problem(
+                    str(file.path),
+                    f"its columns {one} and {other} would both be called {name}",
+                    "--map or header_map may give a name to one column only, unless it is a "
+                    "phone number's",
+                )
+            )
+        first[name] = place
+
+
 def _named_places(file: LeadFile, names: Sequence[str], columns: Sequence[str]) -> list[int]:
-    by_name = {_folded(name): place for place, name in enumerate(names)}
-    missing = [column for column in columns if _folded(column) not in by_name]
-    if len(missing) == len(columns):
+    """Where the campaign's number columns are; one name may stand for several."""
+    folded = [_folded(name) for name in names]
+    places = [
+        place
+        for column in dict.fromkeys(map(_folded, columns))
+        for place, name in enumerate(folded)
+        if name == column
+    ]
+    if not places:
         raise BadLeadFile(
             Problem(
                 str(file.path),
@@ -160,7 +192,7 @@ def _named_places(file: LeadFile, names: Sequence[str], columns: Sequence[str]) 
                 f"its headers are {', '.join(file.headers)}; --map HEADER={columns[0]} maps one",
             )
         )
-    return [by_name[_folded(column)] for column in columns if column not in missing]
+    return places
 
 
 def _no_numbers(file: LeadFile, default_region: str) -> BadLeadFile:

@@ -2,9 +2,10 @@
 
 How it works: the file is inspected, read chunk by chunk and judged (`lead_rows`, on all cores)
 into staging tables that only this connection sees; SQL sifts out duplicates and do-not-call.
-One short transaction then writes what is left: an engine that dials meanwhile waits for that
-transaction only. Whatever breaks before, or kills the process, leaves nothing behind. Refused
-rows are put beside the lead file after the commit.
+Refused rows are written beside the lead file, under another name. One short transaction then
+writes what is left: an engine that dials meanwhile waits for that transaction only. Whatever
+breaks before, or kills the process, leaves nothing behind. With the commit the reject file gets
+its name.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from acd.dialer.campaigns import ensure_campaign, load_definition
-from acd.dialer.csv_files import write_csv
+from acd.dialer.csv_files import CsvPart, csv_part
 from acd.dialer.lead_files import LeadFile, inspect_file, read_rows
 from acd.dialer.lead_headers import ColumnPlan, plan_columns
 from acd.dialer.lead_rows import RowJudge, RowRule
 from acd.dialer.lead_workers import judge_chunks
 from acd.lines import Door
+from acd.rules.definition import CampaignDefinition
 from acd.settings import Settings
 from acd.store import Store
 from acd.store.campaigns import CampaignRow, find_campaign
@@ -106,14 +108,15 @@ def import_leads(
     definition = campaign.definition if campaign else load_definition(settings, campaign_name)
     region = definition.default_region or settings.destinations.default_region
     plan = plan_columns(file, definition, header_map=header_map or {}, default_region=region)
-    judge = RowJudge(plan=plan, door=Door(settings.destinations), region=region)
-    with open_staging(store) as staging:
+    judge = RowJudge(plan=plan, door=_door(settings, campaign, definition), region=region)
+    target = path.with_name(f"{path.stem}.rejected.csv")
+    with open_staging(store) as staging, csv_part(target) as part:
+        rejects = _Rejects(staging, file, plan, part)
         tally = _stage(staging, judge, file, progress)
         _sift(staging, tally, campaign)
-        created = _write(staging, tally, settings, file, campaign_name, now)
-        reject_file = ""
-        if tally.has_rejects:
-            reject_file = str(_publish_rejects(staging.rejects(), file, plan))
+        rejects.write(tally)
+        created = _write(staging, tally, rejects, settings, campaign_name, now)
+        part.publish()
     return ImportSummary(
         campaign=campaign_name,
         campaign_created=created,
@@ -124,8 +127,15 @@ def import_leads(
         added=tally.added,
         refused=dict(sorted(tally.refused.items())),
         numbers_left_out=tally.numbers_left_out,
-        reject_file=reject_file,
+        reject_file=str(target) if tally.has_rejects else "",
     )
+
+
+def _door(settings: Settings, campaign: CampaignRow | None, definition: CampaignDefinition) -> Door:
+    """The one that the leads' numbers will be dialed through."""
+    name = campaign.trunk if campaign else definition.trunk or settings.trunk[0].name
+    trunk = next((trunk for trunk in settings.trunk if trunk.name == name), None)
+    return Door(settings.destinations, trunk)
 
 
 def _stage(staging: Staging, judge: RowJudge, file: LeadFile, progress: Progress) -> _Tally:
@@ -144,48 +154,62 @@ def _sift(staging: Staging, tally: _Tally, campaign: CampaignRow | None) -> None
     tally.refused[DUPLICATE] += staging.sift_twins()
 
 
+@dataclass(frozen=True, slots=True)
+class _Rejects:
+    """The reject file of an import, which is there before the leads are."""
+
+    staging: Staging
+    file: LeadFile
+    plan: ColumnPlan
+    part: CsvPart
+
+    def write(self, tally: _Tally) -> None:
+        """Write down whatever was refused so far.
+
+        Raises:
+            BadInput: it can't be written beside the lead file.
+        """
+        if not tally.has_rejects:
+            return
+        head: list[list[object]] = [["line", "lead", "rule", "reason", *self.file.headers]]
+        rows: Iterable[list[object]] = (
+            [each.line, each.lead, each.rule, each.reason, *self._cells(each)]
+            for each in self.staging.rejects()
+        )
+        self.part.write(chain(head, rows))
+
+    def _cells(self, reject: Reject) -> list[str]:
+        """The row's cells in the file's order."""
+        cells = [""] * len(self.file.headers)
+        for place, cell in zip(self.plan.number_places, reject.number_cells, strict=True):
+            cells[place] = cell
+        for place, name in self.plan.kept:
+            cells[place] = reject.columns[name]
+        return cells
+
+
 def _write(
     staging: Staging,
     tally: _Tally,
+    rejects: _Rejects,
     settings: Settings,
-    file: LeadFile,
     campaign_name: str,
     now: datetime,
 ) -> bool:
     """The one transaction; whether the campaign was created in it."""
     with staging.publishing() as conn:
         campaign, created = ensure_campaign(conn, settings, campaign_name, now)
-        tally.refused[DUPLICATE] += staging.sift_late(campaign.campaign_id)
+        if late := staging.sift_late(campaign.campaign_id):
+            tally.refused.update(late)
+            rejects.write(tally)
         tally.refused = +tally.refused
         tally.added = tally.rows - tally.refused.total()
         publish(
             conn,
             campaign_id=campaign.campaign_id,
-            file_name=file.path.name,
-            sha256=file.sha256,
+            file_name=rejects.file.path.name,
+            sha256=rejects.file.sha256,
             summary=tally.as_json(),
             now=now,
         )
     return created
-
-
-def _publish_rejects(rejects: Iterable[Reject], file: LeadFile, plan: ColumnPlan) -> Path:
-    """Put the refused rows beside the lead file."""
-    target = file.path.with_name(f"{file.path.stem}.rejected.csv")
-    head: list[list[object]] = [["line", "lead", "rule", "reason", *file.headers]]
-    rows: Iterable[list[object]] = (
-        [each.line, each.lead, each.rule, each.reason, *_cells(each, plan, len(file.headers))]
-        for each in rejects
-    )
-    write_csv(target, chain(head, rows))
-    return target
-
-
-def _cells(reject: Reject, plan: ColumnPlan, width: int) -> list[str]:
-    """The row's cells in the file's order."""
-    cells = [""] * width
-    for place, cell in zip(plan.number_places, reject.number_cells, strict=True):
-        cells[place] = cell
-    for place, name in plan.kept:
-        cells[place] = reject.columns[name]
-    return cells

@@ -1,4 +1,7 @@
-"""Dialogs that a dead engine left behind: kept with the attempt, ended at the next start."""
+"""Dialogs that a dead engine left behind: kept with the attempt, ended before its row is closed.
+
+That is at the engine's next start, or when another one takes over from it.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,14 @@ def dialog_of_json(kept: Mapping[str, Any]) -> DialogId:
 
 
 async def hang_up_leftovers(store: StoreWatch, trunks: Mapping[str, Trunk], *, node: str) -> None:
-    """Send each dialog of this node's open attempts its BYE; call it before anybody is dialed.
+    """Send each dialog of a dead node's open attempts its BYE; of one's own before one dials.
 
     The rows stay open until every BYE is answered or given up: a second crash meanwhile means
     that some are sent again, which does no harm.
     """
+    leftovers = await store.read(leftover_dialogs, node=node)
     async with trio.open_nursery() as nursery:
-        for leftover in await store.read(leftover_dialogs, node=node):
+        for leftover in leftovers:
             nursery.start_soon(_hang_up, leftover, trunks)
             await trio.sleep(BETWEEN_SECONDS)
 
@@ -53,4 +57,10 @@ async def _hang_up(leftover: Leftover, trunks: Mapping[str, Trunk]) -> None:
 
 
 def _named(leftover: Leftover) -> dict[str, object]:
-    return {"attempt": leftover.attempt_id, "trunk": leftover.trunk}
+    whose = (
+        {"tapi_client": leftover.tapi_client}
+        if leftover.campaign is None
+        else {"campaign": leftover.campaign, "lead": leftover.lead_id}
+    )
+    attempt_id = leftover.attempt_id
+    return {**whose, "attempt": attempt_id, "call": f"a{attempt_id}", "trunk": leftover.trunk}

@@ -44,19 +44,20 @@ def judge_pick_up(result: TransferResult, handover: Handover, *, late: bool) -> 
         handover: what a feed has seen of the phone; nothing where none sees it.
         late: the campaign's limit has passed.
     """
-    if handover.answered_at is not None:
+    if handover.sent_on:
+        return PickUp.MISSED
+    if handover.picked_up_at is not None:
         return PickUp.TAKEN
-    unheard = handover.rang_at is not None
     match result:
         case TransferAnswered():
             # It rang, and somebody else has picked up.
-            return PickUp.MISSED if unheard else PickUp.TAKEN
+            return PickUp.MISSED if handover.unheard else PickUp.TAKEN
         case TransferFailed() | TransferTimedOut():
             return PickUp.MISSED
         case TransferRefused(sip_status=status):
             return PickUp.MISSED if status in _OF_THE_AGENT else PickUp.UNKNOWN
         case TransferUnconfirmed():
-            return PickUp.MISSED if unheard and late else PickUp.UNKNOWN
+            return PickUp.MISSED if handover.unheard and late else PickUp.UNKNOWN
 
 
 class NoAnswers:

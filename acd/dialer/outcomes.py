@@ -11,13 +11,16 @@ attempts, which the next start marks unknown.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
+import sqlalchemy as sa
 import structlog
 import trio
+from structlog.contextvars import get_contextvars
 
 from acd.clock import WallClock
 from acd.dialer.store_watch import StoreWatch
@@ -37,6 +40,9 @@ LAST_RETRY_SECONDS = 3.0
 DRAIN_SECONDS = 30.0
 """How long a stopping engine tries to write what it has; systemd's patience is 90 s."""
 
+_NOT_FOR_SQL = (UnicodeError, OverflowError, sa.exc.DataError, sa.exc.IntegrityError)
+"""A value that the database cannot hold; a database that is broken says other things."""
+
 Settled = Callable[[Disposition], None]
 """Told the disposition once an attempt's end is committed."""
 
@@ -45,6 +51,8 @@ Settled = Callable[[Disposition], None]
 class _Queued:
     outcome: Outcome
     settled: Settled | None
+    story: Mapping[str, Any]
+    """What the log lines of its call carry."""
 
 
 class Outcomes:
@@ -67,7 +75,9 @@ class Outcomes:
             outcome: what happened.
             settled: for the end of an attempt: told its disposition.
         """
-        self._queue.append(_Queued(outcome, settled))
+        # Asked for ends only: it takes some microseconds, and no other outcome is told of.
+        story = get_contextvars() if isinstance(outcome, AttemptClosed) else {}
+        self._queue.append(_Queued(outcome, settled, story))
         self._metrics.store_queue.set(len(self._queue))
         self._empty = trio.Event()
         self._news.set()
@@ -101,15 +111,40 @@ class Outcomes:
     async def _write_batch(self) -> bool:
         batch = list(islice(self._queue, MOST_AT_ONCE))
         try:
-            dispositions = await self._store.run_first(
-                write_outcomes,
-                [queued.outcome for queued in batch],
-                node=self._node,
-                now=self._clock.now(),
-                down_seconds=self._store.down_seconds if self._store.could_be_up else None,
-            )
+            dispositions = await self._commit(batch)
         except StoreUnavailable:
             return False
+        except _NOT_FOR_SQL:
+            return await self._write_singly(batch)
+        self._take_off(batch, dispositions)
+        return True
+
+    async def _write_singly(self, batch: Sequence[_Queued]) -> bool:
+        """Each in a transaction of its own; what SQL cannot hold keeps no other from it."""
+        for queued in batch:
+            dispositions: Sequence[Disposition | None] = [None]
+            try:
+                dispositions = await self._commit([queued])
+            except StoreUnavailable:
+                return False
+            except _NOT_FOR_SQL:
+                named = _named(queued)
+                log.exception("an outcome was left out", action="outcome.unwritable", **named)
+            self._take_off([queued], dispositions)
+        return True
+
+    async def _commit(self, batch: Sequence[_Queued]) -> list[Disposition | None]:
+        return await self._store.run_first(
+            write_outcomes,
+            [queued.outcome for queued in batch],
+            node=self._node,
+            now=self._clock.now(),
+            down_seconds=self._store.down_seconds if self._store.could_be_up else None,
+        )
+
+    def _take_off(
+        self, batch: Sequence[_Queued], dispositions: Sequence[Disposition | None]
+    ) -> None:
         for queued, disposition in zip(batch, dispositions, strict=True):
             self._queue.popleft()
             if queued.settled is not None and disposition is not None:
@@ -117,7 +152,6 @@ class Outcomes:
         self._metrics.store_queue.set(len(self._queue))
         if not self._queue:
             self._empty.set()
-        return True
 
     def tell_unwritten(self) -> None:
         """Leave in the log what could not be written: SQL will call these attempts unknown."""
@@ -126,11 +160,23 @@ class Outcomes:
                 log.error(
                     "an attempt's end was not written",
                     action="outcome.unwritten",
-                    attempt=queued.outcome.attempt_id,
-                    cause=queued.outcome.cause,
-                    transfer_result=queued.outcome.transfer_result,
-                    abandoned=queued.outcome.abandoned,
+                    **_named(queued),
                 )
+
+
+def _named(queued: _Queued) -> Mapping[str, Any]:
+    """What the log says of an outcome that is not in SQL."""
+    outcome = queued.outcome
+    if not isinstance(outcome, AttemptClosed):
+        return {"kind": type(outcome).__name__, "attempt": getattr(outcome, "attempt_id", None)}
+    return {
+        **queued.story,
+        "kind": AttemptClosed.__name__,
+        "attempt": outcome.attempt_id,
+        "cause": outcome.cause,
+        "transfer_result": outcome.transfer_result,
+        "abandoned": outcome.abandoned,
+    }
 
 
 async def _end_with(wait: Callable[[], object], scope: trio.CancelScope) -> None:

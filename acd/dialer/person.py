@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 
+import structlog
 import trio
 
 from acd.lines import Alerting, Answered, DialogId, Ended, Line, LineEvent, Proceeding, Released
+from acd.logs import debugging
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 FIRST_18X = 180
 """RFC 3261 21.1: 100 only says that the next hop has it."""
@@ -82,6 +86,8 @@ class LegWatch:
                 self._ends.discard(scope)
 
     def _take(self, event: LineEvent) -> None:
+        if debugging():
+            log.debug("line event", action="line.event", what=type(event).__name__)
         match event:
             case Proceeding(at_seconds=at, sip_status=status) if status >= FIRST_18X:
                 self._progressed(at)

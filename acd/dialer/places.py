@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from acd.agents import AgentId, AgentState
 from acd.rules.definition import CampaignDefinition
@@ -20,6 +20,8 @@ class AgentPlace:
     """Stated talk and wrap-up time, for feeds that cannot see the phone."""
     queue: str = ""
     """The queue of which it is a place."""
+    wrap_up_seconds: float = 0.0
+    """Time after a call, where a feed sees the phone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,17 @@ class EnrolledAgent:
     """What a person asked of them: logged off, not ready or ready."""
     version: int
     """Another one whenever a person has changed anything about them."""
+    priority: int = 0
+    """Of those who are ready the highest is given people first."""
+    wraps_up_until: float = 0.0
+    """When a wrap-up ends that an engine before this one began, on trio's clock."""
+
+    def was_asked(self, before: EnrolledAgent) -> bool:
+        """Whether somebody has said what they shall do; a file would have changed more."""
+        asked = replace(before, wanted=self.wanted, version=self.version)
+        return self.version != before.version and self == replace(
+            asked, wraps_up_until=self.wraps_up_until
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +59,8 @@ class Needs:
     """Only agents who have all of them."""
     handle_seconds: float = 180.0
     """For those whom SQL assigns."""
+    wrap_up_seconds: float = 0.0
+    """The same."""
 
 
 def agent_places(definition: CampaignDefinition) -> list[AgentPlace]:
@@ -62,7 +77,12 @@ def agent_places(definition: CampaignDefinition) -> list[AgentPlace]:
             for slot in range(1, agents.slots + 1)
         ]
     return [
-        AgentPlace(agent=AgentId(extension), target=extension, handle_seconds=agents.handle_seconds)
+        AgentPlace(
+            agent=AgentId(extension),
+            target=extension,
+            handle_seconds=agents.handle_seconds,
+            wrap_up_seconds=agents.wrap_up_seconds,
+        )
         for extension in agents.extensions
     ]
 
@@ -73,6 +93,7 @@ def needs_of(definition: CampaignDefinition) -> Needs:
         places=tuple(agent_places(definition)),
         skills=frozenset(definition.agents.skills),
         handle_seconds=definition.agents.handle_seconds,
+        wrap_up_seconds=definition.agents.wrap_up_seconds,
     )
 
 
@@ -92,7 +113,10 @@ def serving(
     for agent in enrolled:
         if campaign_id in agent.campaigns and needs.skills <= agent.skills:
             place = AgentPlace(
-                agent=agent.agent, target=agent.agent, handle_seconds=needs.handle_seconds
+                agent=agent.agent,
+                target=agent.agent,
+                handle_seconds=needs.handle_seconds,
+                wrap_up_seconds=needs.wrap_up_seconds,
             )
             found.setdefault(agent.agent, place)
     return found

@@ -66,15 +66,22 @@ class CampaignPreviews:
     Args:
         dialing: the campaign's present surroundings.
         in_flight: where its attempts stand.
-        stop: set when no new call may start.
+        stop: the event of the moment that is set when no new call may start.
+        over: told each preview's end, its call's included.
     """
 
     def __init__(
-        self, dialing: Callable[[], Dialing], in_flight: CallsInFlight, stop: trio.Event
+        self,
+        dialing: Callable[[], Dialing],
+        in_flight: CallsInFlight,
+        *,
+        stop: Callable[[], trio.Event],
+        over: Callable[[], None],
     ) -> None:
         self._dialing = dialing
         self._in_flight = in_flight
         self._stop = stop
+        self._over = over
         self._nursery: trio.Nursery | None = None
         self._shown: dict[AgentId, Preview] = {}
 
@@ -108,8 +115,8 @@ class CampaignPreviews:
             BadInput: the agent is not ready, or the campaign cannot dial.
             StoreUnavailable: the database is away.
         """
-        dialing, nursery = self.dialing, self._nursery
-        if nursery is None or self._stop.is_set() or not dialing.trunk.health.may_dial:
+        dialing, nursery, stop = self.dialing, self._nursery, self._stop()
+        if nursery is None or stop.is_set() or not dialing.trunk.health.may_dial:
             raise BadInput(f"campaign {dialing.campaign.name}: it cannot dial at this moment")
         place = dialing.roster.reserve_agent(dialing.campaign.campaign_id, agent)
         if place is None:
@@ -121,12 +128,14 @@ class CampaignPreviews:
         except BaseException:
             dialing.roster.give_back(place)
             raise
-        if lead is None or self._stop.is_set():
+        if lead is None or stop.is_set():
+            campaign = dialing.campaign.name
+            log.debug("no lead to show", action="preview.none", agent=name, campaign=campaign)
             dialing.roster.give_back(place)
             self._free(lead)
             return None
         preview = self._shown[agent] = self._preview(name, lead, place)
-        nursery.start_soon(self._see_through, preview)
+        nursery.start_soon(self._see_through, preview, stop)
         return preview
 
     async def _claim(self, agent: AgentId, name: str) -> ClaimedLead | None:
@@ -157,15 +166,15 @@ class CampaignPreviews:
         if lead is not None:
             self.dialing.outcomes.put(GivenBack(lead_ids=(lead.lead_id,)))
 
-    async def _see_through(self, preview: Preview) -> None:
+    async def _see_through(self, preview: Preview, stop: trio.Event) -> None:
         """From the moment at which the lead is shown until it is dialed, or somebody else's."""
         hold = OwnerHold(preview.place)
         context = {"campaign": preview.campaign, "lead": preview.lead.lead_id}
         with structlog.contextvars.bound_contextvars(**context):
             log.info("lead shown", action="preview.shown", agent=preview.agent)
             try:
-                await self._decide(preview)
-                await self._carry_out(preview, hold)
+                await self._decide(preview, stop)
+                await self._carry_out(preview, hold, stop)
             finally:
                 if preview.end is None:
                     # Cancelled: the engine ends at once.
@@ -174,18 +183,19 @@ class CampaignPreviews:
                 if (left := hold.take()) is not None:
                     self.dialing.roster.give_back(left)
                 preview.left.set()
+                self._over()
 
-    async def _decide(self, preview: Preview) -> None:
+    async def _decide(self, preview: Preview, stop: trio.Event) -> None:
         """Wait for the agent's word, the end of their time, or that of the campaign."""
         seconds = self.dialing.campaign.definition.preview_seconds
         with trio.move_on_after(seconds) as in_time:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_after, self._stop, nursery.cancel_scope)
+                nursery.start_soon(_cancel_after, stop, nursery.cancel_scope)
                 await preview.wait_end()
                 nursery.cancel_scope.cancel()
         preview.finish(PreviewEnd.TIMED_OUT if in_time.cancelled_caught else PreviewEnd.WITHDRAWN)
 
-    async def _carry_out(self, preview: Preview, hold: OwnerHold) -> None:
+    async def _carry_out(self, preview: Preview, hold: OwnerHold, stop: trio.Event) -> None:
         dialing, definition = self.dialing, self.dialing.campaign.definition
         end = preview.end or PreviewEnd.WITHDRAWN
         dials = end is PreviewEnd.ACCEPTED or (
@@ -196,7 +206,7 @@ class CampaignPreviews:
         dialing.metrics.previews.labels(preview.campaign, end).inc()
         log.info("lead decided", action="preview.end", agent=preview.agent, end=end)
         if dials:
-            await run_attempt(dialing, preview.lead, self._in_flight, self._stop, owner=hold)
+            await run_attempt(dialing, preview.lead, self._in_flight, stop, owner=hold)
         elif end is PreviewEnd.WITHDRAWN:
             self._free(preview.lead)
         else:

@@ -68,7 +68,7 @@ def campaign_report(conn: sa.Connection, name: str, *, now: datetime) -> Campaig
     campaign = campaign_by_name(conn, name)
     campaign_id = campaign.campaign_id
     dispositions = counts.attempts_by_disposition(conn, campaign_id)
-    live_answers, abandoned = counts.live_answers_and_abandoned(conn, campaign_id)
+    found = counts.ledger_counts(conn, campaign_id=campaign_id)
     return CampaignReport(
         campaign=name,
         state=campaign.state.value,
@@ -76,9 +76,9 @@ def campaign_report(conn: sa.Connection, name: str, *, now: datetime) -> Campaig
         closed_because=counts.closed_leads_by_reason(conn, campaign_id),
         attempts=sum(dispositions.values()),
         dispositions=dispositions,
-        live_answers=live_answers,
-        abandoned=abandoned,
-        abandon_rate=abandoned / live_answers if live_answers else None,
+        live_answers=found.live_answers,
+        abandoned=found.abandoned,
+        abandon_rate=found.rate,
         abandon_window=_window_report(conn, campaign, now),
         transfers=counts.transfers_by_result(conn, campaign_id),
         overflows=counts.overflows_by_result(
@@ -99,7 +99,7 @@ def _window_report(conn: sa.Connection, campaign: CampaignRow, now: datetime) ->
         start=start.isoformat(timespec="seconds"),
         live_answers=found.live_answers,
         abandoned=found.abandoned,
-        abandon_rate=found.abandoned / found.live_answers if found.live_answers else None,
+        abandon_rate=found.rate,
         abandon_limit=float(campaign.definition.abandon_limit_percent) / 100,
     )
 

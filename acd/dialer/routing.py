@@ -1,4 +1,4 @@
-"""Who gets the person: agents with their states, the longest ready first.
+"""Who gets the person: agents with their states, by priority and then the longest ready first.
 
 `Roster` holds every agent of every campaign once, so that two campaigns that share an agent
 can never offer them two people. It walks `acd.agents.AGENT_TRANSITIONS` and nothing else,
@@ -10,6 +10,7 @@ members for (`acd.dialer.queue_gate`).
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from acd.dialer.handover import Handover
 from acd.dialer.no_answers import NoAnswers, PickUp
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
 from acd.dialer.queue_persons import QueuePersons
+from acd.dialer.wrap_ups import WrapUps
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
 
@@ -37,6 +39,7 @@ class _Waiting:
     campaign_id: int
     but_not: Collection[AgentId]
     on_given: Callable[[], None]
+    priority: int
     place: AgentPlace | None = None
     given: trio.Event = field(default_factory=trio.Event)
 
@@ -73,6 +76,7 @@ class Roster:
         self._benched = benched
         self._no_answers = NoAnswers()
         self._persons = QueuePersons()
+        self._wrap_ups = WrapUps()
 
     def enrol(self, agents: Iterable[EnrolledAgent]) -> None:
         """The agents whom SQL knows, all of them; what was asked of them takes effect now."""
@@ -99,6 +103,8 @@ class Roster:
             for agent, place in serving(campaign_id, needs, self._enrolled.values()).items():
                 seat = self._seats.get(agent) or self._sit_down(agent)
                 seat.places[campaign_id], seat.queue = place, place.queue
+                known = self._enrolled.get(agent)
+                seat.priority = 0 if known is None else known.priority
         self._crews.regroup(self._seats.values())
         for seat in list(self._seats.values()):
             self._follow_wishes(seat)
@@ -118,7 +124,11 @@ class Roster:
         if now is None or (before is not None and before.version == now.version):
             return
         seat.benched = False
-        if (before is None and seat.state not in WITH_A_PERSON) or seat.state in RESTING:
+        if before is not None and now.was_asked(before) and self.wraps_up_until(seat.agent):
+            self._wrap_up_over(seat)
+        elif before is None and self._resume_wrap_up(seat, now.wraps_up_until):
+            return
+        elif (before is None and seat.state not in WITH_A_PERSON) or seat.state in RESTING:
             if seat.state is not now.wanted:
                 self._crews.move(seat, now.wanted, now_seconds=trio.current_time())
             # The command itself has written the steps on the way.
@@ -128,7 +138,9 @@ class Roster:
             self._hand_out(seat)
 
     def _forget_unneeded(self, seat: Seat) -> None:
-        if not seat.places and seat.state not in WITH_A_PERSON and seat.agent in self._seats:
+        if seat.places or seat.state in WITH_A_PERSON or self.wraps_up_until(seat.agent):
+            return
+        if seat.agent in self._seats:
             del self._seats[seat.agent]
             self._crews.leave(seat)
 
@@ -205,9 +217,59 @@ class Roster:
             ended = seat.told is AgentState.ON_CALL and update.state is not AgentState.ON_CALL
             seat.call_over = seat.call_over or ended
             seat.told = update.state
+        elif self.wraps_up_until(seat.agent):
+            self._take_in_wrap_up(seat, update)
         elif seat.state is not AgentState.ON_CALL or update.phone is not Phone.RINGING:
             # With a ring tone the PBX reports an answer while the phone still rings.
-            self._move(seat, update.state, Teller.FEED)
+            if update.phone in (None, Phone.UNKNOWN):
+                self._move(seat, update.state, Teller.FEED)
+            else:
+                self._end_call(seat, update.state)
+
+    def _end_call(self, seat: Seat, state: AgentState) -> None:
+        """A feed sees an agent in another state; after a person their time to write comes first."""
+        over = seat.state is AgentState.ON_CALL and state is not AgentState.ON_CALL
+        if not over or not seat.wrap_up_seconds:
+            self._move(seat, state, Teller.FEED)
+            return
+        until = trio.current_time() + seat.wrap_up_seconds
+        seat.wrap_up_seconds = 0.0
+        self._wrap_ups.begin(seat.agent, until_seconds=until)
+        self._move(seat, AgentState.WRAP_UP, Teller.FEED)
+        seat.told = state
+
+    def _take_in_wrap_up(self, seat: Seat, update: AgentUpdate) -> None:
+        """Nothing ends it but its time or the agent; a call of theirs stops the clock."""
+        if update.state is AgentState.ON_CALL:
+            seat.wrap_up_seconds = self._wrap_ups.end(seat.agent)
+            self._move(seat, AgentState.ON_CALL, Teller.FEED)
+            return
+        seat.told = update.state
+        if update.wrapped_up:
+            self._wrap_up_over(seat)
+
+    def _wrap_up_over(self, seat: Seat) -> None:
+        self._wrap_ups.end(seat.agent)
+        self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
+
+    def _resume_wrap_up(self, seat: Seat, until_seconds: float) -> bool:
+        """Go on with what an engine before this one began; False: it is over."""
+        if seat.state in WITH_A_PERSON or until_seconds <= trio.current_time():
+            return False
+        self._crews.move(seat, AgentState.WRAP_UP, now_seconds=trio.current_time())
+        self._wrap_ups.begin(seat.agent, until_seconds=until_seconds)
+        state = self._state_of(seat.agent)
+        self._take_in_wrap_up(seat, AgentUpdate(agent=seat.agent, state=state))
+        return True
+
+    def wraps_up_until(self, agent: AgentId) -> float | None:
+        """When an agent's wrap-up time is over; None: it does not run."""
+        return self._wrap_ups.until(agent)
+
+    async def end_wrap_ups(self) -> None:
+        """For ever: let go on whose wrap-up time is over."""
+        while True:
+            self._wrap_up_over(self._seats[await self._wrap_ups.wait_due()])
 
     def _apply_queue(self, queue: str, seen: QueueSeen) -> None:
         """Take a feed's word for one queue: its places whose people are gone are ready again."""
@@ -250,6 +312,9 @@ class Roster:
             for step in resting_steps(seat.state, wanted):
                 self._go(seat, step, Teller.ENGINE if seat.benched else Teller.COMMAND)
         seat.told, seat.call_over = None, False
+        if seat.state is AgentState.READY:
+            # The person whom it was for never came.
+            seat.wrap_up_seconds = 0.0
         self._forget_unneeded(seat)
         if seat.state is AgentState.READY and seat.places:
             self._hand_out(seat)
@@ -267,7 +332,7 @@ class Roster:
     def reserve_now(
         self, campaign_id: int, *, but_not: Collection[AgentId] = frozenset()
     ) -> AgentPlace | None:
-        """The agent who has been ready longest, reserved; None when nobody is ready."""
+        """Whose turn it is, reserved; None when nobody is ready."""
         seat = self._crews.longest_ready(campaign_id, but_not)
         return None if seat is None else self._reserve(seat, campaign_id)
 
@@ -277,14 +342,18 @@ class Roster:
         *,
         until_seconds: float,
         but_not: Collection[AgentId] = frozenset(),
+        priority: int = 0,
         on_given: Callable[[], None] = lambda: None,
     ) -> AgentPlace | None:
-        """The agent who has been ready longest, reserved; None when nobody came in time.
+        """Of the agents of the highest priority who has been ready longest, reserved.
+
+        None when nobody came in time. Of people who wait the highest priority goes first, too.
 
         Args:
             campaign_id: whose person it is.
             until_seconds: moment on trio's clock at which the person is given up.
             but_not: agents whom this person could not be given to.
+            priority: the person's.
             on_given: called in the moment in which an agent is reserved, before anybody else
                 could count the two.
         """
@@ -292,8 +361,9 @@ class Roster:
         if place is not None:
             on_given()
             return place
-        waiting = _Waiting(campaign_id, but_not, on_given)
-        self._waiting.append(waiting)
+        waiting = _Waiting(campaign_id, but_not, on_given, priority)
+        # Behind those of the same priority who came before.
+        insort(self._waiting, waiting, key=lambda one: -one.priority)
         try:
             with trio.move_on_at(until_seconds):
                 await waiting.given.wait()
@@ -326,8 +396,12 @@ class Roster:
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover
-        if self._crews.gate(place.queue) is not None:
-            self._persons.follow(place.queue, handover, now_seconds=trio.current_time())
+        self.follow_person(handover)
+
+    def follow_person(self, handover: Handover) -> None:
+        """Tell what the members of queues do for a person, as far as a feed sees queues."""
+        if self._crews.sees_queue(handover.queue):
+            self._persons.follow(handover, now_seconds=trio.current_time())
 
     def picked_up(self, place: AgentPlace, seen: PickUp, *, limit: int) -> bool:
         """Note whether an agent took a person; True when they are not ready from now on.
@@ -350,7 +424,7 @@ class Roster:
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""
         seat = self._seats[place.agent]
-        if place.queue:
+        if seat.handover is not None and not seat.handover.sent_on:
             self._persons.drop(seat.handover)
         seat.handover = None
         self._move(seat, seat.told or AgentState.READY, Teller.ENGINE)
@@ -359,11 +433,13 @@ class Roster:
         """The agent has the person; what comes next is the feed's word."""
         seat = self._seats[place.agent]
         after = seat.told if seat.call_over else None
+        if not place.queue and seat.handover is not None and seat.handover.picked_up_at is not None:
+            self._persons.drop(seat.handover)
         self._move(seat, AgentState.ON_CALL, Teller.ENGINE)
         if (gate := self._crews.gate(seat.queue)) is not None:
             gate.confirm(self._crews.on_call(seat.queue))
         if after is not None:
-            self._move(seat, after, Teller.FEED)
+            self._end_call(seat, after)
 
     async def wait_change(self) -> None:
         """Wait until some agent's state changes."""
@@ -371,9 +447,10 @@ class Roster:
 
     def _reserve(self, seat: Seat, campaign_id: int) -> AgentPlace:
         self._go(seat, AgentState.RESERVED, Teller.ENGINE)
-        seat.handover = None
+        place = seat.places[campaign_id]
+        seat.handover, seat.wrap_up_seconds = None, place.wrap_up_seconds
         self._notice()
-        return seat.places[campaign_id]
+        return place
 
     def _hand_out(self, seat: Seat) -> None:
         if not self._waiting or not self._crews.has_room(seat):

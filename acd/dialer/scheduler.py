@@ -21,6 +21,7 @@ from acd.dialer.campaign_control import CampaignControl
 from acd.dialer.campaign_watch import watch_lag
 from acd.dialer.leftovers import hang_up_leftovers
 from acd.dialer.list_watch import LOOK_AT_LISTS_SECONDS, ListWatch
+from acd.dialer.node_lease import NodeLease
 from acd.dialer.outcomes import DRAIN_SECONDS, open_outcomes
 from acd.dialer.preview import PreviewDesk
 from acd.dialer.store_watch import StoreWatch
@@ -28,12 +29,10 @@ from acd.dialer.surroundings import Surroundings
 from acd.errors import StoreUnavailable
 from acd.lines import Trunk, TrunkHealth, TrunkStatus
 from acd.store.attempts import close_orphans
-from acd.store.nodes import leave_node, renew_node
+from acd.store.nodes import leave_node
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-RENEW_SECONDS = 10.0
-"""How often this engine says to the others that it lives; its lease is a minute."""
 SHOW_SECONDS = 0.1
 """How often agents are shown at most: their states change several times a call."""
 
@@ -45,6 +44,7 @@ class Scheduler:
         self._around = around
         self._store = StoreWatch(around.store, around.metrics)
         self._beginnings = Beginnings(store=self._store, clock=around.clock, node=around.node)
+        self._lease = NodeLease(around, self._store)
         self._book = AgentBook(self._store, around.clock, around.feed)
         self._roster = self._book.roster
         self._campaigns = CampaignControl(
@@ -95,25 +95,17 @@ class Scheduler:
         """What goes on beside the calls, until the nursery is cancelled."""
         nursery.start_soon(self._store.watch)
         nursery.start_soon(self._beginnings.write)
-        nursery.start_soon(self._hold_node)
+        nursery.start_soon(self._lease.hold)
+        nursery.start_soon(self._lease.take_over)
         nursery.start_soon(self._end_with_patience)
         nursery.start_soon(self._follow_feed)
+        nursery.start_soon(self._roster.end_wrap_ups)
         nursery.start_soon(self._show_agents)
         nursery.start_soon(self._watch_lists)
         nursery.start_soon(self._book.close_undisposed)
         nursery.start_soon(watch_lag, self._around.metrics)
         for trunk in self._around.trunks.values():
             nursery.start_soon(self._follow_trunk, trunk)
-
-    async def _hold_node(self) -> None:
-        """Renew this engine's lease, and take over what engines that died have left open."""
-        around = self._around
-        while True:
-            with suppress(StoreUnavailable):
-                taken = await self._store.run(renew_node, node=around.node, now=around.clock.now())
-                if taken:
-                    log.warning("attempts taken over", action="node.died", count=len(taken))
-            await trio.sleep(RENEW_SECONDS)
 
     async def _clean_up(self) -> None:
         """End what a process of this node that died has left: dialogs first, then rows."""

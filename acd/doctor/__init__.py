@@ -10,7 +10,14 @@ Nothing of this rings anyone. `acd doctor --load` does: `load` dials the named e
 from acd.doctor import report
 from acd.doctor.check import Binding, Check, Examination
 from acd.doctor.examine import examine
-from acd.doctor.load import LoadResult, Watcher, admitted_extension, chosen_trunk, dial_load
+from acd.doctor.load import (
+    LoadResult,
+    Watcher,
+    admitted_extension,
+    beside_engine,
+    chosen_trunk,
+    dial_load,
+)
 
 __all__ = [
     "Binding",
@@ -19,6 +26,7 @@ __all__ = [
     "LoadResult",
     "Watcher",
     "admitted_extension",
+    "beside_engine",
     "chosen_trunk",
     "dial_load",
     "examine",

@@ -6,14 +6,13 @@ import os
 import time
 from pathlib import Path
 
+import sqlalchemy as sa
 import trio
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from acd.doctor.check import Check
-from acd.errors import BadSettings, SchemaMismatch, StoreUnavailable
+from acd.errors import AcdError, BadSettings, SchemaMismatch, StoreUnavailable
 from acd.settings import StoreSettings
-from acd.store import open_store_sync
+from acd.store import open_store_sync, parse_url, shown_url
 from acd.store.schema import SCHEMA_REVISION
 
 ANSWER_SECONDS = 5.0
@@ -23,7 +22,11 @@ _REMEDY = "start the database, or correct [store] url"
 
 async def database_row(store: StoreSettings) -> Check:
     """Connect, read the schema's revision, leave; nothing is made or changed."""
-    new = _file_to_be_made(store.url)
+    try:
+        url = parse_url(store.url)
+    except BadSettings as error:
+        return _failed(error)
+    new = _file_to_be_made(url)
     if new is not None:
         detail = f"{new} does not exist yet; the first `acd leads import` makes it"
         return Check(_NAME, True, detail)
@@ -33,25 +36,25 @@ async def database_row(store: StoreSettings) -> Check:
                 _open_and_close, store.url, abandon_on_cancel=True
             )
     except trio.TooSlowError:
-        detail = f"{store.shown_url} gave no answer in {ANSWER_SECONDS:g} s"
+        detail = f"{shown_url(url)} gave no answer in {ANSWER_SECONDS:g} s"
         return Check(_NAME, False, detail, _REMEDY)
     except (StoreUnavailable, SchemaMismatch, BadSettings) as error:
-        # The store's sentences are "what is wrong; what helps".
-        detail, _, remedy = str(error).partition("; ")
-        return Check(_NAME, False, detail, remedy or _REMEDY)
-    detail = f"{store.shown_url} answered in {milliseconds:.0f} ms, schema {SCHEMA_REVISION}"
+        return _failed(error)
+    detail = f"{shown_url(url)} answered in {milliseconds:.0f} ms, schema {SCHEMA_REVISION}"
     return Check(_NAME, True, detail)
 
 
-def _file_to_be_made(url: str) -> Path | None:
+def _failed(error: AcdError) -> Check:
+    # The store's sentences are "what is wrong; what helps".
+    detail, _, remedy = str(error).partition("; ")
+    return Check(_NAME, False, detail, remedy or _REMEDY)
+
+
+def _file_to_be_made(url: sa.URL) -> Path | None:
     """SQLite's file on a new installation, where its folder can take it."""
-    try:
-        parts = make_url(url)
-    except ArgumentError:
+    if url.get_backend_name() != "sqlite" or not url.database:
         return None
-    if parts.get_backend_name() != "sqlite" or not parts.database:
-        return None
-    file = Path(parts.database)
+    file = Path(url.database)
     writable = os.access(file.parent, os.W_OK)
     return file if writable and not file.exists() else None
 

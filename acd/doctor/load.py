@@ -17,6 +17,7 @@ from typing import Any
 import trio
 
 from acd.calls import DisconnectCause
+from acd.control import ask_engine
 from acd.doctor.check import Check
 from acd.errors import AcdError, BadInput, TrunkUnavailable, UnknownName
 from acd.lines import (
@@ -199,6 +200,18 @@ def admitted_extension(settings: Settings, trunk: TrunkSettings, extension: str)
     if isinstance(admitted, Refused):
         raise BadInput(f"--to: {admitted.sentence}")
     return admitted
+
+
+def beside_engine(settings: Settings, trunk: TrunkSettings) -> TrunkSettings:
+    """The trunk as the climb may use it: an engine that runs here keeps its socket and contact.
+
+    A REGISTER of ours would take the place of its contact, where the PBX allows one, and ours is
+    taken back at the end: nobody could call the engine's lines then. Whoever needs a registration
+    to call has that of the engine.
+    """
+    if ask_engine(settings.control_socket, "ping") is None:
+        return trunk
+    return trunk.model_copy(update={"register_account": False, "bind_port": 0})
 
 
 def chosen_trunk(settings: Settings, name: str | None) -> TrunkSettings:

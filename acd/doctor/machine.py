@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from acd.doctor.check import Binding, Check
-from acd.settings import RTP_PORTS_PER_LINE, Settings, Srtp, Transport, TrunkSettings
+from acd.settings import Settings, Srtp, Transport, TrunkSettings
+from acd.settings.rtp import scarcest_ports
 
 FILES_PER_CALL = 2
 """One RTP and one RTCP socket: 2.00 a call were measured."""
@@ -93,27 +94,15 @@ def open_files_row(settings: Settings, limits: tuple[int, int] | None = None) ->
 
 def rtp_ports_row(trunk: TrunkSettings, settings: Settings) -> Check:
     """Are there 2.5 RTP ports a line, counting trunks that share some of the range?"""
-    ours = _rtp_ports(trunk)
-    sharing = [other for other in settings.trunk if _overlap(_rtp_ports(other), ours)]
-    lines = sum(other.lines for other in sharing)
-    needed = math.ceil(RTP_PORTS_PER_LINE * lines)
-    ports = len(set[int]().union(*(_rtp_ports(other) for other in sharing)))
-    detail = f"{ports} in {trunk.rtp_port_min}-{trunk.rtp_port_max}, {needed} needed"
-    detail += f" for {_many(lines, 'line')}"
-    if len(sharing) > 1:
-        detail += f" of {_many(len(sharing), 'trunk')} that share them"
-    if ports >= needed:
+    found = scarcest_ports(trunk, settings.trunk)
+    detail = f"{found.ports} in {found.lowest}-{found.highest}, {found.needed} needed"
+    detail += f" for {_many(found.lines, 'line')}"
+    if len(found.trunks) > 1:
+        detail += f" of {_many(len(found.trunks), 'trunk')} that share them"
+    if found.missing <= 0:
         return Check(f"RTP ports ({trunk.name})", True, detail)
-    remedy = f"widen rtp_port_min to rtp_port_max by {needed - ports} ports, or set fewer lines"
+    remedy = f"widen rtp_port_min to rtp_port_max by {found.missing} ports, or set fewer lines"
     return Check(f"RTP ports ({trunk.name})", False, detail, remedy)
-
-
-def _rtp_ports(trunk: TrunkSettings) -> range:
-    return range(trunk.rtp_port_min, trunk.rtp_port_max + 1)
-
-
-def _overlap(one: range, other: range) -> bool:
-    return one.start < other.stop and other.start < one.stop
 
 
 def encryption_row(trunk: TrunkSettings) -> Check:

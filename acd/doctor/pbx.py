@@ -73,12 +73,21 @@ def credentials_row(asked: Asked) -> Check:
         detail = f"REGISTER was refused with {reply.line} for {who}"
         detail += f' in realm "{answer.realm}"' if answer.realm else ""
         return Check(name, False, detail, "check user, auth_user and the password at the PBX")
-    proof = f'accepted in realm "{answer.realm}"' if answer.realm else "not asked for"
-    detail = f"{proof} (REGISTER: {reply.line})"
+    detail = f"{_proof(asked)} (REGISTER: {reply.line})"
     if reply.status < 300 or not trunk.register_account:
         return Check(name, True, detail)
     remedy = "set register = false if this account does not register; else allow it at the PBX"
     return Check(name, False, detail, remedy)
+
+
+def _proof(asked: Asked) -> str:
+    """Which challenge was answered; a PBX that challenges neither request proves nothing."""
+    for answer in (asked.register, asked.options):
+        if isinstance(answer, str) or answer.refused or answer.unanswered:
+            continue
+        if answer.realm:
+            return f'accepted in realm "{answer.realm}"'
+    return "not proved: nobody asked for the password; acd doctor --load 1 --to EXTENSION tries it"
 
 
 def _unanswered_remedy(answer: Answer) -> str:

@@ -78,6 +78,8 @@ class Door:
         self._regions = tuple(sorted({self._region, *self._allowed_regions}))
         self._format = trunk.number_format if trunk else NumberFormat.PLUS
         self._prefix = trunk.number_prefix if trunk else ""
+        reached = (trunk.domain, trunk.outbound_proxy) if trunk else ()
+        self._hosts = frozenset(_host_of(where) for where in reached)
         self._allow = frozenset(plain(entry) for entry in destinations.allow)
         self._remember()
 
@@ -101,6 +103,24 @@ class Door:
         if kind is DestinationKind.TRANSFER:
             return self._judge_target(text)
         return self._judge(text, kind)
+
+    def admit_asked(self, text: str) -> Destination | Refused:
+        """Let a transfer target through that a program asks for and no setting names.
+
+        An extension, a queue, a number that a lead might have, or a URI of the trunk's own hosts:
+        otherwise whoever writes such a program could have the world called.
+        """
+        admitted = self.admit(text, DestinationKind.TRANSFER)
+        wanted = plain(text)
+        if isinstance(admitted, Refused) or wanted in self._allow:
+            return admitted
+        uri = _URI.match(wanted)
+        if uri and uri["host"].lower() not in self._hosts:
+            return _refused(DoorRule.REGION, uri["user"], "is at a host that is not the trunk's")
+        user = uri["user"] if uri else wanted
+        number = self._read(user) if _PHONE_LIKE.match(user) else None
+        refused = self.refusal(number) if isinstance(number, PhoneNumber) else None
+        return refused or admitted
 
     def _judge(self, text: str, kind: DestinationKind) -> Destination | Refused:
         wanted = plain(text)
@@ -144,10 +164,14 @@ class Door:
         number = self._read(wanted)
         if not isinstance(number, PhoneNumber):
             return _refused(_RULES.get(number.rule, DoorRule.INVALID), wanted, number.why)
-        return self.refusal(number) or self._dialable(number, kind)
+        return self._forbidden(number) or self._dialable(number, kind)
 
     def refusal(self, number: PhoneNumber) -> Refused | None:
-        """Why a valid number may not be a lead's; None: it may."""
+        """Why a valid number may not be a lead's on this trunk; None: it may."""
+        answer = self._forbidden(number) or self._dialable(number, DestinationKind.LEAD)
+        return answer if isinstance(answer, Refused) else None
+
+    def _forbidden(self, number: PhoneNumber) -> Refused | None:
         if number.e164 in self._allow:
             return None
         if number.kind in COSTLY:
@@ -186,6 +210,11 @@ class Door:
                 "begins like an emergency call in this trunk's number_format",
             )
         return Destination(kind=kind, user=user)
+
+
+def _host_of(where: str) -> str:
+    """A domain or proxy of the settings without its port."""
+    return re.sub(r":[0-9]+$", "", where).lower()
 
 
 def _without_scheme(text: str) -> str:

@@ -39,6 +39,11 @@ class Destination:
     user: str
     uri: str = ""
 
+    @property
+    def written(self) -> str:
+        """As it stands in SQL and in logs."""
+        return self.uri or self.user
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerId:
@@ -191,6 +196,10 @@ class LinePool(Protocol):
 
     def holders(self) -> Mapping[str, int]:
         """How many lines each leaseholder has, those included whose dialog is not over yet."""
+        ...
+
+    def oldest_ended_seconds(self) -> float:
+        """Since the oldest call was over whose line is not free again; 0: there is none."""
         ...
 
     def lease(

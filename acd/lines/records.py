@@ -25,7 +25,7 @@ class TransferRecord:
     sip_status: int | None
     person_with: PersonWith
     agent_has_person: bool
-    """As far as anybody knows: an unconfirmed transfer is settled later by a feed."""
+    """As far as anybody knows."""
 
 
 _TOLD_TOO_LATE = frozenset(
@@ -34,13 +34,16 @@ _TOLD_TOO_LATE = frozenset(
 """A failure keeps its own name: the PBX said what went wrong."""
 
 
-def record_of(result: TransferResult, *, target: str, late: bool = False) -> TransferRecord:
+def record_of(
+    result: TransferResult, *, target: str, late: bool = False, missed: bool = False
+) -> TransferRecord:
     """Name a line's transfer result.
 
     Args:
         result: of the line.
         target: what the REFER asked for.
         late: it came after the campaign's limit: whoever has the person, they were abandoned.
+        missed: a feed saw that no agent picked up; it settles what is unconfirmed.
     """
     status: int | None = None
     match result:
@@ -54,7 +57,9 @@ def record_of(result: TransferResult, *, target: str, late: bool = False) -> Tra
             outcome, person = TransferOutcome.UNCONFIRMED, PersonWith.PBX
         case TransferTimedOut(person_with=person):
             outcome = TransferOutcome.TIMED_OUT
-    has_person = isinstance(result, TransferAnswered | TransferUnconfirmed)
+    has_person = isinstance(result, TransferAnswered) or (
+        isinstance(result, TransferUnconfirmed) and not missed
+    )
     if late and person is PersonWith.PBX and outcome in _TOLD_TOO_LATE:
         outcome = TransferOutcome.WITH_PBX
     return TransferRecord(

@@ -51,6 +51,10 @@ class LineShare:
         """Of the whole pool."""
         return self._pool.holders()
 
+    def oldest_ended_seconds(self) -> float:
+        """Of the whole pool."""
+        return self._pool.oldest_ended_seconds()
+
     def lease(
         self, *, holder: str, deadline_seconds: float, weight: int = 1
     ) -> AbstractAsyncContextManager[Line]:

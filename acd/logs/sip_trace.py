@@ -207,10 +207,14 @@ def filter_from(settings: SipTraceSettings) -> TraceFilter:
 def read_trace(file: Path, *, call: str, sip_call_id: str = "") -> list[TracedMessage]:
     """The messages of one call in a trace and the full files beside it, oldest first.
 
-    Lines that are no message (the end of one that a crash cut off) are passed over.
+    Lines that are no message (the end of one that a crash cut off) are passed over, and files that
+    have just been rotated away.
+
+    Raises:
+        OSError: a file cannot be read.
     """
     # Paths sort FILE.10 before FILE.9; what counts is when a message was seen.
-    files = [*file.parent.glob(f"{file.name}.*"), *([file] if file.exists() else [])]
+    files = [*file.parent.glob(f"{file.name}.*"), file]
     found = [
         message
         for path in files
@@ -221,7 +225,11 @@ def read_trace(file: Path, *, call: str, sip_call_id: str = "") -> list[TracedMe
 
 
 def _messages_in(path: Path) -> Iterator[TracedMessage]:
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    try:
+        opened = path.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    with opened as lines:
         for line in lines:
             try:
                 yield _message_from(json.loads(line))

@@ -1,8 +1,16 @@
-"""Whose is a promised callback just now: pure."""
+"""When a callback may be promised for, and whose it is just now: pure."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+
+FARTHEST = timedelta(days=2 * 366)
+"""How far ahead a callback may be promised: nobody waits for longer, a typing error does."""
+
+
+def too_far(at: datetime, now: datetime) -> bool:
+    """Whether a callback at `at` is further ahead than anybody means."""
+    return at - now > FARTHEST
 
 
 def owner_of(

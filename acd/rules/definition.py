@@ -58,7 +58,11 @@ def _window(value: object) -> Window:
     return Window.parse(value)
 
 
-WindowText = Annotated[Window, PlainValidator(_window), PlainSerializer(str, return_type=str)]
+WindowText = Annotated[
+    Window,
+    PlainValidator(_window, json_schema_input_type=str),
+    PlainSerializer(str, return_type=str),
+]
 
 
 def _abandon_window(value: object) -> AbandonWindow:
@@ -68,7 +72,9 @@ def _abandon_window(value: object) -> AbandonWindow:
 
 
 AbandonWindowText = Annotated[
-    AbandonWindow, PlainValidator(_abandon_window), PlainSerializer(str, return_type=str)
+    AbandonWindow,
+    PlainValidator(_abandon_window, json_schema_input_type=str),
+    PlainSerializer(str, return_type=str),
 ]
 
 _DAY = (Window(10 * 60, 13 * 60), Window(14 * 60, 20 * 60))
@@ -135,6 +141,8 @@ class AgentsTable(_Table):
     extensions: tuple[TransferTarget, ...] = ()
     handle_seconds: Annotated[float, Field(gt=0, le=86400)] = 180.0
     """Talk and wrap-up together, where no feed tells when an agent is ready again."""
+    wrap_up_seconds: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    """After each person, where a feed sees the agent's phone; `ready` and `wrap-up-done` end it."""
     queue: TransferTarget | Literal[""] = ""
     slots: Annotated[int, Field(ge=0, le=999)] = 0
     """How many people the queue's agents take at a time."""
@@ -207,6 +215,10 @@ CALLBACK_PRIORITY = 10
 """A callback that is due goes before everybody else: somebody gave their word."""
 
 
+def _fold(text: str) -> str:
+    return text.strip().casefold()
+
+
 class FilterTable(_Table):
     """`[[filter]]`: what a column of the lead must be. Capitals and outer spaces don't count."""
 
@@ -220,12 +232,15 @@ class FilterTable(_Table):
             raise ValueError('give either one_of = ["AT", …] or none_of = ["sold", …]')
         return self
 
+    @property
+    def folded(self) -> frozenset[str]:
+        """The values of the list, as they are compared."""
+        return frozenset(map(_fold, self.one_of or self.none_of))
+
     def passes(self, columns: Mapping[str, str]) -> bool:
         """Whether a lead with these columns may be dialed; a missing column is empty."""
-        value = columns.get(self.column, "").strip().casefold()
-        if self.one_of:
-            return value in {wanted.casefold() for wanted in self.one_of}
-        return value not in {unwanted.casefold() for unwanted in self.none_of}
+        listed = _fold(columns.get(self.column, "")) in self.folded
+        return listed if self.one_of else not listed
 
     def __str__(self) -> str:
         kind, values = ("one of", self.one_of) if self.one_of else ("none of", self.none_of)

@@ -49,6 +49,8 @@ class LeadSnapshot:
     """Everything that eligibility looks at; `recent_starts` covers the last 24 hours."""
 
     state: LeadState
+    reason: str = ""
+    """Why it is closed or under review."""
     zones: Sequence[str]
     """Of the number that is tried next."""
     has_usable_number: bool
@@ -112,7 +114,7 @@ def _lasting_checks(lead: LeadSnapshot, definition: CampaignDefinition) -> list[
         Check(
             rule=Rule.LEAD_STATE,
             passed=lead.state is LeadState.WAITING,
-            detail=f"the lead is {lead.state}",
+            detail=_state_detail(lead),
         ),
         Check(
             rule=Rule.NUMBERS,
@@ -136,6 +138,11 @@ def _lasting_checks(lead: LeadSnapshot, definition: CampaignDefinition) -> list[
         ),
         _filter_check(lead, definition),
     ]
+
+
+def _state_detail(lead: LeadSnapshot) -> str:
+    told = lead.state in (LeadState.CLOSED, LeadState.REVIEW) and lead.reason
+    return f"the lead is {lead.state}{f': {lead.reason}' if told else ''}"
 
 
 def _filter_check(lead: LeadSnapshot, definition: CampaignDefinition) -> Check:

@@ -18,6 +18,9 @@ HORIZON_DAYS = 400
 
 _WINDOW = re.compile(r"^(\d{2}):(\d{2})-(\d{2}):(\d{2})$")
 _MINUTE = timedelta(minutes=1)
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=2 * HORIZON_DAYS + 2)
+"""From here on days would be asked for that no calendar has: an opening that lies a horizon
+ahead is asked for the one after it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,8 +71,11 @@ def is_open(hours: CallingHours, zones: Sequence[str], at: datetime) -> bool:
 
 
 def next_open(hours: CallingHours, zones: Sequence[str], at: datetime) -> datetime | None:
-    """The first moment from `at` on (UTC) at which `is_open`, or None within the horizon."""
-    if not zones:
+    """The first moment from `at` on (UTC) at which `is_open`, or None within the horizon.
+
+    None as well where the calendar ends before the horizon.
+    """
+    if not zones or at > _LAST:
         return None
     moment = at.astimezone(UTC)
     horizon = moment + timedelta(days=HORIZON_DAYS)

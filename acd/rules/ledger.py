@@ -68,6 +68,11 @@ class LedgerCounts:
     """People who reached an agent, plus the abandoned."""
     abandoned: int
 
+    @property
+    def rate(self) -> float | None:
+        """Abandoned ÷ live answers; None before the first live answer."""
+        return self.abandoned / self.live_answers if self.live_answers else None
+
     def __add__(self, other: LedgerCounts) -> LedgerCounts:
         return LedgerCounts(
             live_answers=self.live_answers + other.live_answers,
@@ -89,3 +94,12 @@ def headroom(counts: LedgerCounts, *, limit_percent: Decimal) -> int:
     """
     bearable = counts.live_answers * limit_percent / 100 - counts.abandoned
     return max(0, int(bearable.to_integral_value(ROUND_FLOOR)))
+
+
+def share_of_headroom(room: int, *, other_engines: int, their_open_calls: int) -> int:
+    """What one of several engines on a database may use of a campaign's headroom, 0 or more.
+
+    Each open call of the others may be abandoned without this engine's knowledge, and all may
+    ask at the same time: what is left after the first is shared alike.
+    """
+    return max(0, room - their_open_calls) // (1 + other_engines)

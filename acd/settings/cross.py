@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from pathlib import Path
 
 from acd.settings.cross_api import check_api
 from acd.settings.cross_tapi import check_tapi
+from acd.settings.files import check_file
 from acd.settings.tables import (
     AddressSettings,
     AmiSettings,
@@ -72,7 +72,7 @@ def _check_tls(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
         ("tls_key_file", trunk.tls_key_file, "with the key of tls_certificate_file"),
     )
     for key, file, what in files:
-        yield from _check_pem((*at, key), file, what)
+        yield from check_file((*at, key), file, f"a PEM file {what}")
     pair = {"tls_certificate_file": "tls_key_file", "tls_key_file": "tls_certificate_file"}
     for one, other in pair.items():
         if getattr(trunk, one) is not None and getattr(trunk, other) is None:
@@ -81,13 +81,9 @@ def _check_tls(trunk: TrunkSettings, at: Loc) -> Iterator[Finding]:
             )
 
 
-def _check_pem(at: Loc, file: Path | None, what: str) -> Iterator[Finding]:
-    if file is not None and not file.is_file():
-        yield Finding(at, f"there is no file {file}", f"allowed: a PEM file {what}")
-
-
 def _check_ami(ami: AmiSettings, at: Loc) -> Iterator[Finding]:
-    yield from _check_pem((*at, "tls_ca_file"), ami.tls_ca_file, "with the certificates to trust")
+    authorities = "a PEM file with the certificates to trust"
+    yield from check_file((*at, "tls_ca_file"), ami.tls_ca_file, authorities)
     if not ami.password.get_secret_value():
         yield Finding(
             (*at, "password_file"),

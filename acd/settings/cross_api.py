@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from acd.settings.files import check_file
 from acd.settings.tables import ApiClientSettings, ApiRole, ApiSettings, Settings
 from acd.settings.wording import Finding, Loc
 
@@ -29,8 +30,7 @@ def _check_server(api: ApiSettings, *, anybody: bool) -> Iterator[Finding]:
         ("tls_certificate_file", api.tls_certificate_file),
         ("tls_key_file", api.tls_key_file),
     ):
-        if file is not None and not file.is_file():
-            yield Finding(("api", key), f"there is no file {file}", "allowed: a PEM file")
+        yield from check_file(("api", key), file, "a PEM file")
     if not api.on_loopback and api.tls_certificate_file is None:
         yield Finding(
             ("api", "bind_address"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from acd.settings.cross_profiles import check_profiles
+from acd.settings.files import check_file
 from acd.settings.profiles import base_trunk, lines_by_trunk
+from acd.settings.sounds import PLAYABLE, wrong_with_wav
 from acd.settings.tables import Settings, TapiClientSettings, TapiSettings
 from acd.settings.wording import Finding, Loc
 
@@ -33,8 +35,7 @@ def _check_gateway(tapi: TapiSettings, *, anybody: bool) -> Iterator[Finding]:
         ("tls_certificate_file", tapi.tls_certificate_file),
         ("tls_key_file", tapi.tls_key_file),
     ):
-        if file is not None and not file.is_file():
-            yield Finding(("tapi", key), f"there is no file {file}", "allowed: a PEM file")
+        yield from check_file(("tapi", key), file, "a PEM file")
     if not tapi.on_loopback and tapi.tls_certificate_file is None:
         yield Finding(
             ("tapi", "bind_address"),
@@ -90,9 +91,9 @@ def _check_clients(clients: tuple[TapiClientSettings, ...]) -> Iterator[Finding]
                 f"{client.last_line} is below first_line, {client.first_line}",
                 f"allowed: a whole number from {client.first_line} to 999",
             )
-        if client.wait_message is not None and not client.wait_message.is_file():
-            yield Finding(
-                (*at, "wait_message"),
-                f"there is no file {client.wait_message}",
-                "allowed: a WAV, 8 kHz mono PCM",
-            )
+        for key, wav in (
+            ("wait_message", client.wait_message),
+            ("comfort_audio", client.comfort_audio),
+        ):
+            if wav is not None and (wrong := wrong_with_wav(wav)):
+                yield Finding((*at, key), wrong, PLAYABLE)

@@ -21,7 +21,7 @@ from acd.errors import BadSettings, Problem
 from acd.settings.cross import cross_check
 from acd.settings.tables import Settings
 from acd.settings.toml_lines import Loc, find_key_lines
-from acd.settings.wording import Finding, Places, findings
+from acd.settings.wording import Finding, Places, findings, shown
 
 _Raw = MutableMapping[str, Any]
 _SECRETS: Mapping[Loc, str] = {
@@ -36,10 +36,15 @@ _LISTS = frozenset({"trunk", "tapi_client", "api_client", "profile"})
 _PATHS = frozenset(
     {
         *("password_file", "token_file", "campaigns_folder", "control_socket", "wait_message"),
+        "comfort_audio",
         *("tls_ca_file", "tls_certificate_file", "tls_key_file", "file"),
     }
 )
 _SQLITE = "sqlite:///"
+_TEXT = "utf-8-sig"
+"""Windows' editor puts a byte order mark before UTF-8."""
+_DEEPEST = 20
+"""Tables and lists in one another; the keys that acd knows are four deep."""
 _STAND_IN = "x"
 """Lets the other checks run; settings that hold one are never returned."""
 
@@ -53,8 +58,8 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     text = _read(path)
     raw = _parse(path, text)
     places = Places(path, find_key_lines(text))
-    _resolve_paths(raw, path.absolute().parent)
-    wrong = list(_fill_secrets(raw, environ))
+    wrong = list(_resolve_paths(raw, path.absolute().parent))
+    wrong += _news(_fill_secrets(raw, environ), wrong)
     settings, invalid = _validate(raw)
     wrong += invalid
     if settings is not None:
@@ -67,7 +72,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding=_TEXT)
     except FileNotFoundError:
         what, remedy = "this file does not exist", f"cp acd.example.toml {path}, then edit it"
     except UnicodeDecodeError as error:
@@ -79,12 +84,37 @@ def _read(path: Path) -> str:
 
 def _parse(path: Path, text: str) -> _Raw:
     try:
-        return tomllib.loads(text)
+        raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         reason, _, place = str(error).rpartition(" (at ")
+    except RecursionError:
+        raise _too_deep(path) from None
+    except ValueError:
+        # Python reads no number of more than 4,300 digits, which is no fault of the grammar.
+        raise BadSettings(Problem(str(path), "has a number with thousands of digits")) from None
+    else:
+        if _depth(raw) > _DEEPEST:
+            raise _too_deep(path)
+        return raw
     where = f"{path}: {place.removesuffix(')')}" if place else str(path)
     what = f"is not TOML: {reason[:1].lower()}{reason[1:]}"
     raise BadSettings(Problem(where, what, 'text stands in quotes: domain = "pbx.example.com"'))
+
+
+def _too_deep(path: Path) -> BadSettings:
+    what = "has tables or lists too deep in one another"
+    return BadSettings(Problem(str(path), what, f"allowed: {_DEEPEST} levels"))
+
+
+def _depth(raw: _Raw) -> int:
+    """How deep tables and lists stand in one another, found without descending in calls."""
+    depth = 0
+    level: list[Any] = [raw]
+    while level:
+        depth += 1
+        inside = [v.values() if isinstance(v, dict) else v for v in level]
+        level = [v for values in inside for v in values if isinstance(v, dict | list)]
+    return depth
 
 
 def _with_locs(raw: _Raw) -> Iterator[tuple[Loc, _Raw]]:
@@ -102,11 +132,19 @@ def _tables_below(at: Loc, table: _Raw) -> Iterator[tuple[Loc, _Raw]]:
                 yield from _tables_below(loc, below)
 
 
-def _resolve_paths(raw: _Raw, folder: Path) -> None:
+def _resolve_paths(raw: _Raw, folder: Path) -> Iterator[Finding]:
     for loc, table in _with_locs(raw):
         for key in _PATHS & table.keys():
-            if isinstance(table[key], str):
+            if not isinstance(table[key], str):
+                continue
+            if "\0" in table[key]:
+                yield Finding((*loc, key), f"{shown(table.pop(key))} can name no file")
+                continue
+            try:
                 table[key] = str(folder / Path(table[key]).expanduser())
+            except RuntimeError:
+                user, _, _ = table.pop(key).partition("/")
+                yield Finding((*loc, key), f"{user} is nobody's folder on this machine")
         if loc == ():
             table.setdefault("campaigns_folder", str(folder / "campaigns"))
             table.setdefault("control_socket", str(folder / "acd.sock"))
@@ -169,7 +207,7 @@ def _secret(table: _Raw, key: str, environ: Mapping[str, str]) -> str:
 
 def _secret_from_file(path: Path, key: str) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding=_TEXT) as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(4096)
     except OSError as error:

@@ -110,10 +110,45 @@ def _each_once(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
     return codecs
 
 
+_SQLITE_URL = re.compile(r"sqlite:///[^?\x00-\x1f\x7f]+")
+_PART = r"[^@/?\x00-\x20\x7f]"
+_POSTGRES_URL = re.compile(
+    rf"postgresql://(?:{_PART}*@)?(?:\[[0-9A-Fa-f:.]+\]|[^]\[@/?:\x00-\x20\x7f]*)"
+    rf"(?::(?P<port>{_PART}*))?/{_PART}+(?:\?[^@\x00-\x20\x7f]*)?"
+)
+
+
 def _database_url(url: str) -> str:
-    if not re.fullmatch(r"sqlite:///[^?]+|postgresql://[^/]*/[^/]+", url):
-        raise ValueError("is no database that acd can use")
+    if _SQLITE_URL.fullmatch(url):
+        return url
+    found = _POSTGRES_URL.fullmatch(url)
+    # libpq reads what it is given up to the first zero byte.
+    if found is None or "%00" in url:
+        raise ValueError(_no_database(url))
+    if found["port"] is not None:
+        _port(found["port"])
     return url
+
+
+def _no_database(url: str) -> str:
+    # Whoever reads the URL leniently takes the rest of such a password for the host, and shows it.
+    account, at, _ = url.removeprefix("postgresql://").rpartition("@")
+    if at and re.search(r"[@/?\x00-\x20\x7f]", account):
+        return "has a bare @, /, ? or space before its last @: write %40, %2F, %3F or %20"
+    return "is no database that acd can use"
+
+
+def _host_and_port(text: str) -> str:
+    """`host`, `host:port` or `user@host:port`."""
+    _, colon, port = text.rpartition("]")[2].partition(":")
+    if colon:
+        _port(port)
+    return text
+
+
+def _port(digits: str) -> None:
+    if not re.fullmatch("[0-9]{1,5}", digits) or not 1 <= int(digits) <= 65535:
+        raise ValueError("has a port that is no number from 1 to 65535")
 
 
 def _not_empty(trunks: tuple[TrunkSettings, ...]) -> tuple[TrunkSettings, ...]:
@@ -133,6 +168,8 @@ Region = Annotated[
     AfterValidator(_known_region),
     Field(description='a two-letter ISO 3166 region in capitals, e.g. "AT", "DE" or "GB"'),
 ]
+SomeNumber = Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")]
+_SOME_NUMBERS = 'a list of numbers or extensions, e.g. ["+431505641", "600"]'
 HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
 EXTENSION = r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,31}"
 PRINTABLE = r"[^\x00-\x1f\x7f]*"
@@ -166,11 +203,11 @@ class TrunkSettings(Table):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
         description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
     )
-    domain: str = Field(
+    domain: Annotated[str, AfterValidator(_host_and_port)] = Field(
         pattern=f"^{HOST}$",
         description='a host name or address, with its port if unusual, e.g. "pbx.example.com"',
     )
-    outbound_proxy: str = Field(
+    outbound_proxy: Annotated[str, AfterValidator(_host_and_port)] = Field(
         default="", pattern=f"^({HOST})?$", description='"host" or "host:port" without sip:'
     )
     """The first hop of every request."""
@@ -271,13 +308,7 @@ class StoreSettings(Table):
             repr=False,
         ),
     ] = "sqlite:///acd.sqlite"
-    """May carry a password: print `shown_url`."""
-
-    @property
-    def shown_url(self) -> str:
-        """The URL without its password, for logs and messages."""
-        # The last @ ends the password: it may contain an @ that was not escaped.
-        return re.sub(r"(://[^:/@]*):.*@", r"\1@", self.url.partition("?")[0])
+    """May carry a password: print `acd.store.shown_url` of it."""
 
 
 class AddressSettings(Table):
@@ -330,6 +361,8 @@ class ApiSettings(AddressSettings):
     port: PortOrAny = 8464
     tls_certificate_file: Path | None = None
     tls_key_file: Path | None = None
+    desktop_grace_seconds: Number = Field(default=0.0, ge=0, le=3600)
+    """How long an agent's own desktop may be without its events; 0: for ever."""
 
 
 class ApiClientSettings(Table):
@@ -382,7 +415,7 @@ class DialogInfoSettings(Table):
     """`[feeds.dialog_info]`: subscriptions to the agents' extensions (RFC 4235)."""
 
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: the first")
-    domain: str = Field(
+    domain: Annotated[str, AfterValidator(_host_and_port)] = Field(
         default="",
         pattern=f"^({HOST})?$",
         description="a host name or address, with its port if unusual; empty: the trunk's domain",
@@ -430,8 +463,17 @@ class TapiClientSettings(Table):
     """Lines that it may open; those beyond `lines` of [tapi] do not exist."""
     calls_per_second: Number = Field(default=5.0, gt=0, le=200)
     transfer_targets: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        default=(), description='a list of patterns, e.g. ["70??", "sales-*"]; empty: any'
+        default=(), description='a list of patterns, e.g. ["70??", "sales-*"]'
     )
+    """Empty: extensions, queues, numbers that it may dial, and URIs of the trunk's own hosts."""
+    allowed_regions: tuple[Region, ...] = ()
+    """Regions that it may call; empty: as `[destinations]` has them."""
+    allow: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
+    """Let through for it, besides those of `[destinations]`; never emergency."""
+    caller_ids: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description='a list of patterns, e.g. ["+43150564*"]'
+    )
+    """What it may show as dwCallingPartyID; empty: any number."""
     number_format: NumberFormat | None = None
     """How its numbers are written for the PBX; None: as the trunk says."""
     number_prefix: str | None = Field(
@@ -441,6 +483,8 @@ class TapiClientSettings(Table):
     """How long an answered person waits for `lineBlindTransfer`; 0: no limit, agents listen in."""
     wait_message: Path | None = None
     """A WAV that the person hears when the limit has passed, before BYE."""
+    comfort_audio: Path | None = None
+    """A WAV that the person hears while they wait, over and over; None: quiet noise."""
     transfer_timeout_seconds: Number = Field(default=60.0, ge=1, le=300)
     """From the REFER to its final NOTIFY; then the transfer has failed."""
     transfer_reply: TransferReply = TransferReply.ANSWERED
@@ -466,7 +510,7 @@ class ProfileSettings(Table):
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: that of [tapi]")
     enabled: Flag = True
     """False: shown as deactivated; its trunk, where no other line needs it, does not register."""
-    phone: str = Field(
+    phone: Annotated[str, AfterValidator(_host_and_port)] = Field(
         default="",
         pattern=f"^({EXTENSION}(@{HOST})?)?$",
         description='the user\'s extension, e.g. "31" or "31@192.0.2.7:5060"',
@@ -486,9 +530,7 @@ class DestinationSettings(Table):
     """ISO 3166 region in which national numbers are read."""
     allowed_regions: tuple[Region, ...] = ()
     """Regions that leads may be in; empty: `default_region` only."""
-    allow: tuple[Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")], ...] = Field(
-        default=(), description='a list of numbers or extensions, e.g. ["+431505641", "600"]'
-    )
+    allow: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
     """Numbers or extensions let through although a rule would refuse them; never emergency."""
 
 
@@ -517,9 +559,7 @@ class SipTraceSettings(Table):
     file_megabytes: Megabytes = 20.0
     old_files: Whole = Field(default=1, ge=0, le=1000)
     trunks: tuple[str, ...] = Field(default=(), description='a list of trunks, e.g. ["main"]')
-    numbers: tuple[Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")], ...] = Field(
-        default=(), description='a list of numbers or extensions, e.g. ["+431505641", "600"]'
-    )
+    numbers: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
     """Only these; with neither trunks nor numbers every message."""
 
 

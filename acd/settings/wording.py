@@ -21,6 +21,9 @@ from acd.errors import Problem
 from acd.settings.tables import Settings
 from acd.settings.toml_lines import Loc as Loc
 
+_KEY = "[key]"
+"""Pydantic's last step to a key of a table that takes some keys only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -63,9 +66,11 @@ def dotted(loc: Loc) -> str:
 def findings(error: ValidationError) -> Iterator[Finding]:
     """What pydantic found, in our words."""
     for detail in error.errors(include_url=False):
-        loc = detail["loc"]
-        model, schema = _schema(loc)
-        if detail["type"] == "extra_forbidden":
+        loc, is_of_key = detail["loc"], detail["loc"][-1] == _KEY
+        model, schema = _schema((*loc[:-2], _KEY) if is_of_key else loc)
+        if is_of_key:
+            yield Finding(loc[:-1], "is no key that is allowed here", _allowed(schema, model))
+        elif detail["type"] == "extra_forbidden":
             yield Finding(loc, "is no key that acd knows", _nearest(str(loc[-1]), model))
         else:
             yield Finding(loc, _what(detail, schema), _allowed(schema, model))
@@ -111,7 +116,7 @@ def _schema(loc: Loc) -> tuple[type[BaseModel], Mapping[str, Any]]:
     whole = Settings.model_json_schema()
     node: Mapping[str, Any] = whole
     for part in loc:
-        node = node.get("items", {}) if isinstance(part, int) else node["properties"].get(part, {})
+        node = _below(node, part)
         if "anyOf" in node and "$ref" in node["anyOf"][0]:
             node = node["anyOf"][0]
         if "$ref" in node:
@@ -119,6 +124,17 @@ def _schema(loc: Loc) -> tuple[type[BaseModel], Mapping[str, Any]]:
             node = {**whole["$defs"][name], **node}
             model = _TABLES.get(name, model)
     return model, node
+
+
+def _below(node: Mapping[str, Any], part: str | int) -> Mapping[str, Any]:
+    """One step down a JSON schema; where the reader's own steps lead nowhere, an empty one."""
+    if isinstance(part, int):
+        found = node.get("items", {})
+    elif part == _KEY:
+        found = node.get("propertyNames", {})
+    else:
+        found = node.get("properties", {}).get(part, node.get("additionalProperties", {}))
+    return found if isinstance(found, dict) else {}
 
 
 def _tables(model: type[BaseModel], above: str = "") -> dict[type[BaseModel], str]:

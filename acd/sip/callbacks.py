@@ -19,6 +19,7 @@ import pjsua2 as pj
 
 from acd.settings import Codec
 from acd.sip.offer import with_only
+from acd.sip.plain_text import cseq_of, plain_text
 
 _RINGING = 180
 _FORBIDDEN = 403
@@ -66,6 +67,8 @@ class ReferAnswered(NamedTuple):
     leg: int
     at_seconds: float
     sip_status: int
+    cseq: int
+    """Of that REFER."""
 
 
 class Notified(NamedTuple):
@@ -199,7 +202,7 @@ def guarded(callback: _Callback) -> _Callback:
 
 def _message_of(event: pj.TsxStateEvent) -> str:
     """The message that made a transaction change; empty where it was none."""
-    return str(event.src.rdata.wholeMsg) if event.type == pj.PJSIP_EVENT_RX_MSG else ""
+    return plain_text(event.src.rdata.wholeMsg) if event.type == pj.PJSIP_EVENT_RX_MSG else ""
 
 
 class LegCall(pj.Call):
@@ -214,6 +217,8 @@ class LegCall(pj.Call):
         """What still comes is of no interest: our own hang-up, or a call that never started."""
         self.plays = False
         """Somebody wants to know when the audio port changes."""
+        self.refers: list[int] = []
+        """CSeqs of the REFERs that left, those too that pjsip repeated with credentials."""
         self._answered = False
         self._sent = False
 
@@ -236,7 +241,10 @@ class LegCall(pj.Call):
 
     @guarded
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:  # noqa: N802 # pjsua2's name
-        """1xx to the INVITE, responses to a REFER, NOTIFY requests."""
+        """1xx to the INVITE, responses to a REFER, NOTIFY requests.
+
+        A 401 or 407 that pjsip can answer is not told: the answer to its repetition is.
+        """
         at_seconds = perf_counter()
         if self.muted:
             return
@@ -254,7 +262,7 @@ class LegCall(pj.Call):
                 self._invited(event)
         elif method == "NOTIFY":
             if event.type == pj.PJSIP_EVENT_RX_MSG and transaction.role == pj.PJSIP_ROLE_UAS:
-                self.inbox.append(Notified(self.leg, at_seconds, event.src.rdata.wholeMsg))
+                self.inbox.append(Notified(self.leg, at_seconds, _message_of(event)))
         elif method == "REFER" and transaction.role == pj.PJSIP_ROLE_UAC:
             self._refer(at_seconds, event, transaction)
 
@@ -293,12 +301,17 @@ class LegCall(pj.Call):
     def _refer(
         self, at_seconds: float, event: pj.TsxStateEvent, transaction: pj.SipTransaction
     ) -> None:
-        if event.type == pj.PJSIP_EVENT_RX_MSG:
-            if transaction.statusCode >= 200:
-                self.inbox.append(ReferAnswered(self.leg, at_seconds, transaction.statusCode))
+        if transaction.state == pj.PJSIP_TSX_STATE_CALLING:
+            self.refers.append(cseq_of(event.src.tdata.wholeMsg))
+        elif event.type == pj.PJSIP_EVENT_RX_MSG:
+            status = transaction.statusCode
+            if status >= 200:
+                cseq = cseq_of(event.src.rdata.wholeMsg)
+                self.inbox.append(ReferAnswered(self.leg, at_seconds, status, cseq))
         # The timer also ends a transaction that was answered long ago (timer K).
-        elif event.prevState < pj.PJSIP_TSX_STATE_COMPLETED <= transaction.state:
-            self.inbox.append(ReferAnswered(self.leg, at_seconds, 0))
+        elif event.prevState < _TSX_OVER <= transaction.state:
+            cseq = cseq_of(transaction.lastTx.wholeMsg)
+            self.inbox.append(ReferAnswered(self.leg, at_seconds, 0, cseq))
 
     def _over(self, at_seconds: float, event: pj.SipEvent) -> Over:
         if event.type != pj.PJSIP_EVENT_TSX_STATE:
@@ -310,14 +323,13 @@ class LegCall(pj.Call):
             # pjsua's own: no session refresh came, or ours was not answered (RFC 4028 10).
             status = self.getInfo().lastStatusCode
             return Over(self.leg, at_seconds, "", status, received=False, message="")
-        received = state.type == pj.PJSIP_EVENT_RX_MSG
         return Over(
             self.leg,
             at_seconds,
             state.tsx.method,
             state.tsx.statusCode,
-            received,
-            state.src.rdata.wholeMsg if received else "",
+            state.type == pj.PJSIP_EVENT_RX_MSG,
+            _message_of(state),
         )
 
 
@@ -339,8 +351,8 @@ class ListeningEndpoint(pj.Endpoint):
             CertificateRefused(
                 perf_counter(),
                 tls.remoteAddr,
-                certificate.subjectCn,
-                certificate.issuerCn,
+                plain_text(certificate.subjectCn),
+                plain_text(certificate.issuerCn),
                 strftime("%Y-%m-%d", gmtime(certificate.validityEnd.sec)),
                 tuple(tls.verifyMsgs),
             )
@@ -384,11 +396,8 @@ class TrunkAccount(pj.Account):
     def onSendRequest(self, prm: pj.OnSendRequestParam) -> None:  # noqa: N802 # pjsua2's name
         """OPTIONS' outcome."""
         state = prm.e.body.tsxState
-        if state.type == pj.PJSIP_EVENT_RX_MSG:
-            status, message = state.tsx.statusCode, state.src.rdata.wholeMsg
-        else:
-            status, message = 0, ""
-        self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, message))
+        status = state.tsx.statusCode if state.type == pj.PJSIP_EVENT_RX_MSG else 0
+        self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, _message_of(state)))
 
     @guarded
     def onIncomingSubscribe(self, prm: pj.OnIncomingSubscribeParam) -> None:  # noqa: N802

@@ -26,6 +26,7 @@ from acd.sip.messages import (
     TakeCalls,
     TurnCallerAway,
 )
+from acd.sip.plain_text import plain_text
 from acd.sip.plan import TrunkPlan
 from acd.sip.timers import Timer, Timers
 
@@ -54,7 +55,7 @@ class CallerCall(pj.Call):
         """The CANCEL, told before the end that it makes."""
         event = prm.e.body.tsxState
         if event.tsx.method == "CANCEL" and event.type == pj.PJSIP_EVENT_RX_MSG:
-            self._elsewhere = answered_elsewhere(event.src.rdata.wholeMsg)
+            self._elsewhere = answered_elsewhere(plain_text(event.src.rdata.wholeMsg))
 
     @guarded
     def onCallState(self, _prm: pj.OnCallStateParam) -> None:  # noqa: N802 # pjsua2's name
@@ -88,7 +89,7 @@ class Callers:
         if not self._taking:
             self._refuse(account, prm.callId, TEMPORARILY_UNAVAILABLE)
             return
-        invitation = read_invitation(prm.rdata.wholeMsg)
+        invitation = read_invitation(plain_text(prm.rdata.wholeMsg))
         plan = account_for(invitation, self._plans)
         if plan is None:
             self._refuse(account, prm.callId, NOT_FOUND)

@@ -178,8 +178,8 @@ class HealthJudge:
         if self.transfers_refused is not None:
             return TrunkHealth(
                 status=TrunkStatus.TRANSFER_REFUSED,
-                detail=f"the PBX refuses REFER with {self.transfers_refused}: "
-                "answered people could not be handed over",
+                detail=f"the PBX refuses REFER with {self.transfers_refused}: answered people "
+                "could not be handed over; let it allow them, then restart the engine",
             )
         if self.alive is False:
             why = f": {self.silence_detail}" if self.silence_detail else ""

@@ -39,6 +39,7 @@ from acd.sip.callbacks import (
     ReInviteAnswered,
 )
 from acd.sip.causes import Reason, cause_of, reason_of
+from acd.sip.closing import Closing, is_tied
 from acd.sip.late_orders import no_such_call
 from acd.sip.leftover import dialog_of
 from acd.sip.leg_media import LegMedia
@@ -85,19 +86,6 @@ LegSeen = Progressed | Answered | Over | ReferAnswered | Notified | ReInviteAnsw
 
 
 @dataclass(slots=True)
-class Closing:
-    """A leg that we hung up and whose dialog is not over yet."""
-
-    leg: int
-    slot: int
-    shadow: pj.Call
-
-    def holds(self, there: pj.Call) -> bool:
-        """Whether what `Call.lookup` found in the slot is still this call."""
-        return int(there.this) == int(self.shadow.this)
-
-
-@dataclass(slots=True)
 class LegWorld:
     """What every leg of the SIP thread shares."""
 
@@ -132,6 +120,8 @@ class Leg:
     _started: StartCall | None = None
     _transfer: TransferMachine | None = None
     _refer_to: str = ""
+    _earlier_refers: frozenset[int] = frozenset()
+    """CSeqs of those for the transfers before this one: what still comes of them is too late."""
     _accepted_told: bool = False
     _timers: list[Timer] = field(default_factory=list)
     _media: LegMedia = field(init=False)
@@ -178,7 +168,7 @@ class Leg:
             return
         match order:
             case TransferCall():
-                self._start_transfer(order, self.answered_at or 0.0)
+                self._start_transfer(call, order, self.answered_at or 0.0)
             case PlayWav():
                 self._media.play(call, order)
             case StopPlaying():
@@ -199,12 +189,16 @@ class Leg:
         call, self.call = self.call, None
         call.muted = True
         slot = call.getId()
-        with suppress(pj.Error):  # it was over already: the look at its slot tells
-            call.hangup(pj.CallOpParam())
-        # Its destructor unties the slot, so it must run before the shadow is tied to it.
-        del call
+        shadow: pj.Call = call
+        if is_tied(call, slot):
+            with suppress(pj.Error):
+                call.hangup(pj.CallOpParam())
+            # Its destructor unties the slot, so it must run before the shadow is tied to it.
+            del shadow, call
+            shadow = pj.Call(self.trunk.account, slot)
+        # Else its end lies unread in the inbox, and what is tied to a free slot stays so for ever.
         self.world.forget(self.number)
-        self.world.close(Closing(self.number, slot, pj.Call(self.trunk.account, slot)))
+        self.world.close(Closing(self.number, slot, shadow))
 
     def seen(self, what: LegSeen) -> None:
         """What pjsua2 told of this call."""
@@ -225,7 +219,7 @@ class Leg:
                 if self.call is not None:
                     self._media.media_changed(self.call)
 
-    def _start_transfer(self, command: TransferCall, answered_at: float) -> None:
+    def _start_transfer(self, call: LegCall, command: TransferCall, answered_at: float) -> None:
         """REFER, not before the trunk's PBX is ready for it."""
         if self._transfer is not None:
             late = no_such_call(command)
@@ -233,6 +227,7 @@ class Leg:
                 self.world.reports.post(late)
             return
         self._transfer = TransferMachine(self.trunk.timing, self.trunk.plan.after_failed_transfer)
+        self._earlier_refers = frozenset(call.refers)
         self._accepted_told = False
         self._refer_to = command.refer_to
         now = perf_counter()
@@ -313,7 +308,7 @@ class Leg:
 
     def _seen_refer_answer(self, seen: ReferAnswered) -> None:
         """The REFER's final response."""
-        if self._transfer is None:
+        if self._transfer is None or seen.cseq in self._earlier_refers:
             return
         if seen.sip_status == 0:
             self._step(self._transfer.unanswered())
@@ -324,7 +319,9 @@ class Leg:
     def _seen_notify(self, seen: Notified) -> None:
         """A NOTIFY; only the REFER's count."""
         notify = read_notify(seen.message)
-        if self._transfer is not None and notify is not None:
+        if notify is None or notify.refer_cseq in self._earlier_refers:
+            return
+        if self._transfer is not None:
             step = self._transfer.notified(notify.sip_status, terminated=notify.terminated)
             self._tell_accepted()
             self._step(step)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 
 import pjsua2 as pj
@@ -23,7 +23,6 @@ from acd.sip.timers import Timer, Timers
 
 _LAST_FRAMES_SECONDS = 0.1
 """From the end of a file to the RTP packet that surely carries it."""
-_CHALLENGES = frozenset({401, 407})
 
 
 @dataclass(slots=True)
@@ -46,7 +45,6 @@ class LegMedia:
     reports: ReportBox[Report]
     _sound: _Sound | None = None
     _reinvite_open: bool = False
-    _challenged: bool = field(default=False)
 
     def play(self, call: LegCall, command: PlayWav) -> None:
         """Play a file instead of what played before."""
@@ -99,12 +97,8 @@ class LegMedia:
 
     def seen_reinvite_answer(self, seen: ReInviteAnswered) -> None:
         """A final response to a re-INVITE; 0 where nothing came."""
-        if not self._reinvite_open:
-            return
-        if seen.sip_status in _CHALLENGES and not self._challenged:
-            self._challenged = True  # pjsua sends it again with credentials
-            return
-        self._reinvite_over(agreed=200 <= seen.sip_status < 300)
+        if self._reinvite_open:
+            self._reinvite_over(agreed=200 <= seen.sip_status < 300)
 
     def over(self) -> None:
         """The call is over for everyone."""
@@ -125,7 +119,6 @@ class LegMedia:
             self.reports.post(HoldEnded(self.leg, agreed=False))
             return
         self._reinvite_open = True
-        self._challenged = False
 
     def _reinvite_over(self, *, agreed: bool) -> None:
         self._reinvite_open = False

@@ -19,6 +19,9 @@ FILES_PER_CALL = 2
 """One RTP and one RTCP socket."""
 BUDDIES_PER_WATCH = 2
 """One subscription to dialogs, one to presence."""
+BUILT_ACCOUNTS = 1024
+BUILT_WATCHES = 512
+"""What `acd/sip/binding/config_site.h` sets; a test compares."""
 _SPARE_FILES = 256
 """SIP sockets, the database, HTTP servers, logs, players."""
 
@@ -63,12 +66,12 @@ def check_binding(limits: BindingLimits, *, lines: int, accounts: int) -> None:
     if lines > limits.calls:
         raise BindingTooSmall(
             f"{lines} lines are configured, but this pjsua2 holds {limits.calls} calls at once; "
-            "make setup builds one that holds 999"
+            + _way_out(limits.calls, 999, "configure fewer lines")
         )
     if accounts > limits.accounts:
         raise BindingTooSmall(
             f"{accounts} trunks are configured, but this pjsua2 holds {limits.accounts} accounts; "
-            "make setup builds one that holds more"
+            + _way_out(limits.accounts, BUILT_ACCOUNTS, "configure fewer trunks")
         )
 
 
@@ -76,13 +79,18 @@ def check_watches(limits: BindingLimits, *, watches: int) -> None:
     """Refuse more watched extensions than pjsua has buddies for.
 
     Raises:
-        BindingTooSmall: with both numbers.
+        BindingTooSmall: with both numbers, and what helps.
     """
-    if watches * BUDDIES_PER_WATCH > limits.buddies:
+    holds = limits.buddies // BUDDIES_PER_WATCH
+    if watches > holds:
         raise BindingTooSmall(
-            f"{watches} extensions are to be watched, but this pjsua2 holds "
-            f"{limits.buddies // BUDDIES_PER_WATCH}"
+            f"{watches} extensions are to be watched, but this pjsua2 watches {holds}; "
+            + _way_out(holds, BUILT_WATCHES, "have fewer agents, or [feeds.ami]")
         )
+
+
+def _way_out(holds: int, built: int, otherwise: str) -> str:
+    return f"make setup builds one that holds {built}" if holds < built else otherwise
 
 
 def raise_file_limit(*, lines: int) -> None:

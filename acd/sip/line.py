@@ -99,6 +99,8 @@ class SipLine:
         self._on_idle = on_idle
         self._progress = CallProgress(CallState.IDLE)
         self._leg: int | None = None
+        self._call_id = ""
+        self._ended_at: float | None = None
         self._closed = False
         # One offset for all its events: two readings of two clocks would turn their order round.
         self._ahead_seconds = trio.current_time() - perf_counter()
@@ -118,6 +120,16 @@ class SipLine:
     def state(self) -> CallState:
         """Where the call stands by the events that were taken; IDLE when there is none."""
         return self._progress.state
+
+    @property
+    def call_id(self) -> str:
+        """The holder's name of the call, for the log; empty before the first one."""
+        return self._call_id
+
+    @property
+    def ended_at(self) -> float | None:
+        """When its holder was told that the call is over; None: it lives, or the line is idle."""
+        return self._ended_at
 
     @property
     def carries_call(self) -> bool:
@@ -142,6 +154,7 @@ class SipLine:
             raise TrunkUnavailable(f"trunk {self._host.plan.name}: {health.detail}")
         self._events.clear()
         command = _start_command(request, self._host.plan)
+        self._call_id = request.call_id
         self._leg = self._host.attach(self._receive)
         self._progress = CallProgress()
         self._progress.apply(CallEvent.INVITE_SENT)
@@ -154,6 +167,8 @@ class SipLine:
         if self._progress.state is not CallState.DISCONNECTED or step is CallEvent.RELEASED:
             cause = event.cause if isinstance(event, Ended) else None
             self._progress.apply(step, cause)
+            ended = self._progress.state is CallState.DISCONNECTED
+            self._ended_at = trio.current_time() if ended else None
         return event
 
     async def hang_up(self) -> None:

@@ -19,6 +19,7 @@ from acd.settings import (
     Transport,
     TrunkSettings,
 )
+from acd.settings.rtp import RtpPorts, scarcest_ports
 from acd.sip.authorities import system_authorities
 from acd.sip.uris import host_and_port, local_address_towards
 
@@ -28,8 +29,6 @@ _LEFT_WITH: Mapping[AfterFailedTransfer, PersonWith] = MappingProxyType(
         AfterFailedTransfer.OURS: PersonWith.US,
     }
 )
-PORTS_PER_LINE = 2.5
-"""RTP, RTCP and some that other programs hold; fewer and calls fail for want of a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +109,7 @@ def plan_trunks(
     Raises:
         BadSettings: a domain is no host, names repeat, or RTP ports are too few for the lines.
     """
+    _check_rtp_ports(trunks)
     slices = _rtp_slices(trunks)
     own_words = len({(trunk.user_agent, trunk.codecs) for trunk in trunks}) > 1
     plans = [
@@ -199,26 +199,29 @@ def _rtp_slices(trunks: Sequence[TrunkSettings]) -> dict[str, tuple[int, int]]:
     for trunk in trunks:
         sharing[trunk.rtp_port_min, trunk.rtp_port_max].append(trunk)
     slices: dict[str, tuple[int, int]] = {}
-    problems: list[Problem] = []
     for (lowest, highest), members in sharing.items():
         per_line = (highest - lowest + 1) / sum(trunk.lines for trunk in members)
-        if per_line < PORTS_PER_LINE:
-            problems.append(_too_few_ports(members, lowest, highest))
         start = lowest + lowest % 2
         for trunk in members:
             width = int(trunk.lines * per_line) // 2 * 2
             slices[trunk.name] = (start, min(start + width - 1, highest))
             start += width
-    if problems:
-        raise BadSettings(problems)
     return slices
 
 
-def _too_few_ports(members: Sequence[TrunkSettings], lowest: int, highest: int) -> Problem:
-    lines = sum(trunk.lines for trunk in members)
+def _check_rtp_ports(trunks: Sequence[TrunkSettings]) -> None:
+    """Now, for pjsua would notice with a call that finds no port."""
+    judged = [scarcest_ports(trunk, trunks) for trunk in trunks]
+    # Trunks that share a range are judged alike, and told once.
+    problems = dict.fromkeys(_too_few_ports(found) for found in judged if found.missing > 0)
+    if problems:
+        raise BadSettings(list(problems))
+
+
+def _too_few_ports(found: RtpPorts) -> Problem:
     return Problem(
-        where=", ".join(f"trunk {trunk.name}" for trunk in members),
-        what=f"{lines} lines share the {max(0, highest - lowest + 1)} RTP ports "
-        f"{lowest} to {highest}",
-        allowed=f"at least {int(lines * PORTS_PER_LINE + 0.5)} are needed",
+        where=", ".join(f"trunk {trunk.name}" for trunk in found.trunks),
+        what=f"{found.lines} lines share the {found.ports} RTP ports "
+        f"{found.lowest} to {found.highest}",
+        allowed=f"at least {found.needed} are needed",
     )

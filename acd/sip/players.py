@@ -85,8 +85,8 @@ class Players:
             self._drop_idle()
         if len(self._open) >= self.most:
             raise BindingTooSmall(
-                f"this pjsua2 plays {self.most} files at once and all are playing; "
-                "make setup builds one that plays 1024"
+                f"{self.most + 1} files are to be played at once, but this pjsua2 plays "
+                f"{self.most}; make setup builds one that plays 1024"
             )
         pj_player = pj.AudioMediaPlayer()
         pj_player.createPlayer(wav.path, options)

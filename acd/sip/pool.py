@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from contextvars import Context
 from dataclasses import dataclass, field
 
 import structlog
@@ -76,6 +77,15 @@ class SipLinePool:
         """How many lines each leaseholder has, those included whose dialog is not over yet."""
         return Counter(lease.holder for lease in self._leases)
 
+    def oldest_ended_seconds(self) -> float:
+        """Since the oldest call was over whose line is not free again; 0: there is none.
+
+        A BYE that nobody answers keeps its line for 32 s (RFC 3261 17.1.2.2); longer is a leak.
+        """
+        now_seconds = trio.current_time()
+        ended = (lease.ended_at for lease in self._leases)
+        return max((now_seconds - at for at in ended if at is not None), default=0.0)
+
     def lease(
         self, *, holder: str, deadline_seconds: float, weight: int = 1
     ) -> AbstractAsyncContextManager[Line]:
@@ -111,7 +121,7 @@ class SipLinePool:
                 self._hand_out(self._free.take_now())
                 return request.number
             self._serving = True
-            self._nursery.start_soon(self._serve)
+            self._start(self._serve)
         try:
             await request.served.wait()
         except trio.Cancelled:
@@ -134,6 +144,10 @@ class SipLinePool:
         finally:
             self._serving = False
 
+    def _start(self, task: Callable[[], Awaitable[None]]) -> None:
+        """For all leases: what the log knows of the one that came first is not theirs."""
+        Context().run(self._nursery.start_soon, task)
+
     def _hand_out(self, number: int) -> None:
         """To whose turn it is; back to the free lines when all have gone meanwhile."""
         if len(self._waiting):
@@ -152,7 +166,7 @@ class SipLinePool:
         """Have the lease ended at its deadline: one task sleeps until the first of them all."""
         if not self._expiring:
             self._expiring = True
-            self._nursery.start_soon(self._expire)
+            self._start(self._expire)
         self._first_deadline.deadline = min(self._first_deadline.deadline, lease.deadline_at)
 
     async def _expire(self) -> None:
@@ -174,6 +188,7 @@ class SipLinePool:
             line=lease.line.number,
             holder=lease.holder,
             deadline_seconds=lease.deadline_seconds,
+            call=lease.line.call_id,
         )
         lease.end()
 
@@ -227,6 +242,7 @@ class _Lease:
         self.deadline_at = trio.current_time() + deadline_seconds
         self._give_back = give_back
         self._over = False
+        self._over_at = 0.0
         self._returned = False
 
     @property
@@ -238,6 +254,11 @@ class _Lease:
         return self.line.state
 
     @property
+    def ended_at(self) -> float | None:
+        """When its holder was done with it, or was told that the call is over; None: neither."""
+        return self._over_at if self._over else self.line.ended_at
+
+    @property
     def over(self) -> bool:
         """Left, or past its deadline; its dialog may not be over."""
         return self._over
@@ -246,6 +267,7 @@ class _Lease:
         """Left by its holder, or past its deadline; the second time nothing happens."""
         if not self._over:
             self._over = True
+            self._over_at = trio.current_time()
             self.line.close()
             self._idle()
 

@@ -35,8 +35,9 @@ from acd.sip.callbacks import (
     Watched,
 )
 from acd.sip.callers import Callers
+from acd.sip.closing import Closing
 from acd.sip.late_orders import no_such_call
-from acd.sip.leg import Closing, Leg, LegWorld
+from acd.sip.leg import Leg, LegWorld
 from acd.sip.limits import BindingLimits
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
@@ -290,11 +291,10 @@ class SipThread:
             return
         still: list[Closing] = []
         for closing in self._closing:
-            there = pj.Call.lookup(closing.slot)
-            if there is not None and closing.holds(there):
+            if closing.is_open:
                 still.append(closing)
                 continue
-            if there is not None:
+            if pj.Call.lookup(closing.slot) is not None:
                 self._displaced.append(closing)
             self._reports.post(CallReleased(closing.leg, now))
         self._closing[:] = still

@@ -20,6 +20,7 @@ import pjsua2 as pj
 from acd.sip.leg import Leg
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import CallNamed, Complaint, MessageSeen, Report
+from acd.sip.plain_text import plain_text
 
 MESSAGE_LEVEL = 4
 """At which pjsua logs whole messages."""
@@ -41,7 +42,7 @@ class MessageWriter(pj.LogWriter):
         """Keep what is a message."""
         text = entry.msg
         if text.startswith(("TX ", "RX ")):
-            self.lines.append((perf_counter(), text))
+            self.lines.append((perf_counter(), plain_text(text)))
 
 
 class Tracer:

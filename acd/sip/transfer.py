@@ -179,16 +179,23 @@ class TransferPermission:
     """Whether a trunk lets us transfer at all: 403, 405 or 603 twice in a row says no."""
 
     refusals: int = 0
+    refused_with: int = 0
+    """The last of them."""
 
     LIMIT = 2
 
-    def note(self, done: TransferDone) -> bool:
-        """Take one outcome; return whether transfers are refused on this trunk."""
+    def note(self, done: TransferDone) -> int | None:
+        """Take one outcome; return with what this trunk refuses transfers, None if it does not.
+
+        Transfers that were on their way when the trunk was stopped end in any manner: only one
+        that was answered says that they are allowed after all.
+        """
         if done.outcome is TransferOutcome.REFUSED and done.sip_status in _REFUSES_TRANSFERS:
             self.refusals += 1
+            self.refused_with = done.sip_status
         elif done.outcome is TransferOutcome.ANSWERED:
             self.refusals = 0
-        return self.refusals >= self.LIMIT
+        return self.refused_with if self.refusals >= self.LIMIT else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +204,14 @@ class Notify:
 
     sip_status: int | None
     terminated: bool
+    refer_cseq: int | None = None
+    """Which REFER it is for, where it tells (RFC 3515 2.4.6)."""
 
 
-_EVENT = re.compile(r"^(?:Event|o)[ \t]*:[ \t]*refer\b", re.IGNORECASE | re.MULTILINE)
+_EVENT = re.compile(
+    r"^(?:Event|o)[ \t]*:[ \t]*refer\b(?:[^\r\n]*;[ \t]*id[ \t]*=[ \t]*(\d{1,10})\b)?",
+    re.IGNORECASE | re.MULTILINE,
+)
 _STATE = re.compile(r"^Subscription-State[ \t]*:[ \t]*(\w+)", re.IGNORECASE | re.MULTILINE)
 _SIPFRAG = re.compile(r"\A\s*SIP/2\.0[ \t]+([1-6]\d\d)\b", re.IGNORECASE)
 
@@ -207,11 +219,13 @@ _SIPFRAG = re.compile(r"\A\s*SIP/2\.0[ \t]+([1-6]\d\d)\b", re.IGNORECASE)
 def read_notify(message: str) -> Notify | None:
     """Read a whole NOTIFY (RFC 3515 2.4.4, RFC 3420); None where it belongs to something else."""
     head, _, body = message.partition("\r\n\r\n")
-    if _EVENT.search(head) is None:
+    event = _EVENT.search(head)
+    if event is None:
         return None
     state = _STATE.search(head)
     status = _SIPFRAG.search(body)
     return Notify(
         sip_status=int(status[1]) if status else None,
         terminated=state is not None and state[1].lower() == "terminated",
+        refer_cseq=int(event[1]) if event[1] else None,
     )

@@ -142,8 +142,7 @@ class TrunkSide:
 
     def transfer_ended(self, done: TransferDone) -> None:
         """A blind transfer has its outcome."""
-        refused = self._permission.note(done)
-        self._judge.transfers_refused = done.sip_status if refused else None
+        self._judge.transfers_refused = self._permission.note(done)
         self._publish()
 
     def seen_registration(self, seen: Registered) -> None:

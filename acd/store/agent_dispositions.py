@@ -19,8 +19,9 @@ from acd.rules.definition import CampaignDefinition
 from acd.rules.dispositions import AGENT_DISPOSITIONS, Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
+from acd.store.agents import agent_named
 from acd.store.campaigns import campaign_by_id
-from acd.store.dnc import add_numbers, open_list
+from acd.store.dnc import add_numbers, list_to_add_to
 from acd.store.events import Subject, record
 from acd.store.lead_changes import ERASED, promise_callback
 from acd.store.settling import Ended, settle_lead
@@ -41,16 +42,18 @@ def dispose_attempt(
 ) -> Disposition:
     """Write an agent's disposition and do what it means for the lead; the same again is fine.
 
+    A do-not-call is taken whatever has become of the lead since: the person asked for it.
+
     Args:
         conn: in a transaction: a do-not-call stands on the list if the disposition is written.
         attempt_id: whose person the agent had.
         code: a disposition, or one of the campaign's own codes.
         now: dates everything.
         callback_at: when to call again; for `callback` alone.
-        callback_agent: who promised it; None: anybody may call.
+        callback_agent: who promised it, by name or extension; None: anybody may call.
 
     Raises:
-        UnknownName: there is no such attempt.
+        UnknownName: there is no such attempt or agent.
         BadInput: no agent had the person, the code is unknown, or the lead has moved on.
     """
     attempt = _disposable(conn, attempt_id)
@@ -60,6 +63,10 @@ def dispose_attempt(
         raise BadInput(
             f"attempt {attempt_id}: a callback, and nothing else, needs a time to call again"
         )
+    owner = None if callback_agent is None else agent_named(conn, callback_agent).name
+    moved_on = _moved_on(conn, attempt)
+    if moved_on and disposition is not Disposition.DO_NOT_CALL:
+        raise BadInput(f"attempt {attempt_id}: its lead {attempt.lead_id} {moved_on} since")
     conn.execute(
         sa.update(t.attempts)
         .where(t.attempts.c.attempt_id == attempt_id)
@@ -75,12 +82,10 @@ def dispose_attempt(
     )
     if disposition is Disposition.DO_NOT_CALL:
         _never_again(conn, attempt.lead_id, now)
-    if callback_at is None:
+    if callback_at is not None:
+        promise_callback(conn, lead_id=attempt.lead_id, at=callback_at, agent=owner, now=now)
+    elif not moved_on:
         settle_lead(conn, _ended(attempt, disposition, now), now=now)
-    else:
-        promise_callback(
-            conn, lead_id=attempt.lead_id, at=callback_at, agent=callback_agent, now=now
-        )
     return disposition
 
 
@@ -97,27 +102,37 @@ def _ended(attempt: sa.Row[Any], disposition: Disposition, at: datetime) -> Ende
 
 
 def _disposable(conn: sa.Connection, attempt_id: int) -> sa.Row[Any]:
-    """The attempt and its lead, locked."""
+    """The attempt, locked."""
     attempt = conn.execute(
         sa.select(t.attempts).where(t.attempts.c.attempt_id == attempt_id).with_for_update()
     ).first()
     where = f"attempt {attempt_id}"
     if attempt is None:
         raise UnknownName(f"{where}: there is none")
+    if attempt.lead_id is None:
+        raise BadInput(
+            f"{where}: it is a TAPI client's, which has no lead and no agent of ours; "
+            "`acd dnc add` puts a number on a do-not-call list"
+        )
     if attempt.state != "closed":
         raise BadInput(f"{where}: its call is not over yet; say it again in a moment")
     if attempt.transfer_result not in [str(outcome) for outcome in _HAD_AN_AGENT]:
         raise BadInput(f"{where}: no agent had the person, so there is nothing to say about it")
+    return attempt
+
+
+def _moved_on(conn: sa.Connection, attempt: sa.Row[Any]) -> str:
+    """What became of the lead after the attempt, empty: nothing; the lead is locked."""
     lead = conn.execute(
         sa.select(t.leads.c.attempts, t.leads.c.state, t.leads.c.reason)
         .where(t.leads.c.lead_id == attempt.lead_id)
         .with_for_update()
     ).one()
-    moved_on = lead.attempts != attempt.attempt_no or lead.state == LeadState.CLAIMED.value
-    if moved_on or lead.reason == ERASED:
-        what = "was erased" if lead.reason == ERASED else "is being dialed again, or was"
-        raise BadInput(f"{where}: its lead {attempt.lead_id} {what} since")
-    return attempt
+    if lead.reason == ERASED:
+        return "was erased"
+    if lead.attempts != attempt.attempt_no or lead.state == LeadState.CLAIMED.value:
+        return "is being dialed again, or was"
+    return ""
 
 
 def _named(definition: CampaignDefinition, code: str) -> Disposition:
@@ -139,23 +154,8 @@ def _never_again(conn: sa.Connection, lead_id: int, now: datetime) -> None:
     numbers = list(
         conn.scalars(sa.select(t.lead_numbers.c.e164).where(t.lead_numbers.c.lead_id == lead_id))
     )
-    add_numbers(conn, list_id=_agents_list(conn, now), numbers=numbers, now=now)
-
-
-def _agents_list(conn: sa.Connection, now: datetime) -> int:
-    """The list, locked, so that two agents who say the same wait for one another."""
-    try:
-        with conn.begin_nested():
-            list_id = open_list(
-                conn, name=AGENTS_LIST, campaign_id=None, made_on=now.date(), now=now
-            )
-    except sa.exc.IntegrityError:
-        # Another agent has just made it.
-        list_id = open_list(conn, name=AGENTS_LIST, campaign_id=None, made_on=now.date(), now=now)
-    conn.execute(
-        sa.select(t.dnc_lists.c.list_id).where(t.dnc_lists.c.list_id == list_id).with_for_update()
-    )
-    return list_id
+    list_id = list_to_add_to(conn, name=AGENTS_LIST, campaign_id=None, now=now)
+    add_numbers(conn, list_id=list_id, numbers=numbers, now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,21 +214,33 @@ def any_undisposed(conn: sa.Connection, *, now: datetime) -> bool:
     return bool(conn.scalar(sa.select(_overdue(now).exists())))
 
 
-def close_undisposed(conn: sa.Connection, *, now: datetime) -> list[int]:
-    """Go on with leads whose agents said nothing in time, by the attempt's own rule; their ids."""
+@dataclass(frozen=True, slots=True)
+class Undisposed:
+    """A lead whose agent said nothing in time."""
+
+    campaign: str
+    lead_id: int
+    attempt_id: int
+
+
+def close_undisposed(conn: sa.Connection, *, now: datetime) -> list[Undisposed]:
+    """Go on with leads whose agents said nothing in time, by the attempt's own rule."""
+    closed = []
     lead_ids = list(
         conn.scalars(_overdue(now).limit(500).with_for_update(skip_locked=True, of=t.leads))
     )
     for lead_id in lead_ids:
         attempt = conn.execute(
-            sa.select(t.attempts)
+            sa.select(t.attempts, t.campaigns.c.name.label("campaign"))
+            .join(t.campaigns, t.campaigns.c.campaign_id == t.attempts.c.campaign_id)
             .where(t.attempts.c.lead_id == lead_id)
             .order_by(t.attempts.c.attempt_no.desc())
             .limit(1)
         ).one()
         ended = _ended(attempt, Disposition(attempt.disposition), now)
         settle_lead(conn, ended, now=now)
-    return lead_ids
+        closed.append(Undisposed(attempt.campaign, lead_id, attempt.attempt_id))
+    return closed
 
 
 def _overdue(now: datetime) -> sa.Select[int]:

@@ -40,6 +40,7 @@ class NewAgent:
     display_name: str
     skills: frozenset[str]
     campaign_ids: frozenset[int]
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +53,15 @@ class AgentRow:
     display_name: str
     skills: frozenset[str]
     campaign_ids: frozenset[int]
+    priority: int
     wanted: AgentState
     state: AgentState
     reason: str
     since: datetime
     feed: str
     version: int
+    wraps_up_until: datetime | None
+    """When their wrap-up time is over; None: it does not run."""
 
     def described(self) -> NewAgent:
         """As a file would describe them."""
@@ -67,6 +71,7 @@ class AgentRow:
             display_name=self.display_name,
             skills=self.skills,
             campaign_ids=self.campaign_ids,
+            priority=self.priority,
         )
 
 
@@ -80,6 +85,8 @@ class AgentMoved:
     told_by: Teller
     reason: str = ""
     """Why they are not ready, where a feed knows."""
+    wraps_up_until: datetime | None = None
+    """When the wrap-up time is over that begins with this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +112,14 @@ def all_agents(conn: sa.Connection) -> list[AgentRow]:
             display_name=row.display_name,
             skills=frozenset(skills[row.agent_id]),
             campaign_ids=frozenset(campaigns[row.agent_id]),
+            priority=row.priority,
             wanted=AgentState(row.wanted),
             state=AgentState(row.state),
             reason=row.reason,
             since=row.since,
             feed=row.feed,
             version=row.version,
+            wraps_up_until=row.wraps_up_until,
         )
         for row in conn.execute(sa.select(t.agents).order_by(t.agents.c.name))
     ]
@@ -178,6 +187,7 @@ def _add(conn: sa.Connection, agent: NewAgent, now: datetime) -> None:
             name=agent.name,
             extension=agent.extension,
             display_name=agent.display_name,
+            priority=agent.priority,
             wanted=AgentState.LOGGED_OFF.value,
             state=AgentState.LOGGED_OFF.value,
             reason="",
@@ -197,6 +207,7 @@ def _change(conn: sa.Connection, agent_id: int, agent: NewAgent, now: datetime) 
         agent_id,
         extension=agent.extension,
         display_name=agent.display_name,
+        priority=agent.priority,
         version=t.agents.c.version + 1,
     )
     _assign(conn, agent_id, agent)
@@ -252,7 +263,12 @@ _SEATED = (
 _MOVE = (
     sa.update(t.agents)
     .where(t.agents.c.name == sa.bindparam("this_agent"))
-    .values(state=sa.bindparam("new_state"), since=sa.bindparam("at"), feed=sa.bindparam("told_by"))
+    .values(
+        state=sa.bindparam("new_state"),
+        since=sa.bindparam("at"),
+        feed=sa.bindparam("told_by"),
+        wraps_up_until=sa.bindparam("until"),
+    )
 )
 
 
@@ -281,6 +297,7 @@ class MovingAgents:
             "new_state": state,
             "at": moved.at,
             "told_by": moved.told_by.value,
+            "until": moved.wraps_up_until,
         }
         reason = moved.reason or (row.reason if row.wanted == state else "")
         self._journal.note(
@@ -325,7 +342,7 @@ def _move(
     reason: str = "",
 ) -> None:
     moved = {"this_agent": name, "new_state": state.value, "at": at, "told_by": told_by.value}
-    conn.execute(_MOVE, moved)
+    conn.execute(_MOVE, {**moved, "until": None})
     _record(conn, name, state.value, at, told_by=told_by.value, reason=reason)
 
 

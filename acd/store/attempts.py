@@ -39,6 +39,7 @@ _ROWS = (
         t.attempts.c.agent_rang_at,
         t.attempts.c.agent_answered_at,
         t.attempts.c.talk_seconds,
+        t.attempts.c.agent,
     )
     .where(t.attempts.c.attempt_id.in_(sa.bindparam("attempt_ids", expanding=True)))
     # Attempts before leads, each by their ids: whoever locks several waits for nobody in a circle.
@@ -63,6 +64,7 @@ _TIMES = (
         agent_rang_at=sa.bindparam("rang_at"),
         agent_answered_at=sa.bindparam("agent_at"),
         talk_seconds=sa.bindparam("seconds"),
+        agent=sa.bindparam("told_agent"),
     )
 )
 _END_COLUMNS = (
@@ -76,6 +78,7 @@ _END_COLUMNS = (
     "transfer_target",
     "transfer_sip_status",
     "answered_at",
+    "referred_at",
     "transferred_at",
     "ended_at",
     "abandoned",
@@ -113,8 +116,10 @@ class AttemptClosed:
     transferred_at: datetime | None
     ended_at: datetime
     abandoned: bool
+    referred_at: datetime | None = None
+    """When the last REFER left."""
     agent: str | None = None
-    """Who was offered the person last: an extension, or a place in a queue."""
+    """Who has the person, or was offered them last: an extension, or a place in a queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,8 @@ class AgentTimes:
     rang_at: datetime | None
     answered_at: datetime | None
     talk_seconds: float | None
+    agent: str | None = None
+    """Whose phone that is; None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +142,10 @@ class Leftover:
     trunk: str
     dialog: Mapping[str, Any]
     """As `OpenAttempts.saw_dialog` was given it."""
+    campaign: str | None = None
+    """None: a TAPI client's."""
+    lead_id: int | None = None
+    tapi_client: str | None = None
 
 
 @dataclass(slots=True)
@@ -153,6 +164,7 @@ class _Row:
     agent_rang_at: datetime | None
     agent_answered_at: datetime | None
     talk_seconds: float | None
+    agent: str | None
 
     @property
     def is_open(self) -> bool:
@@ -222,15 +234,17 @@ class OpenAttempts:
         row = self._rows.get(seen.attempt_id)
         if row is None:
             return
-        news = (seen.rang_at, seen.answered_at, seen.talk_seconds)
-        if news == (row.agent_rang_at, row.agent_answered_at, row.talk_seconds):
+        agent = seen.agent or row.agent
+        news = (seen.rang_at, seen.answered_at, seen.talk_seconds, agent)
+        if news == (row.agent_rang_at, row.agent_answered_at, row.talk_seconds, row.agent):
             return
-        row.agent_rang_at, row.agent_answered_at, row.talk_seconds = news
+        row.agent_rang_at, row.agent_answered_at, row.talk_seconds, row.agent = news
         self._times[seen.attempt_id] = {
             "this_attempt": seen.attempt_id,
             "rang_at": seen.rang_at,
             "agent_at": seen.answered_at,
             "seconds": seen.talk_seconds,
+            "told_agent": agent,
         }
         self._note(seen.attempt_id, "agent_times", self._now)
 
@@ -250,6 +264,9 @@ class OpenAttempts:
             transfer=TransferOutcome(closed.transfer_result) if closed.transfer_result else None,
         )
         row.state, row.disposition = "closed", disposition.value
+        row.agent = closed.agent
+        if row.attempt_id in self._times:
+            self._times[row.attempt_id]["told_agent"] = closed.agent
         self._ends.append(_end(row, closed))
         # What the close says as well, or takes away again.
         self._dialogs.pop(row.attempt_id, None)
@@ -280,8 +297,8 @@ class OpenAttempts:
         """Write what was told."""
         _keep_dialogs(self._conn, list(self._dialogs.values()))
         _mark_answered(self._conn, list(self._answers.values()))
-        _keep_times(self._conn, list(self._times.values()))
         _close(self._conn, self._ends)
+        _keep_times(self._conn, list(self._times.values()))
         self._settling.write()
 
 
@@ -317,9 +334,17 @@ def withdraw_attempt(conn: sa.Connection, *, lead: ClaimedLead, node: str, now: 
 
 
 def leftover_dialogs(conn: sa.Connection, *, node: str) -> list[Leftover]:
-    """The dialogs of this node's open attempts; right only before it dials anybody."""
+    """The dialogs of a node's open attempts; right only while it dials nobody."""
     rows = conn.execute(
-        sa.select(t.attempts.c.attempt_id, t.attempts.c.trunk, t.attempts.c.dialog)
+        sa.select(
+            t.attempts.c.attempt_id,
+            t.attempts.c.trunk,
+            t.attempts.c.dialog,
+            t.campaigns.c.name.label("campaign"),
+            t.attempts.c.lead_id,
+            t.attempts.c.tapi_client,
+        )
+        .outerjoin(t.campaigns, t.campaigns.c.campaign_id == t.attempts.c.campaign_id)
         .where(t.attempts.c.node == node, t.attempts.c.state != "closed")
         .order_by(t.attempts.c.attempt_id)
     )
@@ -366,6 +391,7 @@ def _end(row: _Row, closed: AttemptClosed) -> dict[str, Any]:
         "end_transfer_target": closed.transfer_target,
         "end_transfer_sip_status": closed.transfer_sip_status,
         "end_answered_at": row.answered_at,
+        "end_referred_at": closed.referred_at,
         "end_transferred_at": closed.transferred_at,
         "end_ended_at": closed.ended_at,
         "end_abandoned": closed.abandoned,

@@ -40,6 +40,9 @@ class CallRow:
     line: int
     started_at: datetime
     answered_at: datetime | None
+    referred_at: datetime | None
+    agent_rang_at: datetime | None
+    agent_answered_at: datetime | None
     transferred_at: datetime | None
     ended_at: datetime | None
     cause: str | None
@@ -79,7 +82,8 @@ _COLUMNS = (
     *(t.attempts.c.q850_cause, t.attempts.c.ring_seconds, t.attempts.c.wait_seconds),
     *(t.attempts.c.talk_seconds, t.attempts.c.transfer_result, t.attempts.c.transfer_target),
     *(t.attempts.c.transfer_sip_status, t.attempts.c.abandoned, t.attempts.c.disposition),
-    *(t.attempts.c.agent, t.attempts.c.sip_call_id),
+    *(t.attempts.c.agent, t.attempts.c.sip_call_id, t.attempts.c.referred_at),
+    *(t.attempts.c.agent_rang_at, t.attempts.c.agent_answered_at),
 )
 _FROM = t.attempts.outerjoin(
     t.campaigns, t.campaigns.c.campaign_id == t.attempts.c.campaign_id

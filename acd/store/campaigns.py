@@ -17,6 +17,7 @@ from acd.rules.definition import CampaignDefinition
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
 from acd.store.events import Subject, record
+from acd.store.filters import passes
 from acd.store.locks import lock_name
 
 
@@ -240,26 +241,23 @@ def set_campaign_state(
         )
 
 
-def finish_if_exhausted(conn: sa.Connection, campaign_id: int, now: datetime) -> bool:
-    """Finish a running campaign in which nothing can become dialable.
+def is_exhausted(conn: sa.Connection, campaign_id: int) -> bool:
+    """Whether nothing in the campaign can become dialable.
 
-    Leads on a do-not-call list and leads that wait for a review don't count: only a person
-    can bring them back. Returns whether the campaign was finished just now.
+    Leads on a do-not-call list, those that a filter excludes and those that wait for a review
+    don't count: only a person can bring them back.
     """
-    listed = dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id)
-    open_leads = sa.select(t.leads.c.lead_id).where(
-        t.leads.c.campaign_id == campaign_id,
-        sa.or_(
-            t.leads.c.state.in_([LeadState.CLAIMED.value, LeadState.WITH_AGENT.value]),
-            sa.and_(t.leads.c.state == LeadState.WAITING.value, ~listed),
-        ),
-    )
+    return not conn.scalar(sa.select(_open_leads(campaign_by_id(conn, campaign_id)).exists()))
+
+
+def finish_if_exhausted(conn: sa.Connection, campaign_id: int, now: datetime) -> bool:
+    """Finish a running campaign that `is_exhausted`; whether it was finished just now."""
     finished = conn.execute(
         sa.update(t.campaigns)
         .where(
             t.campaigns.c.campaign_id == campaign_id,
             t.campaigns.c.state == CampaignState.RUNNING.value,
-            ~open_leads.exists(),
+            ~_open_leads(campaign_by_id(conn, campaign_id)).exists(),
         )
         .values(state=CampaignState.FINISHED.value, changed_at=now)
     )
@@ -267,6 +265,22 @@ def finish_if_exhausted(conn: sa.Connection, campaign_id: int, now: datetime) ->
         return False
     record(conn, at=now, subject=Subject.CAMPAIGN, subject_id=campaign_id, what="finished")
     return True
+
+
+def _open_leads(campaign: CampaignRow) -> sa.Select[int]:
+    """Leads that are being worked on, or may be once time has gone by."""
+    waiting = [
+        t.leads.c.state == LeadState.WAITING.value,
+        ~dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id),
+        *map(passes, campaign.definition.filter),
+    ]
+    return sa.select(t.leads.c.lead_id).where(
+        t.leads.c.campaign_id == campaign.campaign_id,
+        sa.or_(
+            t.leads.c.state.in_([LeadState.CLAIMED.value, LeadState.WITH_AGENT.value]),
+            sa.and_(*waiting),
+        ),
+    )
 
 
 def dnc_listed(

@@ -64,17 +64,6 @@ def overflows_by_result(conn: sa.Connection, campaign_id: int, target: str) -> d
     )
 
 
-def live_answers_and_abandoned(conn: sa.Connection, campaign_id: int) -> tuple[int, int]:
-    """Closed attempts that a person answered, and those of them that were abandoned."""
-    row = conn.execute(
-        sa.select(
-            sa.func.count(sa.case((_no_machine(), t.attempts.c.answered_at))),
-            sa.func.count(sa.case((t.attempts.c.abandoned, 1))),
-        ).where(t.attempts.c.campaign_id == campaign_id, t.attempts.c.state == "closed")
-    ).one()
-    return int(row[0]), int(row[1])
-
-
 def ring_seconds(conn: sa.Connection, campaign_id: int) -> Sequence[float]:
     """Ring times, ascending."""
     return _ascending(conn, t.attempts.c.ring_seconds, campaign_id)
@@ -130,19 +119,25 @@ def _counted(conn: sa.Connection, query: sa.Select[str, int]) -> dict[str, int]:
 
 
 def ledger_counts(
-    conn: sa.Connection, *, campaign_id: int, since: datetime, until: datetime | None = None
+    conn: sa.Connection,
+    *,
+    campaign_id: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> LedgerCounts:
     """Live answers and abandoned calls of attempts begun at `since` or later, before `until`.
 
-    A live answer reached an agent who did not say that it was a machine, or was abandoned; who
-    hung up before that counts for neither.
+    None leaves that side open. A live answer reached an agent who did not say that it was a
+    machine, or was abandoned; who hung up before that counts for neither.
     """
     abandoned = sa.func.count(sa.case((t.attempts.c.abandoned, 1)))
     reached = sa.and_(t.attempts.c.transferred_at.is_not(None), _no_machine())
     joined = sa.case((sa.or_(t.attempts.c.abandoned, reached), 1))
     query = sa.select(sa.func.count(joined), abandoned).where(
-        t.attempts.c.campaign_id == campaign_id, t.attempts.c.started_at >= since
+        t.attempts.c.campaign_id == campaign_id
     )
+    if since is not None:
+        query = query.where(t.attempts.c.started_at >= since)
     if until is not None:
         query = query.where(t.attempts.c.started_at < until)
     row = conn.execute(query).one()

@@ -30,7 +30,8 @@ class DncList:
     list_id: int
     name: str
     campaign_id: int | None
-    made_on: date
+    made_on: date | None
+    """The publisher's day; None: made by hand, so never fresh where a list is required."""
     numbers: int
 
 
@@ -78,13 +79,14 @@ def list_to_add_to(
 ) -> int:
     """The id of the list of that name, made where it is new.
 
-    A known one keeps its date: one number more does not make a publisher's old copy fresh.
+    A known one keeps its date, and a new one has none: numbers that are added by hand neither
+    make a publisher's old copy fresh nor take the place of one that is missing.
 
     Raises:
         BadInput: the list exists, but for another campaign.
     """
     list_id = _known_list(conn, name, campaign_id)
-    return list_id or _make_list(conn, name, campaign_id, now.date(), now)
+    return list_id or _make_list(conn, name, campaign_id, None, now)
 
 
 def _known_list(conn: sa.Connection, name: str, campaign_id: int | None) -> int | None:
@@ -107,14 +109,15 @@ def _known_list(conn: sa.Connection, name: str, campaign_id: int | None) -> int 
 
 
 def _make_list(
-    conn: sa.Connection, name: str, campaign_id: int | None, made_on: date, now: datetime
+    conn: sa.Connection, name: str, campaign_id: int | None, made_on: date | None, now: datetime
 ) -> int:
     list_id: int = conn.execute(
         sa.insert(t.dnc_lists)
         .values(name=name, campaign_id=campaign_id, made_on=made_on, changed_at=now)
         .returning(t.dnc_lists.c.list_id)
     ).scalar_one()
-    _changed(conn, list_id, "created", {"made_on": made_on.isoformat()}, now)
+    detail = {"made_on": made_on and made_on.isoformat()}
+    _changed(conn, list_id, "created", detail, now)
     return list_id
 
 
@@ -207,7 +210,10 @@ def listed_numbers(conn: sa.Connection, numbers: Sequence[str], campaign_id: int
 def stale_lists(
     conn: sa.Connection, table: DncTable, *, campaign_id: int, today: date
 ) -> list[str]:
-    """Names of the required lists that are missing, for another campaign, or too old."""
+    """Names of the required lists that are missing, for another campaign, or too old.
+
+    One that was made by hand is as good as missing, until the publisher's is imported.
+    """
     if not table.required_lists:
         return []
     fresh = {
@@ -218,6 +224,7 @@ def stale_lists(
             )
         )
         if row.campaign_id in (None, campaign_id)
+        and row.made_on is not None
         and (today - row.made_on).days <= table.max_age_days
     }
     return [name for name in table.required_lists if name not in fresh]

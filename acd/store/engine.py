@@ -41,6 +41,7 @@ _POSTGRES_CONNECTION = {
     "keepalives_count": 3,
 }
 _SQLITE_READERS = 4
+_BAD_PARAMETER = "a parameter after its ? is none that PostgreSQL takes"
 
 
 class Store:
@@ -192,29 +193,60 @@ def connected(url: str, *, create: bool = False) -> Iterator[sa.Engine]:
     """An engine on the database, whatever its schema; for `acd db`."""
     engine = _make_engine(url, create=create)
     try:
-        with _translated(engine), engine.connect():
-            pass
+        _try_out(engine)
         yield engine
     finally:
         engine.dispose()
 
 
-def _make_engine(text: str, *, create: bool) -> sa.Engine:
+def _try_out(engine: sa.Engine) -> None:
     try:
-        url = make_url(text)
-    except sa.exc.ArgumentError:
+        with _translated(engine), engine.connect():
+            pass
+    except sa.exc.ProgrammingError:
+        # psycopg's words repeat what stands there: perhaps what followed a bare & in a password.
+        raise _bad_url(_BAD_PARAMETER) from None
+
+
+def parse_url(text: str) -> sa.URL:
+    """The parts of a database URL.
+
+    Raises:
+        BadSettings: it is none; the text, which may carry a password, is not repeated.
+    """
+    try:
+        return make_url(text)
+    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         raise _bad_url("it is no database URL") from None
+
+
+def shown_url(url: sa.URL) -> str:
+    """Where the database is, for logs and messages: no password, and no `?password=` either."""
+    return sa.URL.create(
+        url.get_backend_name(), url.username, None, url.host, url.port, url.database
+    ).render_as_string()
+
+
+def _make_engine(text: str, *, create: bool) -> sa.Engine:
+    url = parse_url(text)
     backend = url.get_backend_name()
     if backend == "sqlite":
         return _make_sqlite(url.set(drivername="sqlite+pysqlite"), create=create)
     if backend in ("postgresql", "postgres"):
+        return _make_postgres(url.set(drivername="postgresql+psycopg"))
+    raise _bad_url(f"{backend!r} is not supported")
+
+
+def _make_postgres(url: sa.URL) -> sa.Engine:
+    try:
         return sa.create_engine(
-            url.set(drivername="postgresql+psycopg"),
+            url,
             pool_size=_POSTGRES_THREADS,
             pool_pre_ping=True,
             connect_args=_POSTGRES_CONNECTION,
         )
-    raise _bad_url(f"{backend!r} is not supported")
+    except sa.exc.ArgumentError:
+        raise _bad_url(_BAD_PARAMETER) from None
 
 
 def _bad_url(what: str) -> BadSettings:
@@ -268,7 +300,7 @@ def _translated(engine: sa.Engine) -> Iterator[None]:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as exc:
         # Locked, full, stopped or cut off: SQLite and PostgreSQL say all of it in these words.
-        where = engine.url.render_as_string(hide_password=True)
+        where = shown_url(engine.url)
         cause: Any = getattr(exc, "orig", None) or exc
         detail = str(cause).strip().splitlines()
         raise StoreUnavailable(

@@ -127,11 +127,14 @@ def last_event_id(conn: sa.Connection) -> int:
     return conn.scalar(sa.select(sa.func.max(events.c.event_id))) or 0
 
 
-def changes_after(conn: sa.Connection, event_id: int, *, limit: int) -> list[Change]:
-    """Events beyond this id, oldest first, at most `limit`."""
+def changes_after(
+    conn: sa.Connection, event_id: int, *, also: Collection[int] = (), limit: int
+) -> list[Change]:
+    """Events beyond this id, and those of `also`, oldest first, at most `limit`."""
+    wanted = events.c.event_id > event_id
     rows = conn.execute(
         sa.select(events)
-        .where(events.c.event_id > event_id)
+        .where(sa.or_(wanted, events.c.event_id.in_(also)) if also else wanted)
         .order_by(events.c.event_id)
         .limit(limit)
     ).all()

@@ -9,18 +9,28 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from acd.errors import BadInput, UnknownName
+from acd.errors import BadInput, Problem, UnknownName
+from acd.rules.callbacks import FARTHEST, too_far
 from acd.rules.definition import CALLBACK_PRIORITY
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
 from acd.store.campaigns import dnc_listed
 from acd.store.events import Subject, record, record_all
 from acd.store.lanes import lane_of_lead
-from acd.store.suppressions import suppress
+from acd.store.suppressions import begin_erasure, suppress
 from acd.store.tapi import forget_tapi_numbers
 
 ERASED = "erased"
 """The reason of a lead that is closed because the person had themselves erased."""
+
+LONGEST_NAME = 32
+"""Signs of an agent's name or extension, as the tables have them."""
+_FIRST_ALIVE = (
+    sa.select(sa.func.min(t.lead_numbers.c.position))
+    .where(t.lead_numbers.c.lead_id == t.leads.c.lead_id, ~t.lead_numbers.c.dead)
+    .scalar_subquery()
+)
+"""Of a lead: where the first number stands that may be dialed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +97,16 @@ def reset_leads(
 
     Leads without a usable number stay as they are, and so do erased ones. Gaps, the attempts of
     the last 24 hours and the lock-out after an abandoned call hold all the same.
+
+    Raises:
+        UnknownName: one of `lead_ids` is none of the campaign's; nothing was changed.
     """
-    first_alive = (
-        sa.select(sa.func.min(t.lead_numbers.c.position))
-        .where(t.lead_numbers.c.lead_id == t.leads.c.lead_id, ~t.lead_numbers.c.dead)
-        .scalar_subquery()
-    )
+    _check_all_there(conn, campaign_id, lead_ids or ())
     which = [
         t.leads.c.campaign_id == campaign_id,
         t.leads.c.state.in_([LeadState.CLOSED.value, LeadState.REVIEW.value]),
         t.leads.c.reason != ERASED,
-        first_alive.is_not(None),
+        _FIRST_ALIVE.is_not(None),
     ]
     if lead_ids is not None:
         which.append(t.leads.c.lead_id.in_(lead_ids))
@@ -111,7 +120,7 @@ def reset_leads(
                 state=LeadState.WAITING.value,
                 reason="",
                 attempts_before=t.leads.c.attempts,
-                next_position=first_alive,
+                next_position=_FIRST_ALIVE,
                 next_attempt_at=now,
                 changed_at=now,
             )
@@ -124,17 +133,48 @@ def reset_leads(
     return len(reset)
 
 
+def _check_all_there(conn: sa.Connection, campaign_id: int, lead_ids: Sequence[int]) -> None:
+    there = conn.scalars(
+        sa.select(t.leads.c.lead_id).where(
+            t.leads.c.campaign_id == campaign_id, t.leads.c.lead_id.in_(lead_ids)
+        )
+    )
+    if unknown := sorted(set(lead_ids) - set(there)):
+        raise UnknownName(f"lead {', '.join(map(str, unknown))}: the campaign has none of that id")
+
+
 def promise_callback(
     conn: sa.Connection, *, lead_id: int, at: datetime, agent: str | None, now: datetime
 ) -> None:
     """Call a lead at a time, before others; a closed one too, for the person asked for it.
 
     Raises:
-        BadInput: the lead is being dialed, was erased, or must not be called.
+        BadInput: the lead is being dialed, was erased, must not or cannot be called, the time is
+            further ahead than anybody means, or the agent's name is longer than any.
     """
+    if too_far(at, now):
+        raise BadInput(
+            Problem(
+                f"lead {lead_id}",
+                f"a callback on {at:%Y-%m-%d} is too far ahead",
+                f"allowed: at most {FARTHEST.days} days from now",
+            )
+        )
+    if agent is not None and len(agent) > LONGEST_NAME:
+        raise BadInput(
+            Problem(
+                f"agent {agent[:LONGEST_NAME]}…",
+                "no agent has so long a name",
+                f"allowed: at most {LONGEST_NAME} signs",
+            )
+        )
     row = _changeable(conn, lead_id)
     if row.listed:
         raise BadInput(f"lead {lead_id}: it is on a do-not-call list; no callback can be promised")
+    if row.first_alive is None:
+        raise BadInput(
+            f"lead {lead_id}: none of its numbers can be dialed; no callback can be promised"
+        )
     conn.execute(
         sa.update(t.leads)
         .where(t.leads.c.lead_id == lead_id)
@@ -142,6 +182,7 @@ def promise_callback(
             state=LeadState.WAITING.value,
             reason="callback",
             attempts_before=t.leads.c.attempts,
+            next_position=row.first_alive if row.next_is_dead else t.leads.c.next_position,
             callback_at=at,
             callback_agent=agent,
             next_attempt_at=at,
@@ -172,6 +213,7 @@ def erase_lead(conn: sa.Connection, *, lead_id: int, now: datetime) -> list[int]
     if conn.dialect.name == "sqlite":
         # Deleted text would stay in the file's free pages.
         conn.exec_driver_sql("PRAGMA secure_delete=ON")
+    begin_erasure(conn)
     _changeable(conn, lead_id)
     numbers = conn.scalars(
         sa.select(t.lead_numbers.c.e164).where(t.lead_numbers.c.lead_id == lead_id)
@@ -227,6 +269,14 @@ def _changeable(conn: sa.Connection, lead_id: int) -> sa.Row[Any]:
             t.leads.c.state,
             t.leads.c.reason,
             dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id).label("listed"),
+            _FIRST_ALIVE.label("first_alive"),
+            sa.exists()
+            .where(
+                t.lead_numbers.c.lead_id == t.leads.c.lead_id,
+                t.lead_numbers.c.position == t.leads.c.next_position,
+                t.lead_numbers.c.dead,
+            )
+            .label("next_is_dead"),
         )
         .where(t.leads.c.lead_id == lead_id)
         .with_for_update(of=t.leads)

@@ -19,12 +19,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from acd.rules.callbacks import owner_of
-from acd.rules.definition import FilterTable, LeadOrder
+from acd.rules.definition import CALLBACK_PRIORITY, FilterTable, LeadOrder
 from acd.rules.eligibility import LeadState, Rule, Verdict
 from acd.rules.hours import is_open
 from acd.store import schema as t
 from acd.store.campaigns import CampaignRow, CampaignState, campaign_by_id, dnc_listed
 from acd.store.events import Subject, record_all
+from acd.store.filters import passes
 from acd.store.lanes import Lane, lanes_of
 from acd.store.snapshots import judge_leads
 
@@ -47,6 +48,12 @@ class ClaimedLead:
     callback_agent: str | None = None
     """The agent for whom this callback is kept now; None: anybody may have it."""
     callback_at: datetime | None = None
+    priority: int = 0
+
+    @property
+    def waits_before(self) -> int:
+        """The greater, the earlier it is this person's turn, once they wait for an agent."""
+        return self.priority if self.callback_at is None else CALLBACK_PRIORITY
 
 
 def claim_leads(
@@ -139,7 +146,7 @@ def _due(
             t.leads.c.state == sa.literal_column(f"'{LeadState.WAITING.value}'"),
             t.leads.c.next_attempt_at <= sa.bindparam("now"),
             ~dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id),
-            *map(_passes, filters),
+            *map(passes, filters),
         )
         .order_by(*(column.desc() if newest else column.asc() for column in columns))
         .limit(sa.bindparam("most"))
@@ -156,19 +163,6 @@ def _kept_for_others() -> sa.ColumnElement[bool]:
         sa.func.coalesce(t.leads.c.callback_agent, "") != "",
         t.leads.c.callback_agent.not_in(sa.bindparam("ready_names", expanding=True)),
     )
-
-
-def _passes(rule: FilterTable) -> sa.ColumnElement[bool]:
-    """A filter in SQL, a little more lenient: the judge has the last word.
-
-    SQL folds only ASCII capitals, so a value with others passes here.
-    """
-    value = sa.func.lower(sa.func.trim(t.leads.c.columns[rule.column].as_string()))
-    wanted = [text.strip().lower() for text in (rule.one_of or rule.none_of)]
-    if not all(text.isascii() for text in wanted):
-        return sa.true()
-    known = sa.func.coalesce(value, "")
-    return known.in_(wanted) if rule.one_of else known.not_in(wanted)
 
 
 def _sift(
@@ -254,6 +248,7 @@ _CLAIMED = (
         t.leads.c.columns,
         t.leads.c.callback_agent,
         t.leads.c.callback_at,
+        t.leads.c.priority,
     )
     .join(
         t.lead_numbers,

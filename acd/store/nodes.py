@@ -6,6 +6,8 @@ whether a phone rang.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -17,22 +19,64 @@ NODE_LEASE = timedelta(seconds=60)
 """Longer than SQLite's one writer is ever waited for (30 s): a slow engine is not a dead one."""
 
 
-def renew_node(conn: sa.Connection, *, node: str, now: datetime) -> list[int]:
-    """Say that this engine lives, every few seconds; the attempts taken over from dead ones."""
+def renew_node(conn: sa.Connection, *, node: str, now: datetime) -> None:
+    """Say that this engine lives, every few seconds."""
     renewed = conn.execute(
         sa.update(t.nodes).where(t.nodes.c.node == node).values(lease_until=now + NODE_LEASE)
     )
     if not renewed.rowcount:
         conn.execute(sa.insert(t.nodes).values(node=node, lease_until=now + NODE_LEASE))
-    dead = conn.scalars(
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """The other engines that are alive, as far as one campaign's ledger minds them."""
+
+    engines: int = 0
+    open_attempts: int = 0
+    """Theirs of the campaign; any of them may become an abandoned call."""
+
+
+def others_at_work(conn: sa.Connection, *, node: str, campaign_id: int, now: datetime) -> Others:
+    """Who else may be dialing a campaign."""
+    alive = sa.select(sa.func.count()).where(t.nodes.c.node != node, t.nodes.c.lease_until >= now)
+    if not (engines := conn.scalar(alive)):
+        return Others()
+    open_attempts = conn.scalar(
+        sa.select(sa.func.count()).where(
+            t.attempts.c.campaign_id == campaign_id,
+            t.attempts.c.node != node,
+            # As the partial index has it.
+            t.attempts.c.state != sa.literal_column("'closed'"),
+        )
+    )
+    return Others(engines=engines, open_attempts=open_attempts or 0)
+
+
+def dead_nodes(conn: sa.Connection, *, but_not: str, now: datetime) -> Sequence[str]:
+    """Other engines whose lease has run out, by name."""
+    return conn.scalars(
         sa.select(t.nodes.c.node)
-        .where(t.nodes.c.lease_until < now, t.nodes.c.node != node)
-        .with_for_update(skip_locked=True)
+        .where(t.nodes.c.lease_until < now, t.nodes.c.node != but_not)
+        .order_by(t.nodes.c.node)
     ).all()
-    taken_over: list[int] = []
-    for name in dead:
-        taken_over += close_orphans(conn, node=name, now=now)
-        leave_node(conn, node=name)
+
+
+def take_over(conn: sa.Connection, *, dead: str, now: datetime) -> list[int] | None:
+    """Close what a dead engine has left open.
+
+    Returns:
+        The attempts; None: it lives again, or another engine is taking over.
+    """
+    locked = conn.scalar(
+        sa.select(t.nodes.c.node)
+        .where(t.nodes.c.node == dead, t.nodes.c.lease_until < now)
+        .with_for_update(skip_locked=True)
+    )
+    if locked is None:
+        return None
+    taken_over = close_orphans(conn, node=dead, now=now)
+    leave_node(conn, node=dead)
     return taken_over
 
 

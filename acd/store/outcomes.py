@@ -19,6 +19,7 @@ from acd.store.agents import AgentBenched, AgentMoved, MovingAgents, note_agent_
 from acd.store.attempts import AgentTimes, AttemptClosed, OpenAttempts, withdraw_attempt
 from acd.store.events import Journal, Subject, record
 from acd.store.leads import ClaimedLead, skip_lead, unclaim_leads
+from acd.store.turned_away import turn_away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,18 @@ class LeadSkipped:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway:
+    """The door did not let the number of a claimed lead through."""
+
+    lead: ClaimedLead
+    rule: str
+    """The door's."""
+
+
 News = DialogSeen | AttemptAnswered | AgentTimes | AttemptClosed | AgentMoved
 """What is written of many attempts and agents together."""
-Outcome = News | NotDialed | GivenBack | LeadSkipped | AgentBenched
+Outcome = News | NotDialed | GivenBack | LeadSkipped | TurnedAway | AgentBenched
 
 
 def write_outcomes(
@@ -149,6 +159,8 @@ def _write_alone(conn: sa.Connection, outcome: Outcome, node: str, now: datetime
             withdraw_attempt(conn, lead=lead, node=node, now=now)
         case GivenBack(lead_ids=lead_ids):
             unclaim_leads(conn, node=node, lead_ids=lead_ids, now=now)
+        case TurnedAway(lead=lead, rule=rule):
+            turn_away(conn, node=node, lead=lead, rule=rule, now=now)
         case LeadSkipped():
             skip_lead(
                 conn,

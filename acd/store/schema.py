@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0008"
 """The migration that this program's statements are written for."""
 
 
@@ -179,6 +179,8 @@ attempts = sa.Table(
     sa.Column("line", sa.Integer, nullable=False),
     sa.Column("started_at", UtcDateTime, nullable=False),
     sa.Column("answered_at", UtcDateTime),
+    # The last REFER, and when an agent had the person.
+    sa.Column("referred_at", UtcDateTime),
     sa.Column("transferred_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
     sa.Column("cause", sa.String(32)),
@@ -193,7 +195,8 @@ attempts = sa.Table(
     sa.Column("transfer_sip_status", sa.Integer),
     sa.Column("abandoned", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("disposition", sa.String(32)),
-    # Who was offered the person last: an extension, or a place in a queue ("sales#3").
+    # Who has the person, or was offered them last: an extension, or, where no feed tells whose
+    # phone it is, a place in a queue ("sales#3").
     sa.Column("agent", sa.String(64)),
     # When the agent said what came of it; NULL: they have not.
     sa.Column("disposed_at", UtcDateTime),
@@ -242,6 +245,8 @@ agents = sa.Table(
     # The phone. One agent each: two on one phone would be offered two people.
     sa.Column("extension", sa.String(32), nullable=False, unique=True),
     sa.Column("display_name", sa.String(64), nullable=False),
+    # Of those who are ready the highest is given people first.
+    sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
     # What people asked for: logged_off, not_ready or ready; `state` follows when a call is over.
     sa.Column("wanted", sa.String(16), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
@@ -249,6 +254,8 @@ agents = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     # Who told `state`: a command, the engine, or a feed.
     sa.Column("feed", sa.String(16), nullable=False),
+    # The end of the wrap-up that `state` says; NULL: it has none, or there is no wrap-up.
+    sa.Column("wraps_up_until", UtcDateTime),
     # Counts what people change, so that an engine sees at a glance whether to read again.
     sa.Column("version", sa.Integer, nullable=False),
 )
@@ -274,7 +281,8 @@ dnc_lists = sa.Table(
     sa.Column("name", sa.String(64), nullable=False, unique=True),
     # NULL: the list holds for every campaign.
     sa.Column("campaign_id", sa.ForeignKey("campaigns.campaign_id")),
-    sa.Column("made_on", sa.Date, nullable=False),
+    # As the publisher says; NULL: made by hand, number by number.
+    sa.Column("made_on", sa.Date),
     sa.Column("changed_at", UtcDateTime, nullable=False),
 )
 

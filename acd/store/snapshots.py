@@ -20,6 +20,7 @@ _LEADS = (
     sa.select(
         t.leads.c.lead_id,
         t.leads.c.state,
+        t.leads.c.reason,
         t.leads.c.attempts,
         t.leads.c.attempts_before,
         t.leads.c.next_attempt_at,
@@ -76,6 +77,7 @@ def lead_snapshots(
     return {
         row.lead_id: LeadSnapshot(
             state=LeadState(row.state),
+            reason=row.reason,
             zones=zones_of(row.zones or ""),
             has_usable_number=row.dead is False,
             on_dnc=bool(row.on_dnc),

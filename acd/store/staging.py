@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from acd.numbers import PhoneNumber, masked
 from acd.store import schema as t
 from acd.store.engine import Store
 from acd.store.lanes import zones_text
-from acd.store.suppressions import erased_hashes, number_hash
+from acd.store.suppressions import erased_hashes, hold_erasures, number_hash
 
 staging = sa.MetaData()
 
@@ -142,6 +142,7 @@ class Staging:
         with conn.begin():
             staging.create_all(conn, checkfirst=False)
         self._seen_import = 0
+        self._seen_erased: set[str] = set()
 
     def stage(self, rows: StagedRows) -> None:
         """Put judged rows in; nothing outside of this connection is written or locked."""
@@ -157,11 +158,12 @@ class Staging:
         """Refuse what leads and lists refuse: rule → rows. None: the campaign is still to come."""
         with self._conn.begin():
             self._seen_import = self._newest_import(campaign_id)
+            self._seen_erased = erased_hashes(self._conn)
             return Counter(
                 {
                     DUPLICATE: self._refuse(DUPLICATE, _known(self._conn, campaign_id)),
                     DNC: self._refuse(DNC, _listed(self._conn, campaign_id)),
-                    ERASED: self._refuse(ERASED, _erased(self._conn)),
+                    ERASED: self._refuse(ERASED, _erased(self._conn, self._seen_erased)),
                 }
             )
 
@@ -177,7 +179,8 @@ class Staging:
 
     def rejects(self) -> Iterator[Reject]:
         """Everything refused or left out, in the file's order."""
-        with self._conn.begin():
+        inside = self._conn.in_transaction()
+        with nullcontext() if inside else self._conn.begin():
             query = sa.select(staged_rejects).order_by(staged_rejects.c.line)
             for row in self._conn.execute(query.execution_options(yield_per=1000)):
                 yield Reject(
@@ -197,12 +200,20 @@ class Staging:
             yield self._conn
         self._conn.execution_options(acd_reads_only=True)
 
-    def sift_late(self, campaign_id: int) -> int:
-        """Inside `publishing`: refuse what an import beside this one added first; how many."""
+    def sift_late(self, campaign_id: int) -> Counter[str]:
+        """Inside `publishing`: refuse what has changed since `sift`; rule → rows.
+
+        An import beside this one added the same person first, or somebody had themselves erased.
+        Do-not-call lists are asked before each dial anyway.
+        """
         _lock_campaign(self._conn, campaign_id)
-        if self._newest_import(campaign_id) == self._seen_import:
-            return 0
-        return self._refuse(DUPLICATE, _known(self._conn, campaign_id))
+        late: Counter[str] = Counter()
+        if self._newest_import(campaign_id) != self._seen_import:
+            late[DUPLICATE] = self._refuse(DUPLICATE, _known(self._conn, campaign_id))
+        hold_erasures(self._conn)
+        if erased := erased_hashes(self._conn) - self._seen_erased:
+            late[ERASED] = self._refuse(ERASED, _erased(self._conn, erased))
+        return +late
 
     def _newest_import(self, campaign_id: int | None) -> int:
         newest = sa.select(sa.func.max(t.imports.c.import_id)).where(
@@ -282,9 +293,8 @@ def _listed(conn: sa.Connection, campaign_id: int | None) -> dict[int, str]:
     )
 
 
-def _erased(conn: sa.Connection) -> dict[int, str]:
+def _erased(conn: sa.Connection, hashes: Set[str]) -> dict[int, str]:
     """Line → reason, for people who had themselves erased."""
-    hashes = erased_hashes(conn)
     if not hashes:
         return {}
     rows = conn.execute(sa.select(staged_numbers.c.line, staged_numbers.c.e164))

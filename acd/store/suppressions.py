@@ -13,7 +13,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from acd.store import schema as t
-from acd.store.locks import lock_name
+from acd.store.locks import lock_name, share_name
+
+_NAME = "suppressions"
 
 
 def number_hash(e164: str) -> str:
@@ -32,9 +34,21 @@ def is_erased(conn: sa.Connection, e164: str) -> bool:
     return conn.scalar(query.where(t.suppressions.c.number_hash == number_hash(e164))) is not None
 
 
+def begin_erasure(conn: sa.Connection) -> None:
+    """Wait for imports that are just adding leads, and keep others waiting until we are done.
+
+    What they add is seen by whoever looks for a person's leads after this.
+    """
+    lock_name(conn, _NAME)
+
+
+def hold_erasures(conn: sa.Connection) -> None:
+    """Keep erasures waiting until this transaction, which adds leads, is over."""
+    share_name(conn, _NAME)
+
+
 def suppress(conn: sa.Connection, numbers: Iterable[str], now: datetime) -> None:
-    """Keep the hashes of numbers."""
-    lock_name(conn, "suppressions")
+    """Keep the hashes of numbers; the caller has asked `begin_erasure`."""
     new = {number_hash(e164) for e164 in numbers} - erased_hashes(conn)
     if new:
         rows = [{"number_hash": value, "erased_at": now} for value in sorted(new)]

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Protocol
 
 import trio
@@ -18,7 +20,7 @@ from acd.errors import StoreUnavailable
 from acd.lines import Destination, DestinationKind, Door, LinePool, Refused, Trunk
 from acd.lines.token_bucket import TokenBucket
 from acd.metrics import Metrics
-from acd.numbers import PhoneNumber, read_number
+from acd.numbers import PhoneNumber, plain, read_number
 from acd.rules.dispositions import Disposition
 from acd.rules.hours import is_open, next_open
 from acd.settings import (
@@ -58,12 +60,16 @@ class Books(Protocol):
         ...
 
 
+_CALLER_ID = re.compile(r"^\+?[0-9]{2,15}$")
+
+
 class Law(StrEnum):
     """Why a number is not dialed although the door would let it through."""
 
     DNC = "dnc"
     ERASED = "erased"
     CALLING_HOURS = "calling_hours"
+    CALLER_ID = "caller_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +108,8 @@ class Desk:
     clock: WallClock
     bucket: TokenBucket
     turn: trio.Lock
+    comfort_audio: Path | None = None
+    """What a person hears who waits, over and over; None: silence."""
     profile: LineProfile = PLAIN
     by_line: Mapping[int, Desk] = field(default_factory=dict)
     """Lines that have a profile, with the desks that serve them."""
@@ -195,15 +203,29 @@ class Desk:
             return float(no_answer_seconds)
         return max(float(no_answer_seconds), self.settings.shortest_ring_seconds)
 
+    def read_caller_id(self, number: str) -> str | Refusal:
+        """Let a `lineMakeCall`'s own caller ID through, as it is sent; empty: the trunk's."""
+        shown = re.sub(r"[ ()/.-]", "", plain(number))
+        if shown and not _CALLER_ID.match(shown):
+            return _refused(Law.CALLER_ID, LineErr.INVALCALLPARAMS, "the caller ID is no number")
+        patterns = self.settings.caller_ids
+        if shown and patterns and not any(fnmatchcase(shown, pattern) for pattern in patterns):
+            why = "the caller ID is none of the client's"
+            return _refused(Law.CALLER_ID, LineErr.INVALCALLPARAMS, why)
+        return shown
+
     def read_target(self, address: str) -> Destination | LineErr:
         """Let the address of a `lineBlindTransfer` through, or say why not."""
-        target = transfer_target(address)
+        patterns = self.settings.transfer_targets
+        target = transfer_target(address, listed=patterns)
         if isinstance(target, LineErr):
             return target
-        patterns = self.settings.transfer_targets
-        if patterns and not any(fnmatchcase(target, pattern) for pattern in patterns):
+        if not patterns:
+            admitted = self.door.admit_asked(target)
+        elif any(fnmatchcase(target, pattern) for pattern in patterns):
+            admitted = self.door.admit(target, DestinationKind.TRANSFER)
+        else:
             return LineErr.ADDRESSBLOCKED
-        admitted = self.door.admit(target, DestinationKind.TRANSFER)
         return DOOR_ERRORS[admitted.rule] if isinstance(admitted, Refused) else admitted
 
     async def wait_turn(self) -> None:
@@ -251,6 +273,18 @@ def written_by(client: TapiClientSettings, trunk: TrunkSettings) -> TrunkSetting
     )
 
 
+def destinations_of(
+    client: TapiClientSettings, destinations: DestinationSettings
+) -> DestinationSettings:
+    """`[destinations]` with what the client's own table says of them."""
+    return destinations.model_copy(
+        update={
+            "allowed_regions": client.allowed_regions or destinations.allowed_regions,
+            "allow": (*destinations.allow, *client.allow),
+        }
+    )
+
+
 def open_desk(
     settings: TapiClientSettings,
     *,
@@ -261,9 +295,11 @@ def open_desk(
     books: Books,
     metrics: Metrics,
     clock: WallClock,
+    comfort_audio: Path | None = None,
 ) -> Desk:
-    """A client's desk, with its own rule for how numbers are written."""
+    """A client's desk, with its own rules and its own sound for those who wait."""
     written = written_by(settings, trunk_settings)
+    destinations = destinations_of(settings, destinations)
     return Desk(
         settings=settings,
         destinations=destinations,
@@ -276,4 +312,5 @@ def open_desk(
         clock=clock,
         bucket=TokenBucket(settings.calls_per_second),
         turn=trio.Lock(),
+        comfort_audio=settings.comfort_audio or comfort_audio,
     )

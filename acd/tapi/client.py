@@ -31,6 +31,7 @@ from acd.tapi.constants import (
     LineDisconnectMode,
     LineErr,
 )
+from acd.tapi.handles import CallStateEvent, HCall, HLine, call_of, event_of
 from acd.tapi.link import GatewayAddress, GatewayRefusedError, Link
 from acd.tapi.views import (
     AddressCaps,
@@ -73,86 +74,6 @@ class LineError(AcdError):
         """Which rule refused a number: `calling_hours`, `dnc`, `region` …; mostly empty."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallStateEvent:
-    """LINE_CALLSTATE."""
-
-    state: LineCallState
-    mode: int
-    """LINEDISCONNECTMODE, LINEBUSYMODE, LINECONNECTEDMODE or LINEOFFERINGMODE, by the state."""
-    sip_status: int | None = None
-    reason: str = ""
-
-
-@dataclass(eq=False, slots=True)
-class HLine:
-    """An open line."""
-
-    number: int
-
-
-@dataclass(eq=False, slots=True)
-class HCall:
-    """A call; valid until `line_deallocate_call`."""
-
-    name: str
-    line: HLine
-    events: list[CallStateEvent] = field(default_factory=list)
-    """Every LINE_CALLSTATE so far."""
-    infos: list[CallInfo] = field(default_factory=list)
-    """Every LINE_CALLINFO so far; the first comes before the first LINE_CALLSTATE."""
-    caller: str = ""
-    """LINECALLINFO's caller ID of a call that came in; empty where it is withheld."""
-    caller_name: str = ""
-    called: str = ""
-    """… and its called ID."""
-    called_name: str = ""
-    _changed: trio.Event = field(default_factory=trio.Event)
-
-    @property
-    def state(self) -> LineCallState | None:
-        """As the last LINE_CALLSTATE said; None before the first."""
-        return self.events[-1].state if self.events else None
-
-    @property
-    def disconnect_mode(self) -> LineDisconnectMode | None:
-        """Why it ended; None where it has not, or by our own doing."""
-        for event in self.events:
-            if event.state is LineCallState.DISCONNECTED:
-                return LineDisconnectMode(event.mode)
-        return None
-
-    async def wait_states(self, states: LineCallState) -> LineCallState:
-        """Wait until the call was told one of the states, or IDLE; which one came first."""
-        while True:
-            for event in self.events:
-                if event.state & (states | LineCallState.IDLE):
-                    return event.state
-            await self._changed.wait()
-
-    async def wait_auto_transfer(self) -> bool:
-        """Wait until the automatic transfer is over, or IDLE; whether somebody was taken."""
-        while True:
-            outcome = self.infos[-1].auto_transfer if self.infos else ""
-            if outcome in {"done", "failed"} or self.state is LineCallState.IDLE:
-                return outcome == "done"
-            await self._changed.wait()
-
-    def take(self, event: CallStateEvent) -> None:
-        """Note one LINE_CALLSTATE."""
-        self.events.append(event)
-        self._tell()
-
-    def note(self, info: CallInfo) -> None:
-        """Note one LINE_CALLINFO."""
-        self.infos.append(info)
-        self._tell()
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
-
-
 @dataclass(slots=True)
 class _Waiting:
     done: trio.Event = field(default_factory=trio.Event)
@@ -161,7 +82,7 @@ class _Waiting:
 
 _LOST: Mapping[str, Any] = {
     "err": int(LineErr.OPERATIONFAILED),
-    "why": "the gateway is not connected",
+    "why": "the connection to the gateway was lost",
 }
 
 
@@ -170,11 +91,19 @@ class LineApp:
 
     def __init__(self, address: GatewayAddress) -> None:
         self._link = Link(
-            address, on_ready=self._ready, on_message=self._message, on_lost=self._lost
+            address,
+            on_ready=self._ready,
+            on_message=self._message,
+            on_replayed=self._replayed,
+            on_lost=self._lost,
         )
         self._devices: dict[int, LineDevice] = {}
         self._caps: dict[str, AddressCaps] = {}
         self._waiting: dict[int, _Waiting] = {}
+        self._unheard: set[int] = set()
+        """Requests that the gateway never read, unless their replies are among those missed."""
+        self._closing: dict[int, str] = {}
+        """Calls that were let go of, by their request; until the gateway has said that it knows."""
         self._calls: dict[str, HCall] = {}
         self._lines: dict[int, HLine] = {}
         self._last_request = 0
@@ -262,6 +191,10 @@ class LineApp:
         except LineError:
             self._calls.pop(call.name, None)
             raise
+        except trio.Cancelled:
+            # Nobody has the handle: the phone must not ring on.
+            self.line_deallocate_call(call)
+            raise
         return call
 
     async def wait_connected(self, call: HCall) -> bool:
@@ -300,7 +233,9 @@ class LineApp:
     def line_deallocate_call(self, call: HCall) -> None:
         """Let go of the handle; a live call is dropped, and nothing more is told of it."""
         if self._calls.pop(call.name, None) is not None:
-            self._link.send("call.close", call=call.name)
+            request = self._next_request()
+            self._closing[request] = call.name
+            self._link.send("call.close", id=request, call=call.name)
 
     async def line_get_call_status(self, call: HCall) -> Message:
         """The gateway's view: `state`, `mode`, `features`, `disconnect_mode` (after IDLE too)."""
@@ -320,8 +255,7 @@ class LineApp:
         if not self._link.up:
             await trio.lowlevel.checkpoint()
             raise LineError(LineErr.RESOURCEUNAVAIL, "the gateway is not connected")
-        self._last_request += 1
-        request = self._last_request
+        request = self._next_request()
         self._waiting[request] = waiting = _Waiting()
         self._link.send(kind, id=request, **fields)
         try:
@@ -333,10 +267,26 @@ class LineApp:
             raise LineError(LineErr(waiting.reply["err"]), why, rule)
         return waiting.reply
 
+    def _next_request(self) -> int:
+        self._last_request += 1
+        return self._last_request
+
     def _ready(self, ready: Message) -> None:
         self._caps = {name: address_caps(fields) for name, fields in ready["caps"].items()}
         self._devices = {line["n"]: device_of(line) for line in ready["lines"]}
         self._tell_devices()
+        if ready["resumed"]:
+            self._unheard = self._waiting.keys() - set(ready["snapshot"]["open_requests"])
+            for request, name in self._closing.items():
+                # Under its old id: what the gateway has done it does not do again.
+                self._link.send("call.close", id=request, call=name)
+
+    def _replayed(self) -> None:
+        """Every reply of the time before is here: what has none was never read."""
+        for request in self._unheard & self._waiting.keys():
+            if not self._waiting[request].done.is_set():
+                self._answer(request, _LOST)
+        self._unheard.clear()
 
     def _tell_devices(self) -> None:
         self._devices_changed.set()
@@ -349,12 +299,12 @@ class LineApp:
             case "call.new":
                 line = self._lines.get(message["line"])
                 if line is not None:
-                    self._calls[message["call"]] = _call_of(message, line)
+                    self._calls[message["call"]] = call_of(message, line)
                     self._new_calls.send_nowait(self._calls[message["call"]])
             case "call.state":
                 call = self._calls.get(message["call"])
                 if call is not None:
-                    call.take(_event_of(message))
+                    call.take(event_of(message))
             case "call.info":
                 call = self._calls.get(message["call"])
                 if call is not None:
@@ -378,6 +328,7 @@ class LineApp:
                 pass
 
     def _answer(self, request: int, reply: Message) -> None:
+        self._closing.pop(request, None)
         waiting = self._waiting.get(request)
         if waiting is not None:
             waiting.reply = reply
@@ -386,6 +337,10 @@ class LineApp:
     def _lost(self) -> None:
         for request in list(self._waiting):
             self._answer(request, _LOST)
+        self._closing.clear()
+        for number, device in self._devices.items():
+            self._devices[number] = replace(device, in_service=False)
+        self._tell_devices()
         calls, self._calls = self._calls, {}
         self._lines.clear()
         for call in calls.values():
@@ -401,26 +356,6 @@ class LineApp:
 
 def _auto(states: LineCallState, target: str) -> Mapping[str, Any]:
     return {"auto": {"states": int(states), "target": target}} if states else {}
-
-
-def _call_of(message: Message, line: HLine) -> HCall:
-    return HCall(
-        message["call"],
-        line,
-        caller=message["from"],
-        caller_name=message["from_name"],
-        called=message["to"],
-        called_name=message["to_name"],
-    )
-
-
-def _event_of(message: Message) -> CallStateEvent:
-    return CallStateEvent(
-        state=LineCallState(message["state"]),
-        mode=message["mode"],
-        sip_status=message.get("sip"),
-        reason=message.get("reason", ""),
-    )
 
 
 @asynccontextmanager

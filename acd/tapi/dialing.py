@@ -7,6 +7,8 @@ says which sign cannot be dialed.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from acd.tapi.constants import LineErr
 
@@ -23,6 +25,9 @@ _PASSED_OVER = frozenset("TtPp,! ().-/")
 _DIALED = frozenset("0123456789*#+ABCDabcd")
 _SUBADDRESS = re.compile(r"[|^].*", re.DOTALL)
 """TAPI: `|` begins an ISDN subaddress, `^` a name; neither is dialed."""
+_COMMANDS = frozenset("TtPpWwABCDabcd")
+"""The letters of a dialable address."""
+_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9._-]*$")
 _SIP_URI = re.compile(r"^sips?:", re.IGNORECASE)
 MOST_CHARACTERS = 128
 
@@ -46,17 +51,31 @@ def dialed_number(address: str) -> str | LineErr:
     return dialed
 
 
-def transfer_target(address: str) -> str | LineErr:
-    """What to hand a person to: an extension, a queue's name, a number or a `sip:` URI."""
+def transfer_target(address: str, *, listed: Sequence[str] = ()) -> str | LineErr:
+    """What to hand a person to: an extension, a queue's name, a number or a `sip:` URI.
+
+    Args:
+        address: as the application wrote it.
+        listed: patterns of the client's targets; one that begins with a letter makes a name of
+            what fits it, where it could be dialed as well: `t1`, `pt12`.
+    """
+    text = _without_tail(address)
+    if isinstance(text, str) and _NAME.match(text):
+        names = (pattern for pattern in listed if pattern[0].isalpha())
+        if any(fnmatchcase(text, pattern) for pattern in names):
+            return text
     return dialed_number(address)
 
 
 def is_name(text: str) -> bool:
-    """Whether it is a name or URI, in which letters are letters: `agent7`, `queue`, `sip:…`."""
+    """Whether it is a name or URI, in which letters are letters: `agent7`, `hr`, `sip:…`."""
     if _SIP_URI.match(text):
         return True
-    # Three letters in a row are no dialable address: its letters are single commands.
-    return bool(re.match(r"^[A-Za-z][A-Za-z0-9._-]*$", text) and re.search(r"[A-Za-z]{3}", text))
+    if not _NAME.match(text):
+        return False
+    # A dialable address has few letters, and each is a command of its own.
+    foreign = any(sign.isalpha() and sign not in _COMMANDS for sign in text)
+    return foreign or bool(re.search(r"[A-Za-z]{3}", text))
 
 
 def _without_tail(address: str) -> str | LineErr:

@@ -5,10 +5,12 @@ connecting ─▶ up ─▶ lost ─▶ up (resumed) … or, without the gateway
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 import ssl
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,6 +56,7 @@ class Link:
         address: of the gateway.
         on_ready: told each `ready`, before any message of that connection.
         on_message: told every other message.
+        on_replayed: told when a session that was resumed has caught up with what it missed.
         on_lost: told when the gateway was away for its grace: its session is over.
     """
 
@@ -63,11 +66,15 @@ class Link:
         *,
         on_ready: Callable[[Message], None],
         on_message: Callable[[Message], None],
+        on_replayed: Callable[[], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._address = address
         self._inst = secrets.token_hex(16)
         self._on_ready, self._on_message, self._on_lost = on_ready, on_message, on_lost
+        self._on_replayed = on_replayed
+        self._replayed_at: int | None = None
+        """The last message of those missed; None: none is missing."""
         self._session = ""
         self._last_seq = 0
         self._grace_seconds = 0.0
@@ -115,19 +122,22 @@ class Link:
             await self._pause(wait_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
 
+    @property
+    def _given_up_at(self) -> float:
+        """When the gateway has ended the session, on trio's clock."""
+        if not self._session or self._lost_at is None:
+            return math.inf
+        return self._lost_at + self._grace_seconds
+
     async def _pause(self, seconds: float) -> None:
         """Wait before the next try; at the end of the grace the session is given up."""
-        if not self._session:
-            await trio.sleep(seconds)
-            return
+        if self._session and self._lost_at is None:
+            self._lost_at = trio.current_time()
         until = trio.current_time() + seconds
-        lost_at = self._lost_at if self._lost_at is not None else trio.current_time()
-        self._lost_at = lost_at
-        over_at = lost_at + self._grace_seconds
-        if until < over_at:
-            await trio.sleep(seconds)
+        if until < self._given_up_at:
+            await trio.sleep_until(until)
             return
-        await trio.sleep_until(over_at)
+        await trio.sleep_until(self._given_up_at)
         self._give_up()
 
     def _give_up(self) -> None:
@@ -135,11 +145,11 @@ class Link:
         self._on_lost()
 
     async def _connect(self, task_status: trio.TaskStatus[None]) -> None:
-        with trio.fail_after(CONNECT_SECONDS):
+        with self._time_to_connect():
             stream = await self._open()
         async with stream:
             reader = MessageReader(stream, most_bytes=MOST_BYTES_BACK)
-            with trio.fail_after(CONNECT_SECONDS):
+            with self._time_to_connect():
                 ready = await self._sign_in(stream, reader)
             self._take_ready(ready)
             task_status.started()
@@ -150,6 +160,10 @@ class Link:
                 nursery.cancel_scope.cancel()
             self._up = False
             self._lost_at = trio.current_time()
+
+    def _time_to_connect(self) -> AbstractContextManager[trio.CancelScope]:
+        """No attempt to come back goes on beyond the grace: who waits is told in time."""
+        return trio.fail_at(min(trio.current_time() + CONNECT_SECONDS, self._given_up_at))
 
     async def _open(self) -> trio.abc.Stream:
         stream = await trio.open_tcp_stream(self._address.host, self._address.port)
@@ -187,7 +201,14 @@ class Link:
         self._send, self._outgoing = trio.open_memory_channel[bytes](float("inf"))
         self._sent = trio.Event()
         self._up = True
+        self._replayed_at = ready["snapshot"]["seq"] if ready["resumed"] else None
         self._on_ready(ready)
+        self._look_replayed()
+
+    def _look_replayed(self) -> None:
+        if self._replayed_at is not None and self._last_seq >= self._replayed_at:
+            self._replayed_at = None
+            self._on_replayed()
 
     async def _read(self, reader: MessageReader, heartbeat_seconds: float) -> None:
         while True:
@@ -201,6 +222,7 @@ class Link:
             if "seq" in message:
                 self._last_seq = int(message["seq"])
             self._on_message(message)
+            self._look_replayed()
 
     async def _write(self, stream: trio.abc.Stream, _heartbeat_seconds: float) -> None:
         try:

@@ -32,6 +32,7 @@ from acd.lines import (
     PersonWith,
 )
 from acd.lines.records import TransferRecord, record_of
+from acd.logs import debugging
 from acd.rules.dispositions import Disposition, TransferOutcome
 from acd.settings import TransferReply
 from acd.store.attempts import AttemptClosed
@@ -84,6 +85,10 @@ class LiveCall:
         self._joined_at: float | None = None
         self._transfer: TransferRecord | None = None
         self._transfer_over: trio.Event | None = None
+        self._pbx_tries = False
+        """The transfer under way was accepted: our BYE no longer ends it."""
+        self._told_early = False
+        """… and the application knows no more of it than that."""
         self._end: Ended | None = None
         self._sip_call_id = ""
         self._changed = trio.Event()
@@ -143,6 +148,8 @@ class LiveCall:
             await self._take(await self._line.next_event())
 
     async def _take(self, event: LineEvent) -> None:
+        if debugging():
+            log.debug("line event", action="line.event", what=type(event).__name__)
         self._counts.saw(event, started_at=self._started_at)
         match event:
             case Alerting(dialog=dialog):
@@ -174,6 +181,8 @@ class LiveCall:
         self._desk.books.put(
             AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(at_seconds))
         )
+        if self._nursery is not None:
+            self._nursery.start_soon(self._comfort)
 
     def _note(self, dialog: DialogId | None) -> None:
         if dialog is not None:
@@ -249,7 +258,7 @@ class LiveCall:
                 timeout_seconds=self._desk.settings.transfer_timeout_seconds,
                 on_accepted=partial(self._accepted, reply),
             )
-            if not self._dropped:
+            if self._pbx_tries or not self._dropped:
                 error = self._take_result(record_of(result, target=written), result.at_seconds)
         except IllegalTransition:
             error = LineErr.INVALCALLSTATE
@@ -258,15 +267,18 @@ class LiveCall:
         finally:
             reply(error)
             self._transfer_over = None
+            self._pbx_tries = self._told_early = False
             self._waits_since = trio.current_time()
             over.set()
             self.look_again()
 
     def _accepted(self, reply: Callable[[LineErr | None], None]) -> None:
         """The PBX will try; an application that wants to know no more is told now."""
+        self._pbx_tries = True
         if self._handing_on:
             return
         if self._desk.settings.transfer_reply is TransferReply.ACCEPTED and not self._dropped:
+            self._told_early = True
             reply(None)
 
     def _take_result(self, record: TransferRecord, at_seconds: float) -> LineErr | None:
@@ -284,15 +296,32 @@ class LiveCall:
 
     # Nobody waits in silence
 
+    async def _comfort(self) -> None:
+        """Something to hear until somebody takes the person, or the message is played."""
+        wav = self._desk.comfort_audio
+        if wav is None or self._leaving:
+            return
+        try:
+            await self._line.play(wav, repeat=True)
+        except BadInput as error:
+            log.warning("comfort audio not played", action="comfort.unplayable", why=str(error))
+        except IllegalTransition:
+            log.info("hung up before the comfort audio", action="comfort.unheard")
+
     async def _guard(self) -> None:
         """Hang up when asked to, and when an answered person has waited long enough."""
-        while not (self._dropped or trio.current_time() >= self._patience()):
+        while not (self._drops_now or trio.current_time() >= self._patience()):
             changed = self._changed = trio.Event()
             with trio.move_on_at(self._patience()):
                 await changed.wait()
         if not self._dropped:
             await self._let_go()
         await self._line.hang_up()
+
+    @property
+    def _drops_now(self) -> bool:
+        """Who was told at the 202 takes the transfer for done; the PBX still needs the leg."""
+        return self._dropped and not self._told_early
 
     @property
     def _has_limit(self) -> bool:

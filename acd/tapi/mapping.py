@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from acd.calls import CallState, DisconnectCause
+from acd.calls import DisconnectCause
 from acd.lines import DoorRule
 from acd.tapi.constants import LineCallFeature, LineCallState, LineDisconnectMode, LineErr
-
-CALL_STATES: Mapping[CallState, LineCallState] = MappingProxyType(
-    {
-        CallState.DIALTONE: LineCallState.DIALTONE,
-        CallState.DIALING: LineCallState.DIALING,
-        CallState.PROCEEDING: LineCallState.PROCEEDING,
-        CallState.RINGBACK: LineCallState.RINGBACK,
-        CallState.OFFERING: LineCallState.OFFERING,
-        CallState.ACCEPTED: LineCallState.ACCEPTED,
-        CallState.CONNECTED: LineCallState.CONNECTED,
-        CallState.ONHOLD: LineCallState.ONHOLD,
-        # The application sees CONNECTED until LINE_REPLY tells what became of its transfer.
-        CallState.TRANSFERRING: LineCallState.CONNECTED,
-        CallState.DISCONNECTED: LineCallState.DISCONNECTED,
-        CallState.IDLE: LineCallState.IDLE,
-    }
-)
 
 DISCONNECT_MODES: Mapping[DisconnectCause, LineDisconnectMode | None] = MappingProxyType(
     {

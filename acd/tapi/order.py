@@ -24,7 +24,7 @@ class MakeCall:
     line: int
     address: str
     no_answer_seconds: int
-    caller_id: object
+    caller_id: str
     params: int
     auto: Mapping[str, Any] | None
 
@@ -60,6 +60,9 @@ def read_make_call(message: Message) -> MakeCall:
     Raises:
         BadFieldError: one is missing or of another type.
     """
+    caller_id = message.get("callingid") or ""
+    if not isinstance(caller_id, str):
+        raise BadFieldError("callingid must be text")
     auto = message.get("auto")
     if auto is not None:
         if not isinstance(auto, dict):
@@ -70,7 +73,7 @@ def read_make_call(message: Message) -> MakeCall:
         line=whole_of(message, "line"),
         address=text_of(message, "dest"),
         no_answer_seconds=whole_of(message, "noanswer_s", default=0),
-        caller_id=message.get("callingid") or "",
+        caller_id=caller_id,
         params=whole_of(message, "params", default=0),
         auto=auto,
     )
@@ -81,7 +84,10 @@ def order_of(made: MakeCall, desk: Desk) -> CallOrder | LineErr | Refusal:
     dialed = desk.read_address(made.address)
     if isinstance(dialed, LineErr | Refusal):
         return dialed
-    if not isinstance(made.caller_id, str) or made.params & ~TAKEN_PARAMS:
+    caller_id = desk.read_caller_id(made.caller_id)
+    if isinstance(caller_id, Refusal):
+        return caller_id
+    if made.params & ~int(TAKEN_PARAMS):
         return LineErr.INVALCALLPARAMS
     auto = _auto_transfer(made.auto, desk) if made.auto is not None else None
     if isinstance(auto, LineErr):
@@ -91,7 +97,7 @@ def order_of(made: MakeCall, desk: Desk) -> CallOrder | LineErr | Refusal:
         line=made.line,
         dialed=dialed,
         no_answer_seconds=desk.ring_seconds(made.no_answer_seconds),
-        caller_id=made.caller_id,
+        caller_id=caller_id,
         params=LineCallParamFlags(made.params),
         auto=auto,
     )
@@ -99,7 +105,7 @@ def order_of(made: MakeCall, desk: Desk) -> CallOrder | LineErr | Refusal:
 
 def _auto_transfer(auto: Mapping[str, Any], desk: Desk) -> AutoTransfer | LineErr:
     possible = ADDRESS_CAPS[desk.profile.mode].auto_states
-    if not auto["states"] or auto["states"] & ~possible:
+    if not auto["states"] or auto["states"] & ~int(possible):
         return LineErr.INVALCALLPARAMS
     target = desk.read_target(auto["target"])
     if isinstance(target, LineErr):

@@ -148,7 +148,7 @@ def course_of(
         auto: whom the application wants them sent to; in ACD mode alone.
     """
     if auto is not None:
-        return Course(first=number, then=auto.target, then_written=auto.written, auto=True)
+        return Course(first=number, then=auto.target, then_written=auto.target.written, auto=True)
     parties = {Party.NUMBER: number, Party.PHONE: profile.phone or number}
     flow = profile.flow
     then = None if flow.then is None else parties[flow.then]
@@ -163,7 +163,7 @@ def course_of(
     )
 
 
-_TARGET_CAUSES: Mapping[int, DisconnectCause] = MappingProxyType(
+TARGET_CAUSES: Mapping[int, DisconnectCause] = MappingProxyType(
     {
         **dict.fromkeys((486, 600), DisconnectCause.BUSY),
         **dict.fromkeys((408, 480, 487), DisconnectCause.NO_ANSWER),
@@ -173,9 +173,11 @@ _TARGET_CAUSES: Mapping[int, DisconnectCause] = MappingProxyType(
         **dict.fromkeys((403, 433, 608), DisconnectCause.BLOCKED),
         503: DisconnectCause.CONGESTION,
         502: DisconnectCause.OUT_OF_ORDER,
+        580: DisconnectCause.QOS_UNAVAILABLE,
         **dict.fromkeys((415, 488, 606), DisconnectCause.INCOMPATIBLE),
     }
 )
+"""Final statuses of the NOTIFY; any other is a temporary failure, for the PBX could not tell."""
 
 
 def cause_of_target(record: TransferRecord | None) -> DisconnectCause:
@@ -185,4 +187,4 @@ def cause_of_target(record: TransferRecord | None) -> DisconnectCause:
     if record.outcome is TransferOutcome.REFUSED:
         # The PBX takes no REFER: that says nothing about the number.
         return DisconnectCause.UNAVAILABLE
-    return _TARGET_CAUSES.get(record.sip_status or 0, DisconnectCause.TEMPORARY_FAILURE)
+    return TARGET_CAUSES.get(record.sip_status or 0, DisconnectCause.TEMPORARY_FAILURE)

@@ -210,6 +210,8 @@ class TapiGateway:
                         await stream.send_all(encode({"t": "denied", "why": refusal.why}))
                 except WireError as error:
                     log.warning("connection cut", action="tapi.cut", why=str(error))
+                except Exception:  # whatever it is, calls and campaigns must go on
+                    log.exception("connection cut by a fault of ours", action="tapi.fault")
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
         reader = MessageReader(stream)
@@ -288,14 +290,14 @@ class TapiGateway:
         self._connections[session.name] = scope
         session.outbox.forget_aside()
         session.resumed()
-        log.info("client connected", action="tapi.connected", client=session.desk.name)
+        log.info("client connected", action="tapi.connected", tapi_client=session.desk.name)
         said_bye = False
         try:
             with scope:
-                await stream.send_all(encode(self._ready(session, last_seq)))
+                ready = encode(self._ready(session, last_seq))
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write, stream, session, last_seq or 0, scope)
-                    said_bye = await self._read(reader, session)
+                    nursery.start_soon(self._write, stream, session, ready, last_seq or 0, scope)
+                    said_bye = await self._read(reader, session, scope)
                     nursery.cancel_scope.cancel()
         finally:
             # Unless another connection of the same session has taken over.
@@ -304,7 +306,7 @@ class TapiGateway:
                 self._lost(session, for_good=said_bye)
 
     def _lost(self, session: Session, *, for_good: bool) -> None:
-        log.info("client gone", action="tapi.gone", client=session.desk.name, bye=for_good)
+        log.info("client gone", action="tapi.gone", tapi_client=session.desk.name, bye=for_good)
         session.lost()
         if for_good:
             self._end(session)
@@ -315,7 +317,8 @@ class TapiGateway:
         lost_at = session.lost_at
         await trio.sleep(self._settings.grace_seconds)
         if session.lost_at == lost_at and session.name in self._sessions:
-            log.warning("client not back", action="tapi.grace_over", client=session.desk.name)
+            name = session.desk.name
+            log.warning("client not back", action="tapi.grace_over", tapi_client=name)
             self._end(session)
 
     def _ready(self, session: Session, last_seq: int | None) -> dict[str, Any]:
@@ -337,7 +340,7 @@ class TapiGateway:
         last = min(client.last_line, self._line_count)
         return [self.line(number) for number in range(client.first_line, last + 1)]
 
-    async def _read(self, reader: MessageReader, session: Session) -> bool:
+    async def _read(self, reader: MessageReader, session: Session, scope: trio.CancelScope) -> bool:
         """Obey messages until the connection ends; True: the client said goodbye."""
         patience = MISSED_HEARTBEATS * self._settings.heartbeat_seconds
         while True:
@@ -349,6 +352,9 @@ class TapiGateway:
                     return False
             if silence.cancelled_caught or message is None:
                 return False
+            if scope.cancel_called:
+                # Another connection has the session, and was told which requests are open.
+                return False
             if message["t"] == "bye":
                 return True
             if message["t"] == "ping":
@@ -357,14 +363,22 @@ class TapiGateway:
                 session.handle(message)
 
     async def _write(
-        self, stream: trio.abc.Stream, session: Session, last_seq: int, scope: trio.CancelScope
+        self,
+        stream: trio.abc.Stream,
+        session: Session,
+        ready: bytes,
+        last_seq: int,
+        scope: trio.CancelScope,
     ) -> None:
+        data = ready
         try:
-            while session.outbox.holds(last_seq):
-                data, last_seq = session.outbox.after(last_seq), session.outbox.last_seq
+            while True:
                 with trio.fail_after(SEND_SECONDS):
                     await stream.send_all(data)
                 await session.outbox.wait_after(last_seq)
+                if not session.outbox.holds(last_seq):
+                    break
+                data, last_seq = session.outbox.after(last_seq), session.outbox.last_seq
         except (trio.BrokenResourceError, trio.TooSlowError):
             pass
         scope.cancel()

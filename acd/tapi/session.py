@@ -199,6 +199,7 @@ class Session:
         return {
             "calls": [self._status(call) for call in self._calls.values()],
             "open": sorted(self._lines),
+            "open_requests": sorted(self._asked),
         }
 
     @staticmethod
@@ -377,7 +378,7 @@ class Session:
         target = call.desk.read_target(address)
         if isinstance(target, LineErr):
             return target
-        call.transfer(target, address, self._later(request, call.name))
+        call.transfer(target, target.written, self._later(request, call.name))
         return LATER
 
     def call_redirect(self, message: Message) -> Answer:

@@ -15,6 +15,7 @@ MOST_BYTES = 65536
 """Of one message to the engine with its line end."""
 MOST_BYTES_BACK = 2**22
 """Of one to a client: `ready` has 999 lines and, on a return, every call that was not let go of."""
+LARGEST_DWORD = 2**32 - 1
 Message = Mapping[str, Any]
 
 
@@ -35,15 +36,29 @@ def decode(line: bytes) -> dict[str, Any]:
     """One received line.
 
     Raises:
-        WireError: it is no JSON object with a `t`.
+        WireError: it is no JSON object with a `t`, or holds what is no text to anybody else.
     """
     try:
-        message = json.loads(line)
+        text = line.decode()
+        message = json.loads(text)
+        is_text = "\\u" not in text or _is_text(message)
     except (ValueError, RecursionError):
         raise WireError("a line is not JSON") from None
+    if not is_text:
+        raise WireError("a line holds a lone surrogate or NUL")
     if not isinstance(message, dict) or not isinstance(message.get("t"), str):
         raise WireError("a line is no object with a t")
     return message
+
+
+def _is_text(message: object) -> bool:
+    """Whether SQL and SIP could write every character: JSON can escape what UTF-8 has not."""
+    try:
+        plain = json.dumps(message, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    # json.dumps writes a NUL, and a NUL alone, as this.
+    return b"\\u0000" not in plain.replace(rb"\\", b"")
 
 
 def sign(token: str, *, nonce: str, inst: str) -> str:
@@ -70,14 +85,14 @@ def text_of(message: Message, key: str) -> str:
 
 
 def whole_of(message: Message, key: str, *, default: int | None = None) -> int:
-    """A field that must be a whole number from 0 on.
+    """A field that must be a DWORD.
 
     Raises:
         BadFieldError: it is not.
     """
     value = message.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise BadFieldError(f"{key} must be a whole number from 0 on")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_DWORD:
+        raise BadFieldError(f"{key} must be a whole number from 0 to {LARGEST_DWORD}")
     return value
 
 

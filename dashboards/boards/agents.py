@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as builders
 
-from dashboards.boards.queries import BUSY, STAFFED, a_second, quantiles
+from dashboards.boards.queries import BUSY, STAFFED, a_second, agents_by_state, quantiles
 from dashboards.panels import (
     ALARMS,
     CAMPAIGN,
@@ -27,7 +27,7 @@ def agents() -> builders.Dashboard:
             number(
                 "Ready",
                 "Agents who could take a person now.",
-                f'sum(acd_agents{{{NODE},state="ready"}})',
+                agents_by_state('state="ready"'),
                 unit="short",
                 width=6,
             )
@@ -36,7 +36,7 @@ def agents() -> builders.Dashboard:
             number(
                 "With a person",
                 "Agents who talk.",
-                f'sum(acd_agents{{{NODE},state="on_call"}})',
+                agents_by_state('state="on_call"'),
                 unit="short",
                 width=6,
             )
@@ -45,7 +45,7 @@ def agents() -> builders.Dashboard:
             number(
                 "In wrap-up",
                 "Agents who finish their notes on the last call.",
-                f'sum(acd_agents{{{NODE},state="wrap_up"}})',
+                agents_by_state('state="wrap_up"'),
                 unit="short",
                 width=6,
             )
@@ -106,7 +106,7 @@ def agents() -> builders.Dashboard:
             graph(
                 "Agents by state",
                 "How many agents are in each state.",
-                {"{{state}}": f"sum by (state) (acd_agents{{{NODE}}})"},
+                {"{{state}}": agents_by_state()},
                 unit="short",
                 stacked=True,
             )

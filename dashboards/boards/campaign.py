@@ -23,7 +23,7 @@ def campaign() -> builders.Dashboard:
         .with_panel(
             number(
                 "Live answers",
-                "People who answered in the chosen time.",
+                "People joined or abandoned in the chosen time.",
                 f"sum(increase(acd_live_answers_total{{{CAMPAIGN}}}[$__range]))",
                 unit="short",
             )

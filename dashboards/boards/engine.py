@@ -7,6 +7,9 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from dashboards.boards.queries import quantile, quantiles
 from dashboards.panels import ALARMS, FINE, NODE, Level, board, graph, number, warn_above
 
+PROCESS = f'job="acd",{NODE}'
+"""Prometheus has such figures of every process that it scrapes."""
+
 
 def engine() -> builders.Dashboard:
     """Is the program itself well: database, scheduler, process?"""
@@ -93,6 +96,46 @@ def engine() -> builders.Dashboard:
                 quantiles("acd_scheduler_lag_seconds", NODE),
                 unit="s",
                 levels=warn_above(0.05, 0.1),
+            )
+        )
+        .with_panel(
+            graph(
+                "CPU",
+                "Cores that the process uses; near 1 the scheduler is what has no more to give.",
+                {"{{instance}}": f"rate(process_cpu_seconds_total{{{PROCESS}}}[$__rate_interval])"},
+                unit="short",
+                levels=warn_above(0.8, 1.2),
+            )
+        )
+        .with_panel(
+            graph(
+                "Memory",
+                "What the process holds, and what it has asked for.",
+                {
+                    "resident, {{instance}}": f"process_resident_memory_bytes{{{PROCESS}}}",
+                    "virtual, {{instance}}": f"process_virtual_memory_bytes{{{PROCESS}}}",
+                },
+                unit="bytes",
+            )
+        )
+        .with_panel(
+            graph(
+                "Open files",
+                "Sockets are files too: each call has two. At the limit no call can be started; "
+                "LimitNOFILE of the unit raises it.",
+                {
+                    "open, {{instance}}": f"process_open_fds{{{PROCESS}}}",
+                    "limit, {{instance}}": f"process_max_fds{{{PROCESS}}}",
+                },
+                unit="short",
+            )
+        )
+        .with_panel(
+            graph(
+                "Runs since",
+                "Seconds since each engine's start; a fall is a restart.",
+                {"{{instance}}": f"time() - process_start_time_seconds{{{PROCESS}}}"},
+                unit="s",
             )
         )
     )

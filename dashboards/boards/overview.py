@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard as builders
 
-from dashboards.boards.queries import BUSY, HOUR, STAFFED, a_second
+from dashboards.boards.queries import BUSY, HOUR, STAFFED, a_second, agents_by_state
 from dashboards.panels import (
     ALARMS,
     CAMPAIGN,
@@ -85,7 +85,7 @@ def overview() -> builders.Dashboard:
             graph(
                 "Agents by state",
                 "How many agents are in each state. Much ready: too few calls, or no leads.",
-                {"{{state}}": f"sum by (state) (acd_agents{{{NODE}}})"},
+                {"{{state}}": agents_by_state()},
                 unit="short",
                 stacked=True,
             )
@@ -93,9 +93,9 @@ def overview() -> builders.Dashboard:
         .with_panel(
             graph(
                 "Live answers and abandoned people a second",
-                "People who answered, and those of them whom no agent took in time.",
+                "People joined or abandoned, and those of them whom no agent took in time.",
                 {
-                    "answered, {{campaign}}": a_second("acd_live_answers", "campaign"),
+                    "live answers, {{campaign}}": a_second("acd_live_answers", "campaign"),
                     "abandoned, {{campaign}}": a_second("acd_abandoned", "campaign"),
                 },
                 unit="cps",

@@ -5,8 +5,15 @@ from __future__ import annotations
 from dashboards.panels import CAMPAIGN, NODE
 
 HOUR = 3600.0
-BUSY = f'acd_agents{{{NODE},state=~"on_call|wrap_up"}}'
-STAFFED = f'acd_agents{{{NODE},state!="logged_off"}}'
+
+
+def agents_by_state(which: str = 'state!=""') -> str:
+    """How many agents are in each state; several engines on one database all count all of them."""
+    return f"max by (state) (acd_agents{{{NODE},{which}}})"
+
+
+BUSY = agents_by_state('state=~"on_call|wrap_up"')
+STAFFED = agents_by_state('state!="logged_off"')
 TAPI_CALLS = f'campaign=~"tapi:.*",{NODE}'
 """What calls of TAPI clients are counted under, where campaigns have their name."""
 

@@ -27,7 +27,8 @@ def trunk() -> builders.Dashboard:
             number(
                 "Lines in use",
                 "Of all that the trunks carry.",
-                "sum(trunk:acd_lines_used:sum) / sum(trunk:acd_lines:sum)",
+                f"sum(instance_trunk:acd_lines_used:sum{{{NODE}}})"
+                f" / sum(instance_trunk:acd_lines:sum{{{NODE}}})",
                 unit="percentunit",
                 width=6,
                 levels=warn_above(0.9, 1),
@@ -70,6 +71,15 @@ def trunk() -> builders.Dashboard:
                 {"{{holder}}": f"sum by (holder) (acd_leased_lines{{{NODE}}})"},
                 unit="short",
                 stacked=True,
+            )
+        )
+        .with_panel(
+            graph(
+                "Oldest line whose call is over",
+                "How long it has waited for the end of its dialog; a PBX that answers no BYE keeps "
+                "lines for 32 s, longer is a leak.",
+                {"{{trunk}}": f"max by (trunk) (acd_oldest_ended_call_seconds{{{NODE}}})"},
+                unit="s",
             )
         )
         .with_panel(

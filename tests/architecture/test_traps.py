@@ -61,6 +61,8 @@ def test_every_test_of_a_trap_is_in_the_list() -> None:
     assert {name for name in _functions(OF_TRAPS) if name.startswith("test_")} == listed
 
 
+BUGS = 37
+"""What reading SIPTAPI 0.3.23 and its changelog brought to light; none may fall off the page."""
 SIPTAPI = (ROOT / "docs/siptapi.md").read_text(encoding="utf-8")
 
 
@@ -68,6 +70,13 @@ SIPTAPI = (ROOT / "docs/siptapi.md").read_text(encoding="utf-8")
 def test_a_bug_of_siptapi_names_a_test_that_exists(place: tuple[str, str]) -> None:
     file, function = place
     assert function in _functions(ROOT / file)
+
+
+def test_bugs_of_siptapi_are_numbered_without_a_gap_and_each_names_its_test() -> None:
+    begin, end = SIPTAPI.index("## SIPTAPI's bugs"), SIPTAPI.index("## Acceptance")
+    rows = re.findall(r"^\| ([0-9]+) \|(.*)$", SIPTAPI[begin:end], re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, BUGS + 1))
+    assert all(len(PLACE.findall(cells)) == 1 for _, cells in rows)
 
 
 LISTED = frozenset(re.findall(r"`(test_row_\w+)`", SIPTAPI))

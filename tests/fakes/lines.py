@@ -264,6 +264,10 @@ class FakePool:
     def holders(self) -> Counter[str]:
         return Counter(self._leased.values())
 
+    def oldest_ended_seconds(self) -> float:
+        """Its dialogs end with their leases."""
+        return 0.0
+
     @property
     def leased(self) -> int:
         return self.size - int(self._limit.available_tokens)

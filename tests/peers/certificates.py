@@ -28,6 +28,12 @@ def make_certificate(folder: Path, *, name: str, days: int = 2) -> tuple[Path, P
     return certificate, key
 
 
+def lock_key(key: Path, passphrase: str) -> None:
+    """Have the key ask for a passphrase from now on."""
+    locked = ("-aes256", "-passout", f"pass:{passphrase}")
+    key.write_text(_openssl("pkey", "-in", str(key), *locked))
+
+
 def valid_until(certificate: Path) -> str:
     """YYYY-MM-DD, UTC."""
     shown = _openssl("x509", "-in", str(certificate), "-noout", "-enddate")

@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,8 @@ class Lab:
     host: str
     folder: Path
     options: Sequence[str] = ()
+    program: Sequence[str | Path] = (sys.executable, "-m", "acd")
+    environment: Mapping[str, str] = field(default_factory=dict)
     bind: Bind = field(init=False)
     watch: Bind = field(init=False)
     """Where it tells what its agents' phones do."""
@@ -62,13 +64,13 @@ class Lab:
         return [json.loads(line) for line in logged.decode().splitlines()]
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "acd", "lab", "--address", self.host, "--port", "0"]
+        command = [*self.program, "lab", "--address", self.host, "--port", "0"]
         command += ["--record", str(self.records_file), "--follow-stdin", *self.options]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
         )
         try:
             ready = self._wait_ready()

@@ -10,7 +10,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,19 +66,27 @@ class Prometheus:
 
 
 @contextmanager
-def running_prometheus(folder: Path, *, target_port: int) -> Iterator[Prometheus]:
-    """Start it with `dashboards/prometheus`, faster and on this target; end it with the block."""
+def running_prometheus(
+    folder: Path, *, target_port: int, changes: Iterable[tuple[str, str, str]] = ()
+) -> Iterator[Prometheus]:
+    """Start it with `dashboards/prometheus`, faster and on this target; end it with the block.
+
+    Args:
+        folder: made here.
+        target_port: the engine's.
+        changes: file, what else it says, and what it shall say.
+    """
     shutil.copytree(CONFIGURATION, folder)
     file = folder / "prometheus.yml"
-    text = file.read_text()
-    for old, new in (
-        ("scrape_interval: 5s", f"scrape_interval: {SCRAPE_SECONDS * 1000:.0f}ms"),
-        ("evaluation_interval: 15s", "evaluation_interval: 1s"),
-        ("127.0.0.1:9464", f"127.0.0.1:{target_port}"),
+    for name, old, new in (
+        *changes,
+        (file.name, "scrape_interval: 5s", f"scrape_interval: {SCRAPE_SECONDS * 1000:.0f}ms"),
+        (file.name, "evaluation_interval: 15s", "evaluation_interval: 1s"),
+        (file.name, "127.0.0.1:9464", f"127.0.0.1:{target_port}"),
     ):
-        assert old in text, f"prometheus.yml no longer says {old}"
-        text = text.replace(old, new)
-    file.write_text(text)
+        text = (folder / name).read_text()
+        assert old in text, f"{name} no longer says {old}"
+        (folder / name).write_text(text.replace(old, new))
     port = free_port()
     log = folder / "prometheus.log"
     with log.open("wb") as out:

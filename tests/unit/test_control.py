@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trio
 
-from acd.control import ask_engine, open_control
-from acd.errors import AddressInUse
+from acd.control import ask_engine, only_engine, open_control
+from acd.errors import AddressInUse, EngineSilent
 
 
 async def ask(path: Path, question: str) -> dict[str, Any] | None:
@@ -73,11 +73,32 @@ async def test_what_a_dead_engine_left_is_replaced(path: Path) -> None:
         assert await ask(path, "ping") is not None
 
 
-async def test_a_second_engine_is_refused(path: Path) -> None:
-    async with open_control(path, {}):
-        with pytest.raises(AddressInUse, match="another engine already answers"):
-            async with open_control(path, {}):
-                pass
+def test_a_second_engine_is_refused_until_the_first_has_ended(path: Path) -> None:
+    with (
+        only_engine(path),
+        pytest.raises(AddressInUse, match="another engine runs here"),
+        only_engine(path),
+    ):
+        pass
+    with only_engine(path):
+        pass
+
+
+def test_an_engine_that_has_no_time_to_answer_is_not_taken_for_none(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acd.control.ANSWER_SECONDS", 0.05)
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(path))
+        busy.listen()
+        with pytest.raises(EngineSilent, match="has not answered"):
+            ask_engine(path, "ping")
+
+
+def test_a_lock_that_cannot_be_opened_is_one_sentence(path: Path) -> None:
+    nowhere = path / "nowhere" / "acd.sock"
+    with pytest.raises(AddressInUse, match="name another control_socket"), only_engine(nowhere):
+        pass
 
 
 async def test_a_caller_who_says_nonsense_or_leaves_harms_nobody(path: Path) -> None:

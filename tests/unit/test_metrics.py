@@ -3,12 +3,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 
 import pytest
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from acd.calls import CallState
 from acd.metrics import Metrics, ResponseClass, TapiCounts, call_exemplar, response_class
+from acd.rules.eligibility import Rule
+from acd.rules.hold import Hold
 
 
 class Lines:
@@ -21,6 +24,9 @@ class Lines:
 
     def holders(self) -> Counter[str]:
         return Counter(spring=2)
+
+    def oldest_ended_seconds(self) -> float:
+        return 12.5
 
     def lease(self, *, holder: str, deadline_seconds: float) -> object:
         raise AssertionError
@@ -83,6 +89,7 @@ def test_what_the_pool_and_the_trunk_count_is_read_at_the_scrape(metrics: Metric
     assert value("acd_leased_lines", {"trunk": "main", "holder": "spring"}) == 2
     assert value("acd_lines", {"trunk": "main", "state": "connected"}) == 2
     assert value("acd_expired_leases_total", {"trunk": "main"}) == 1
+    assert value("acd_oldest_ended_call_seconds", {"trunk": "main"}) == 12.5
     assert value("acd_trunk_challenges_total", {"trunk": "main"}) == 7
 
 
@@ -114,9 +121,32 @@ def test_an_exemplar_leads_to_the_call(metrics: Metrics) -> None:
     assert '# {call="a17"} 0.4' in page
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "acd_setup_seconds",
+        "acd_ring_seconds",
+        "acd_answer_to_refer_seconds",
+        "acd_answer_to_agent_seconds",
+    ],
+)
+def test_waits_are_told_apart_from_5_ms_to_10_s(metrics: Metrics, name: str) -> None:
+    limits = [
+        float(sample.labels["le"])
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == f"{name}_bucket" and sample.labels["campaign"] == "spring"
+    ]
+    assert limits == sorted(limits)
+    assert limits[0] == 0.005
+    within = [limit for limit in limits if limit <= 10]
+    assert within[-1] == 10
+    assert all(upper <= 2.5 * lower for lower, upper in pairwise(within))
+
+
 def test_names_and_labels_keep_to_prometheus_rules(metrics: Metrics) -> None:
     for family in metrics.registry.collect():
-        assert re.fullmatch(r"acd_[a-z_]+", family.name), family.name
+        assert re.fullmatch(r"(acd|process)_[a-z_]+", family.name), family.name
         assert family.documentation.endswith("."), family.name
         if family.type == "histogram":
             assert family.name.endswith("_seconds"), family.name
@@ -130,3 +160,37 @@ def series(metrics: Metrics) -> set[tuple[str, frozenset[tuple[str, str]]]]:
         for sample in family.samples
         if not sample.name.endswith("_created")
     }
+
+
+def test_a_campaign_that_has_left_holds_nobody_back_and_has_no_ledger() -> None:
+    metrics = Metrics()
+    metrics.know_campaign("c")
+    metrics.campaign_hold.labels("c", Hold.NO_LEAD).set(1)
+    metrics.leads_blocked.labels("c", Rule.CALLING_HOURS).set(7)
+    metrics.hopper_leads.labels("c").set(5)
+    metrics.leads_left_seconds.labels("c").set(0)
+    metrics.ledger_abandoned.labels("c").set(9)
+    metrics.originates.labels("c").inc(3)
+    metrics.rest_campaign("c")
+    shown = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
+    assert shown["acd_originates_total", "c"] == 3
+    assert shown["acd_hopper_leads", "c"] == 0
+    assert not any(
+        value
+        for (name, *_), value in shown.items()
+        if name in {"acd_campaign_hold", "acd_leads_blocked"}
+    )
+    gone = {name for name, *_ in shown} & {
+        "acd_leads_left_seconds",
+        "acd_ledger_live_answers",
+        "acd_ledger_abandoned",
+        "acd_ledger_headroom",
+        "acd_abandon_limit_ratio",
+    }
+    assert gone == set()
+    metrics.know_campaign("c")
+    metrics.rest_campaign("c")

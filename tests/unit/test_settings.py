@@ -311,6 +311,14 @@ def test_the_managers_secret_comes_from_outside_the_toml_like_every_other(tmp_pa
     assert "feeds.ami.password_file (line 4): is missing" in problem
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    secret_file(tmp_path, f"\ufeff{SECRET}\r\n")
+    settings = load(tmp_path, "\ufeff" + TRUNK + 'password_file = "dialer.password"')
+    assert settings.trunk[0].password.get_secret_value() == SECRET
+    text = "\ufeff" + TRUNK + '[metrics]\ntoken_file = "dialer.password"'
+    assert load(tmp_path, text).metrics.token.get_secret_value() == SECRET
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
 def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = secret_file(tmp_path, mode=mode)
@@ -344,6 +352,25 @@ def test_two_places_for_one_password_are_refused(tmp_path: Path) -> None:
     assert "keep one: password_env or password_file" in problem
 
 
+@pytest.mark.parametrize(
+    "first_lines",
+    [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+    ],
+)
+def test_a_key_that_asks_for_a_passphrase_is_refused(tmp_path: Path, first_lines: str) -> None:
+    (tmp_path / "acd.pem").write_text("x")
+    (tmp_path / "acd.key").write_text(first_lines)
+    pair = 'tls_certificate_file = "acd.pem"\ntls_key_file = "acd.key"\n'
+    (problem,) = refusal(tmp_path, TRUNK + pair)
+    assert "trunk[0].tls_key_file (line 5): acd.key asks for a passphrase" in problem
+    (problem,) = refusal(
+        tmp_path, f"{TRUNK}[api]\nenabled = true\n{pair}{API_CLIENT}", {"ACD_API": SECRET}
+    )
+    assert "api.tls_key_file (line 7): acd.key asks for a passphrase" in problem
+
+
 def test_a_listener_off_loopback_starts_with_a_token_only(tmp_path: Path) -> None:
     text = TRUNK + '[metrics]\nbind_address = "::"\ntoken_env = "TOKEN"'
     assert load(tmp_path, text, {"TOKEN": SECRET}).metrics.token.get_secret_value() == SECRET
@@ -351,12 +378,72 @@ def test_a_listener_off_loopback_starts_with_a_token_only(tmp_path: Path) -> Non
 
 
 def test_the_password_of_a_database_url_is_not_shown(tmp_path: Path) -> None:
-    url = f"postgresql://acd:{SECRET}@x@db.example.com:5433/acd?password={SECRET}"
+    url = f"postgresql://acd:{SECRET}%40x@db.example.com:5433/acd?password={SECRET}"
     settings = load(tmp_path, f'{TRUNK}[store]\nurl = "{url}"')
     assert settings.store.url == url
-    assert settings.store.shown_url == "postgresql://acd@db.example.com:5433/acd"
     assert SECRET not in repr(settings)
     refusal(tmp_path, f'{TRUNK}[store]\nurl = "mysql://acd:{SECRET}@localhost/acd"')
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (f"acd:se@cret:{SECRET}@127.0.0.1/acd", "has a bare @, /, ? or space before its last @"),
+        (f"acd:se@{SECRET}@127.0.0.1/acd", "write %40, %2F, %3F or %20"),
+        (f"acd:a/{SECRET}@127.0.0.1/acd", "has a bare @, /, ? or space before its last @"),
+        (f"acd:a?{SECRET}@127.0.0.1/acd", "has a bare @, /, ? or space before its last @"),
+        (f"db:5432/acd?password={SECRET}@x", "has a bare @, /, ? or space before its last @"),
+        ("acd@127.0.0.1:99999x/acd", "has a port that is no number from 1 to 65535"),
+        ("acd@127.0.0.1:99999/acd", "has a port that is no number from 1 to 65535"),
+        ("acd@127.0.0.1:0/acd", "has a port that is no number from 1 to 65535"),
+        ("acd@127.0.0.1:/acd", "has a port that is no number from 1 to 65535"),
+        ("acd:a%00b@db/acd", "is no database that acd can use"),
+        ("acd@d\\u0000b/acd", "is no database that acd can use"),
+        ("acd@[::1/acd", "is no database that acd can use"),
+        ("acd@db", "is no database that acd can use"),
+    ],
+)
+def test_a_database_url_that_two_readers_could_read_differently_is_refused(
+    tmp_path: Path, url: str, told: str
+) -> None:
+    (problem,) = refusal(tmp_path, f'{TRUNK}[store]\nurl = "postgresql://{url}"')
+    assert (
+        "store.url (line 5): the value (not shown here) has" in problem or "is no data" in problem
+    )
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["acd@[::1]:5432/acd", "acd:p%40w@db/acd", "/acd?host=/run/postgresql", "a,b/acd?sslmode=x"],
+)
+def test_what_postgresql_understands_is_taken(tmp_path: Path, url: str) -> None:
+    settings = load(tmp_path, f'{TRUNK}[store]\nurl = "postgresql://{url}"')
+    assert settings.store.url == f"postgresql://{url}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *('outbound_proxy = "x:70000"', 'outbound_proxy = "[::1]:0"'),
+        '[feeds.dialog_info]\ndomain = "pbx:65536"',
+        '[[profile]]\nname = "a"\nfirst_line = 1\nlast_line = 1\nphone = "31@192.0.2.7:0"',
+    ],
+)
+def test_a_port_out_of_range_is_refused(tmp_path: Path, line: str) -> None:
+    (problem,) = refusal(tmp_path, TRUNK + line)
+    assert "has a port that is no number from 1 to 65535; allowed:" in problem
+
+
+@pytest.mark.parametrize("domain", ["pbx:99999", "pbx:0", "[2001:db8::1]:70000"])
+def test_a_pbx_at_a_port_out_of_range_is_refused(tmp_path: Path, domain: str) -> None:
+    (problem,) = refusal(tmp_path, TRUNK.replace("pbx.example.com", domain))
+    assert f'trunk[0].domain (line 2): "{domain}" has a port that is no number' in problem
+
+
+@pytest.mark.parametrize("domain", ["pbx:1", "pbx:65535", "[2001:db8::1]", "[2001:db8::1]:5060"])
+def test_a_pbx_at_any_other_port_is_taken(tmp_path: Path, domain: str) -> None:
+    assert load(tmp_path, TRUNK.replace("pbx.example.com", domain)).trunk[0].domain == domain
 
 
 def test_the_example_loads_and_marks_six_keys(tmp_path: Path) -> None:
@@ -389,6 +476,7 @@ def test_the_example_names_every_key_with_its_default() -> None:
     assert raw["tapi_client"][0].pop("number_format") == "+"
     assert raw["tapi_client"][0].pop("number_prefix") == ""
     assert raw["tapi_client"][0].pop("wait_message") == "sorry.wav"
+    assert raw["tapi_client"][0].pop("comfort_audio") == "waiting.wav"
     assert raw["log"].pop("file") == "acd.log"
     shown = Settings.model_validate(raw)
     assert shown.feeds.ami == AmiSettings(host="pbx.example.com", user="acd")

@@ -72,6 +72,11 @@ LIMITS = {
     "TRANSACTION_TIMEOUT_MS": "PJSIP_TD_TIMEOUT",
     "HAS_TLS": "PJSIP_HAS_TLS_TRANSPORT",
 }
+# Ends the sentence about a step that fails on a machine that has every tool.
+REMEDY = (
+    "the lines above in the log say why; ACD_REFRESH=1 make setup tries Debian's source of today, "
+    "and PJPROJECT_SOURCE=FOLDER make setup another one (2.17 is known to do)."
+)
 SELF_CHECK = """
 import pjsua2, pjsua2_limits
 endpoint = pjsua2.Endpoint()
@@ -252,7 +257,7 @@ def apply_patches(tree: Path) -> tuple[str, ...]:
         if fits != 0:
             print(f"acd: {path.name} does not fit this pjproject: left out", file=sys.stderr)
             continue
-        _run(command, cwd=tree, why=f"{path.name} could not be applied.")
+        _run(command, cwd=tree, why=f"{path.name} could not be applied: {REMEDY}")
         applied.append(path.stem)
     return tuple(applied)
 
@@ -265,7 +270,12 @@ def configure(tree: Path) -> None:
         stripped.touch()
     command = ["sh", "./aconfigure", *CONFIGURE_FLAGS]
     flags = {"CFLAGS": CFLAGS, "CXXFLAGS": CFLAGS}
-    _run(command, cwd=tree, env={**os.environ, **flags}, why="pjproject's configure failed.")
+    _run(
+        command,
+        cwd=tree,
+        env={**os.environ, **flags},
+        why=f"pjproject's configure failed: {REMEDY}",
+    )
 
 
 def compile_binding(tree: Path, payload: Path) -> None:
@@ -277,14 +287,16 @@ def compile_binding(tree: Path, payload: Path) -> None:
     with ThreadPoolExecutor() as pool:
         wrapper = pool.submit(_compile_wrapper, tree, payload)
         jobs = f"-j{os.cpu_count() or 1}"
-        _run(["make", jobs, "lib"], cwd=tree, why="pjproject's libraries did not compile.")
+        _run(
+            ["make", jobs, "lib"], cwd=tree, why=f"pjproject's libraries did not compile: {REMEDY}"
+        )
         wrapped = wrapper.result()
     module = payload / f"_pjsua2{sysconfig.get_config_var('EXT_SUFFIX')}"
     libraries = [f"-l{name}" for name in _make_variable(tree, "libs")]
     folders = _make_variable(tree, "ldflags")
     command = ["g++", "-shared", "-o", str(module), str(wrapped), *folders, *libraries]
-    _run(command, cwd=tree, why="pjsua2 did not link.")
-    _run(["strip", "--strip-unneeded", str(module)], why="pjsua2 could not be stripped.")
+    _run(command, cwd=tree, why=f"pjsua2 did not link: {REMEDY}")
+    _run(["strip", "--strip-unneeded", str(module)], why=f"pjsua2 could not be stripped: {REMEDY}")
 
 
 def _compile_wrapper(tree: Path, payload: Path) -> Path:
@@ -296,12 +308,15 @@ def _compile_wrapper(tree: Path, payload: Path) -> Path:
     _run(
         [*swig, "-outdir", str(payload), "-o", str(wrapper), "pjsua2.i"],
         cwd=bindings,
-        why="SWIG could not read pjsua2's interface.",
+        why=f"SWIG could not read pjsua2's interface: {REMEDY}",
     )
     # The wrapper only unpacks arguments; -O1 halves the time of the longest step here.
     compiler = ["g++", *flags, "-O1", "-w", f"-I{sysconfig.get_path('include')}"]
     compiled = wrapper.with_suffix(".o")
-    _run([*compiler, "-c", str(wrapper), "-o", str(compiled)], why="pjsua2 did not compile.")
+    _run(
+        [*compiler, "-c", str(wrapper), "-o", str(compiled)],
+        why=f"pjsua2 did not compile: {REMEDY}",
+    )
     return compiled
 
 
@@ -309,8 +324,7 @@ def _make_variable(tree: Path, name: str) -> list[str]:
     """Ask pjproject's own makefile for `cflags`, `ldflags` or `libs`."""
     command = ["make", "--no-print-directory", "-f", "helper.mak", name]
     folder = tree / "pjsip-apps/src/swig/python"
-    answer = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    return answer.stdout.split()
+    return _answer(command, cwd=folder, why=f"pjproject does not tell its {name}: {REMEDY}").split()
 
 
 def limits_module(tree: Path, version: str, patched: Sequence[str]) -> str:
@@ -322,8 +336,11 @@ def limits_module(tree: Path, version: str, patched: Sequence[str]) -> str:
     )
     binary = program.with_suffix("")
     flags = _make_variable(tree, "cflags")
-    _run(["gcc", *flags, str(program), "-o", str(binary)], why="pjsua2's limits did not compile.")
-    values = subprocess.run([binary], check=True, capture_output=True, text=True).stdout
+    _run(
+        ["gcc", *flags, str(program), "-o", str(binary)],
+        why=f"pjsua2's limits did not compile: {REMEDY}",
+    )
+    values = _answer([str(binary)], why=f"pjsua2 does not tell its limits: {REMEDY}")
     opening = '"""What this pjsua2 was compiled for; read it before asking pjsua for more."""\n\n'
     told = f'PJPROJECT_VERSION = "{version}"\nPATCHES = {tuple(patched)!r}\n'
     return f"{opening}{told}{values}"
@@ -333,7 +350,7 @@ def self_check(payload: Path) -> None:
     """Import the binding in a fresh Python and compare its limit with the one written down."""
     command = [sys.executable, "-c", SELF_CHECK]
     env = {**os.environ, "PYTHONPATH": str(payload), "PYTHONDONTWRITEBYTECODE": "1"}
-    _run(command, cwd=payload, env=env, why="pjsua2 was built but does not import.")
+    _run(command, cwd=payload, env=env, why=f"pjsua2 was built but does not import: {REMEDY}")
 
 
 def write_wheel(payload: Path, wheel: Path, version: str) -> None:
@@ -360,6 +377,14 @@ def write_wheel(payload: Path, wheel: Path, version: str) -> None:
 
 def _record_digest(data: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+
+
+def _answer(command: Sequence[str], *, why: str, cwd: Path | None = None) -> str:
+    """What a program prints."""
+    done = subprocess.run(command, cwd=cwd, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise BuildError(why)
+    return done.stdout
 
 
 def _run(

@@ -50,7 +50,11 @@ async def test_ring_answer_and_talk_are_those_of_the_wire(tmp_path: Path) -> Non
                 assert engine.metric(f"acd_answer_to_{name}_seconds_count", campaign="sample") >= 1
             assert await engine.end() == 0, engine.log()
         rang, answered = first(centre, 180), first(centre, 200)
+        referred = centre.traffic().from_engine("REFER")[0].at_seconds
+        taken = centre.traffic().to_engine(200, cseq="INVITE")[0].at_seconds
         hung_up = centre.traffic().of(ADDRESSES.agent_101, "BYE")[0].at_seconds
+    assert abs(seconds(row["answered_at"]) - taken) < MARGIN_SECONDS
+    assert abs(seconds(row["referred_at"]) - referred) < MARGIN_SECONDS
     assert abs(seconds(row["agent_rang_at"]) - rang) < MARGIN_SECONDS
     assert abs(seconds(row["agent_answered_at"]) - answered) < MARGIN_SECONDS
     assert abs(row["talk_seconds"] - (hung_up - answered)) < MARGIN_SECONDS
@@ -59,6 +63,8 @@ async def test_ring_answer_and_talk_are_those_of_the_wire(tmp_path: Path) -> Non
     (told,) = await installation.succeed("acd report sample")
     assert "wait: p50" in told.stdout
     assert "talk: p50" in told.stdout
+    (story,) = await installation.succeed(f"acd calls show {row['attempt_id']}")
+    assert "agent 101 rang" in story.stdout
 
 
 async def wait_talked(installation: Installation) -> dict[str, Any]:
@@ -80,13 +86,8 @@ def patient(installation: Installation) -> None:
 
 
 async def ring_with_tones(centre: Centre) -> None:
-    """A dialplan in which a person hears ringing, and Asterisk calls that an answer."""
-    dialplan = centre.pbx.log_path.parents[1] / "etc" / "extensions-acd.conf"
-    text = dialplan.read_text()
-    silent = "exten => _10X,1,Set(CHANNEL(tonezone)=acd-silent)"
-    assert silent in text
-    dialplan.write_text(text.replace(silent, "exten => _10X,1,NoOp()"))
-    await centre.pbx.cli("dialplan reload")
+    """People hear ringing, and Asterisk calls that an answer."""
+    await centre.pbx.cli("dialplan set global ACD_TONE_ZONE acd-ringing")
 
 
 async def test_an_answer_of_the_pbx_while_the_phone_still_rings_is_none(tmp_path: Path) -> None:

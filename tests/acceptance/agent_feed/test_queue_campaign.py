@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ async def test_nobody_waits_in_a_queue_that_has_one_member(tmp_path: Path) -> No
     installation = await installation_with_feed(
         tmp_path, host=ADDRESSES.pbx, people=PEOPLE, prepare=use_queue
     )
+    (tmp_path / "agents.csv").write_text("name,extension\nanna,101\n")
+    await installation.succeed("acd agents import agents.csv")
     async with open_centre(ADDRESSES, phone) as centre:
         await only_101(centre)
         async with installation.engine() as engine:
@@ -54,6 +57,10 @@ async def test_nobody_waits_in_a_queue_that_has_one_member(tmp_path: Path) -> No
         traffic = centre.traffic()
     assert_never_two_in_the_queue(traffic)
     assert_times_of_the_wire(installation, traffic)
+    assert {row["agent"] for row in installation.rows("attempts")} == {"101"}
+    (told,) = await installation.succeed("acd agents times --json")
+    (anna,) = json.loads(told.stdout)["agents"]
+    assert anna["persons"] == len(PEOPLE), "hers are those whom the queue gave her phone"
 
 
 async def test_a_lost_feed_stops_the_dialing_for_a_queue_until_it_is_back(tmp_path: Path) -> None:

@@ -14,7 +14,12 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     installation_with_feed,
     pause,
 )
-from tests.acceptance.agent_feed.test_agent_times import patient
+from tests.acceptance.agent_feed.test_agent_times import (
+    MARGIN_SECONDS,
+    patient,
+    seconds,
+    wait_talked,
+)
 from tests.acceptance.agent_feed.test_dialog_info import subscribe_instead
 from tests.acceptance.support.installation import Installation, uncomment
 from tests.peers import phones
@@ -81,6 +86,36 @@ async def test_a_silent_agent_is_not_ready_with_a_reason_though_a_colleague_took
 def rung(centre: Centre) -> int:
     """How many people were sent to the phone of 101."""
     return len(first_of_each_call(centre.traffic().to(ADDRESSES.agent_101, "INVITE")))
+
+
+async def test_the_row_names_the_colleague_who_took_a_silent_agents_person(tmp_path: Path) -> None:
+    agents = (
+        phones.agent_silent(ADDRESSES.agent_101),
+        phones.agent_answers(ADDRESSES.agent_102, ring_ms=300, talk_ms=500),
+    )
+    async with open_centre(ADDRESSES, *agents) as centre:
+        await colleague_takes_over(centre)
+        installation = await installation_with_feed(
+            tmp_path, host=ADDRESSES.pbx, people=PEOPLE[:1], prepare=deaf_to_pauses
+        )
+        async with installation.engine() as engine:
+            await engine.wait_metric(HANDED_OVER, 1, campaign="sample", disposition="handed_over")
+            row = await wait_talked(installation)
+            assert await engine.end() == 0, engine.log()
+        rang, picked_up = (
+            centre.traffic().of(ADDRESSES.agent_102, status, cseq="INVITE")[0].at_seconds
+            for status in (180, 200)
+        )
+    assert (row["agent"], row["transfer_target"]) == ("102", "101")
+    assert abs(seconds(row["agent_rang_at"]) - rang) < MARGIN_SECONDS
+    assert abs(seconds(row["agent_answered_at"]) - picked_up) < MARGIN_SECONDS
+
+
+def deaf_to_pauses(installation: Installation) -> None:
+    """101 is ready though they pause in the queue."""
+    patient(installation)
+    with (installation.folder / "acd.toml").open("a") as settings:
+        settings.write('queues = ["elsewhere"]\n')
 
 
 async def test_without_a_feed_an_extension_that_takes_nobody_is_not_dialed_for_any_more(

@@ -13,6 +13,7 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     installation_with_feed,
     pause,
 )
+from tests.acceptance.agent_feed.test_agent_times import MARGIN_SECONDS, seconds
 from tests.acceptance.support.installation import Installation, edit, uncomment
 from tests.peers import phones
 from tests.peers.centre import Centre, open_centre
@@ -59,6 +60,8 @@ async def test_the_queues_member_has_the_person_inside_the_limit(tmp_path: Path)
     assert picked_up - answered < LIMIT_SECONDS
     [row] = installation.rows("attempts")
     assert (row["transfer_target"], row["transfer_result"]) == ("sales", "answered")
+    assert row["agent"] == "102"
+    assert abs(seconds(row["agent_answered_at"]) - picked_up) < MARGIN_SECONDS
     (told,) = await installation.succeed("acd report sample")
     assert "to the overflow: answered 1" in told.stdout
 

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.real
 ADDRESSES = Addresses.free()
 TOLD_SECONDS = 1.0
 """How soon a running engine has taken up what a command says."""
+MARGIN_SECONDS = 0.5
+"""For a machine that has more to do than it has cores."""
 
 
 async def test_an_agent_of_two_campaigns_starts_at_a_command_and_has_one_person_at_a_time(
@@ -47,7 +49,7 @@ async def test_an_agent_of_two_campaigns_starts_at_a_command_and_has_one_person_
         told_at = trio.current_time()
         assert "agent anna is ready; the engine (pid" in said.stdout
         while not centre.traffic().from_engine("INVITE"):
-            assert trio.current_time() < told_at + TOLD_SECONDS + 1, engine.log()
+            assert trio.current_time() < told_at + TOLD_SECONDS + MARGIN_SECONDS, engine.log()
             await trio.sleep(0.02)  # the wire raises no event
         for name in ("sample", "second"):
             await engine.wait_metric(

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,19 @@ async def test_a_desktop_takes_its_agent_through_a_call(tmp_path: Path) -> None:
         await wait_agent(api, state="on_call", wanted="not_ready")
         await api.succeed("POST", "/v1/agents/anna/wrap-up", **anna)
         await wait_agent(api, state="wrap_up")
-        word = {"code": "callback", "at": "2099-01-02T10:30:00+01:00"}
+        next_year = datetime.now(UTC).year + 1
+        word = {"code": "callback", "at": f"{next_year}-01-02T10:30:00+01:00"}
         path = f"/v1/attempts/{person['attempt']}/disposition"
         with trio.fail_after(SECONDS):
             while (said := await api.ask("POST", path, word, **anna)).status != 200:
                 assert "not over yet" in said.body["error"], said
                 await trio.sleep(0.05)  # until the call's end is written
         assert said.body["disposition"] == "callback"
+        path = f"/v1/leads/{person['lead']}/callback"
+        refused = await api.ask("POST", path, {"at": "9999-12-01T10:00:00Z"})
+        assert refused.status == 422
+        assert "too far ahead" in refused.body["error"]
+        assert (await api.succeed("GET", "/v1/campaigns/sample"))["leads"]
         await api.succeed("POST", "/v1/agents/anna/wrap-up-done", **anna)
         assert (await wait_agent(api, state="not_ready"))["reason"] == "tea"
         assert carrier.calls == 1
@@ -99,6 +106,25 @@ async def test_tokens_and_roles_are_asked_for(tmp_path: Path) -> None:
             assert answer.status == status, (path, answer)
             assert status == 200 or set(answer.body) == {"error", "problems"}
         assert not any(token in engine.log() for token in TOKENS.values())
+
+
+async def test_nobody_has_the_engine_play_or_look_for_files_of_other_folders(
+    tmp_path: Path,
+) -> None:
+    async with at_work(tmp_path) as (installation, _, api, _carrier):
+        there = installation.folder / "acd.toml"
+        for key in ("abandon_message", "comfort_audio"):
+            said = set()
+            for sound in (str(there), "../../acd.toml", "/nothing.wav", "a\0b"):
+                body = {"agents": {"extensions": ["201"]}, key: sound}
+                answer = await api.ask("PUT", "/v1/campaigns/spring", body, token=TOKENS["crm"])
+                assert answer.status == 422, answer
+                said.add(answer.body["error"])
+            assert len(said) == 1, "what is there and what is not are refused alike"
+            body = {"agents": {"extensions": ["201"]}, key: "missing.wav"}
+            answer = await api.ask("PUT", "/v1/campaigns/spring", body, token=TOKENS["crm"])
+            assert "missing.wav cannot be read" in answer.body["error"]
+            assert str(installation.folder) not in answer.body["error"]
 
 
 async def test_the_documents_examples_run(tmp_path: Path) -> None:

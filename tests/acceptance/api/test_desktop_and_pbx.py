@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +26,16 @@ from tests.peers.centre import Centre, open_centre
 
 pytestmark = pytest.mark.real
 
+BUSY = "030/23125 086"
 ANNA: dict[str, Any] = {"token": TOKENS["anna"]}
 SECONDS = 30
 
 
-def prepare(installation: Installation) -> None:
+def prepare(installation: Installation, *of_api: str) -> None:
     """Only anna of SQL serves the campaign, and she may say so over HTTP."""
     campaign = installation.folder / "campaigns" / "sample" / "campaign.toml"
     edit(campaign, {"extensions": "[]", "wait_limit_seconds": "9"})
-    serve_api(installation)
+    serve_api(installation, *of_api)
 
 
 async def wait_anna(api: Api, **wanted: str) -> None:
@@ -72,3 +76,42 @@ async def test_a_desktops_word_goes_before_a_pause_and_a_command_before_both(
             await installation.succeed("acd agents ready anna")
             await engine.wait_metric(HANDED_OVER, 2, campaign="sample", disposition="handed_over")
             assert await engine.end() == 0, engine.log()
+
+
+def prepare_grace(installation: Installation) -> None:
+    prepare(installation, "desktop_grace_seconds = 0.5")
+
+
+async def test_an_agent_whose_desktop_is_gone_is_not_ready_until_it_is_back(
+    tmp_path: Path,
+) -> None:
+    async with open_centre(ADDRESSES, phones.agent_silent(ADDRESSES.agent_101)):
+        installation = await installation_with_feed(
+            tmp_path, host=ADDRESSES.pbx, people=(BUSY,), prepare=prepare_grace
+        )
+        add_agents(tmp_path, "anna,101,sample")
+        await installation.succeed("acd agents import agents.csv")
+        async with open_api_engine(installation) as (engine, api):
+            with listening(api):
+                await api.succeed("POST", "/v1/agents/anna/ready", **ANNA)
+                await wait_anna(api, state="ready")
+            await wait_anna(api, state="not_ready", wanted="ready")
+            with listening(api):
+                await wait_anna(api, state="ready")
+            await wait_anna(api, state="not_ready", wanted="ready")
+            await installation.succeed("acd agents ready anna")
+            await wait_anna(api, state="ready")
+            assert await engine.end() == 0, engine.log()
+    said = [row for row in installation.rows("events") if "desktop gone" in str(row["detail"])]
+    assert {(row["subject_id"], row["what"]) for row in said} == {("anna", "not_ready")}
+
+
+@contextmanager
+def listening(api: Api) -> Iterator[None]:
+    """Anna's desktop is told what happens."""
+    with closing(http.client.HTTPConnection("127.0.0.1", api.port, timeout=SECONDS)) as desktop:
+        token = f"Bearer {TOKENS['anna']}"
+        desktop.request("GET", "/v1/events", headers={"Authorization": token})
+        with closing(desktop.getresponse()) as stream:
+            assert stream.status == 200
+            yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ async def test_an_answered_person_is_hung_up_at_the_next_start(tmp_path: Path) -
         traffic = centre.traffic()
     (bye,) = traffic.from_engine("BYE")
     assert_pbx_took(traffic, bye.call_id)
-    assert '"action": "leftover.ended"' in log
+    assert_told_with_its_ids(log, installation)
     assert_one_unknown(installation, bye.call_id)
 
 
@@ -53,7 +54,7 @@ async def test_a_phone_that_rings_stops_at_the_next_start(tmp_path: Path) -> Non
         traffic = centre.traffic()
     (bye,) = traffic.from_engine("BYE")
     assert_pbx_took(traffic, bye.call_id)
-    assert '"action": "leftover.ended"' in log
+    assert_told_with_its_ids(log, installation)
     assert_one_unknown(installation, bye.call_id)
 
 
@@ -69,6 +70,15 @@ def assert_pbx_took(traffic: Traffic, call_id: str) -> None:
     assert {invite.call_id for invite in traffic.from_engine("INVITE")} == {call_id}
     (answer,) = traffic.to_engine(200, cseq="BYE")
     assert answer.call_id == call_id
+
+
+def assert_told_with_its_ids(log: str, installation: Installation) -> None:
+    (lead,) = installation.rows("leads")
+    lines = {line["action"]: line for line in map(json.loads, log.splitlines())}
+    told = lines["leftover.ended"]
+    assert (told["campaign"], told["lead"]) == ("sample", lead["lead_id"])
+    assert (told["attempt"], told["call"]) == (1, "a1")
+    assert lines["campaign.finished"]["campaign"] == "sample"
 
 
 def assert_one_unknown(installation: Installation, call_id: str) -> None:

@@ -26,6 +26,12 @@ def test_docker_compose_reads_the_file() -> None:
         assert re.search(rf"(?m)^  {service}:$", done.stdout), done.stdout
 
 
+def test_the_image_is_built_from_the_source_alone() -> None:
+    """The host's environment would take the place of the image's own; secrets stay here."""
+    left_out = set((FOLDER.parent / ".dockerignore").read_text().split())
+    assert {".git", ".venv", "acd.toml", "*.password", "*.token"} <= left_out
+
+
 def test_what_it_mounts_from_here_is_here() -> None:
     mounted = re.findall(r"(?m)^      - \./([\w/]+):", (FOLDER / "compose.yml").read_text())
     assert mounted

@@ -70,9 +70,10 @@ async def test_what_is_changed_while_the_engine_runs(tmp_path: Path) -> None:
         assert {line["call"] for line in lines_of(trace)} == {"a1"}
         await installation.succeed("acd trace on --trunk main", "acd trace off")
         size = trace.stat().st_size
+        await installation.succeed("acd log-level info")
         assert await engine.end() == 0, engine.log()
     assert trace.stat().st_size == size, "the un-REGISTER is not traced any more"
-    assert '"log.level"' in engine.log()
+    assert_only_between_was_more_told(engine.log())
     unknown = await installation.command("acd calls show 4711")
     assert (unknown.exit_code, unknown.stderr.count("\n")) == (2, 1)
     assert "attempt 4711: there is none" in unknown.stderr
@@ -100,6 +101,15 @@ def assert_one_grep_tells_it(file: Path, lead_id: int, wire_call_id: str) -> Non
         assert (line["campaign"], line["lead"], line["attempt"]) == ("sample", lead_id, 1), line
     assert story[-2]["sip_call_id"] == wire_call_id
     assert phones.ANSWERS[-6:] not in json.dumps(story)
+
+
+def assert_only_between_was_more_told(log: str) -> None:
+    lines = [json.loads(line) for line in log.splitlines()]
+    more, less = (n for n, line in enumerate(lines) if line["action"] == "log.level")
+    told = {line["action"] for line in lines[more:less] if line["level"] == "debug"}
+    assert told >= {"line.event", "campaign.held"}
+    assert "debug" not in {line["level"] for line in (*lines[:more], *lines[less:])}
+    assert all(line["call"] == "a1" for line in lines if line["action"] == "line.event")
 
 
 def assert_the_trace_is_private(file: Path) -> None:

@@ -12,11 +12,13 @@ from tests.acceptance.support.installation import Finished, Installation
 from tests.acceptance.support.readme import your_pbx_lines
 from tests.peers import phones
 from tests.peers.addresses import Addresses
+from tests.peers.asterisk import DIALER_PASSWORD
 from tests.peers.centre import Traffic, open_centre
 
 pytestmark = pytest.mark.real
 
 ADDRESSES = Addresses.free()
+RUN = "acd run --until-finished"
 REFER_SECONDS = 2.0
 """From the PBX's 200 OK to our REFER; a bound, the figure itself is reported."""
 BYE_SECONDS = 1.0
@@ -28,19 +30,26 @@ async def test_the_readmes_lines_take_one_lead_all_the_way(
 ) -> None:
     installation = Installation.fresh(tmp_path)
     agent = phones.agent_answers(ADDRESSES.agent_101)
-    async with open_centre(ADDRESSES, agent) as centre:
+    # It rings long enough for /metrics to be read while the one call is up.
+    async with open_centre(ADDRESSES, agent, answer_ms=1500) as centre:
         copy, *others = your_pbx_lines()
         await installation.succeed(copy)
         installation.settle(pbx=ADDRESSES.pbx)
         installation.prepare_sample()
-        finished = await installation.succeed(*others)
+        assert RUN in others
+        finished = await installation.succeed(*others[: others.index(RUN)])
+        async with installation.engine(RUN) as engine:
+            await engine.wait_metric("acd_originates_total", 1, campaign="sample")
+            assert await engine.wait() == 0, engine.log()
         traffic = centre.traffic()
+        finished += await installation.succeed(*others[others.index(RUN) + 1 :])
     assert_one_call_was_handed_over(traffic)
     for name, seconds in delays_of(traffic).items():
         record_property(name, seconds)
     assert_one_row_says_so(installation)
     assert "handed over 1" in finished[-1].stdout, str(finished[-1])
     assert_no_secret_was_printed(finished)
+    assert DIALER_PASSWORD not in engine.log()
 
 
 async def test_metrics_count_the_one_call(tmp_path: Path) -> None:
@@ -69,6 +78,7 @@ def assert_one_call_was_handed_over(traffic: Traffic) -> None:
     assert "sip:101@" in refer.get("refer-to")
     (ringing,) = traffic.to(ADDRESSES.agent_101, "INVITE")
     assert phones.ANSWERS in ringing.get("from"), "the agent sees who is calling"
+    assert traffic.of(ADDRESSES.agent_101, 180), "the agent's phone rings"
     assert b"200" in traffic.final_notify().body
 
     (bye,) = traffic.from_engine("BYE")
@@ -102,4 +112,4 @@ def assert_one_row_says_so(installation: Installation) -> None:
 
 def assert_no_secret_was_printed(finished: list[Finished]) -> None:
     for command in finished:
-        assert "change-me" not in str(command)
+        assert DIALER_PASSWORD not in str(command)

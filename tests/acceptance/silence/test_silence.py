@@ -6,62 +6,37 @@ one's phone rings the agent takes a pause, and ends it after the answer; the thi
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from operator import eq
 from pathlib import Path
 
 import pytest
 import trio
 
-from acd.dialer.comfort import write_comfort_noise
 from tests.acceptance.agent_feed.test_agent_feed import first_of_each_call, pause
 from tests.acceptance.support.floor import floor_installation, number
-from tests.integration.sip.listening import FRAME, says, tone
+from tests.acceptance.support.hearing import (
+    ENOUGH_FRAMES,
+    Heard,
+    comfort_sound,
+    heard_at,
+    is_from,
+)
+from tests.integration.sip.listening import says, tone
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.centre import Centre, open_centre
 from tests.peers.g711 import a_law, write_wav
 from tests.peers.watching import wait_on_wire
-from tests.peers.wire import RtpPacket, SipMessage, Wire, select
+from tests.peers.wire import SipMessage, Wire, select
 
 pytestmark = pytest.mark.real
 
 HERE = Addresses.free()
 WAIT_LIMIT_SECONDS = 4.0
 """Longer than usual, for an Asterisk on a busy machine."""
-ENOUGH_FRAMES = 25
 MARGIN_SECONDS = 0.5
 """Until a sound that was begun is on the wire."""
-BREATH_SECONDS = 0.5
+BREATH_SECONDS = 1.0
 """Longest gap in what is called an unbroken sound, on a busy machine."""
-_SILENT_CODES = frozenset(a_law([0, -1]))
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One person, from their answer to the end of their call."""
-
-    answered_at: float
-    over_at: float
-    packets: Sequence[RtpPacket]
-
-    @property
-    def audible(self) -> list[RtpPacket]:
-        """What is no silence."""
-        return [p for p in self.packets if not _SILENT_CODES.issuperset(p.payload)]
-
-    def sound(self, *, until: float | None = None) -> bytes:
-        wanted = (p for p in self.packets if until is None or p.at_seconds < until)
-        return b"".join(p.payload for p in wanted)
-
-    def longest_silence(self, *, until: float) -> float:
-        """From the answer on, the longest time without any sound."""
-        sounds = [p.at_seconds for p in self.audible if p.at_seconds < until]
-        moments = [self.answered_at, *sounds, until]
-        return max(after - before for before, after in pairwise(moments))
 
 
 async def test_nobody_is_in_silence_for_longer_than_the_limit(tmp_path: Path) -> None:
@@ -109,13 +84,6 @@ async def test_nobody_is_in_silence_for_longer_than_the_limit(tmp_path: Path) ->
     assert lost.longest_silence(until=lost.over_at) <= BREATH_SECONDS
 
 
-def comfort_sound(folder: Path) -> bytes:
-    """What the engine makes for those who wait, as the wire has it."""
-    data = write_comfort_noise(folder).read_bytes()[44:]
-    samples = memoryview(data).cast("h").tolist()
-    return a_law(samples)
-
-
 async def invited(centre: Centre, count: int) -> None:
     """Wait until so many people were called."""
     await wait_on_wire(
@@ -135,23 +103,9 @@ async def hears(wire: Wire, *, since: float) -> None:
     with trio.fail_after(30):
         while True:
             packets = await trio.to_thread.run_sync(wire.rtp)
-            if len(to_people(packets, since, math.inf).audible) > ENOUGH_FRAMES:
+            if len(heard_at(HERE.carrier, packets, since=since).audible) > ENOUGH_FRAMES:
                 return
             await trio.sleep(0.05)  # the capture is a file that another program writes
-
-
-def is_from(sound: bytes, packets: Sequence[RtpPacket]) -> bool:
-    """Whether all of this is from the sound; coders disagree about some of its samples."""
-    frames = [sound[at : at + FRAME] for at in range(0, len(sound), FRAME)]
-    return len(packets) > ENOUGH_FRAMES and all(
-        any(_alike(packet.payload, frame) for frame in frames) for packet in packets
-    )
-
-
-def _alike(one: bytes, other: bytes) -> bool:
-    """Frames of noise that are not the same have one sample of twenty in common."""
-    in_common: int = sum(map(eq, one, other))
-    return in_common > FRAME / 2
 
 
 def answers(centre: Centre) -> list[SipMessage]:
@@ -166,11 +120,5 @@ def people(wire: Wire) -> list[Heard]:
     found = []
     for answer in first_of_each_call(select(messages, 200, cseq="INVITE")):
         since, until = answer.at_seconds, byes[answer.call_id]
-        found.append(to_people(packets, since, until))
+        found.append(heard_at(HERE.carrier, packets, since=since, until=until))
     return found
-
-
-def to_people(packets: Sequence[RtpPacket], since: float, until: float) -> Heard:
-    """What the carrier was sent in this time."""
-    own = [p for p in packets if p.destination[0] == HERE.carrier and len(p.payload) == FRAME]
-    return Heard(since, until, [p for p in own if since <= p.at_seconds <= until])

@@ -77,9 +77,12 @@ class Api:
         return answer.body
 
 
-def serve_api(installation: Installation) -> None:
-    """Let the engine serve the API at any free port, to one client of each kind."""
-    tables = ["[api]\nenabled = true\nport = 0\n"]
+def serve_api(installation: Installation, *more: str) -> None:
+    """Let the engine serve the API at any free port, to one client of each kind.
+
+    `more` are lines of `[api]`.
+    """
+    tables = ["\n".join(["[api]", "enabled = true", "port = 0", *more, ""])]
     for name, token in TOKENS.items():
         file = installation.folder / f"{name}.token"
         file.write_text(token + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,11 @@ token_env = "TAPI_TOKEN"
 keep_calling_hours = false
 number_format = "digits"
 number_prefix = "9"
+[[tapi_client]]
+name = "early"
+token_env = "TAPI_TOKEN"
+keep_calling_hours = false
+transfer_reply = "accepted"
 """
 BUSY_AGENT = 104
 SILENT_AGENT = 105
@@ -96,7 +102,7 @@ async def test_row_04_and_32_acd_mode_waits_with_media_and_then_refers(
         assert call.state is S.CONNECTED
         assert not centre.sent("REFER")
         assert not centre.sent("BYE")
-        # Asterisk's RTP timeout has passed six times: the person hears silence, 50 times a second.
+        # Asterisk's RTP timeout has passed six times: sound comes, 50 times a second.
         rtp = [p for p in centre.wire.rtp() if p.at_seconds > centre.since]
         to_pbx = [p for p in rtp if p.destination[0] == centre.addresses.pbx]
         ours = [p for p in to_pbx if p.source[0] != centre.addresses.carrier]
@@ -194,6 +200,27 @@ async def test_row_06_a_busy_agents_person_goes_to_the_next_agent(centre: TapiCe
         bye = (await centre.seen(lambda: centre.sent("BYE")))[0]
         assert bye.at_seconds > answered[-1].at_seconds > refused[0].at_seconds
         assert invited(centre, 101) or invited(centre, 102)
+
+
+async def test_row_06_a_transfer_told_at_the_202_is_not_cut_by_the_drop_that_follows(
+    centre: TapiCentre,
+) -> None:
+    async with line_initialize_ex(replace(centre.gateway, client="early")) as app:
+        call = await connected(app)
+        await app.line_blind_transfer(call, "103")
+        told_at = time.time()
+        await app.line_drop(call)
+        await call.wait_states(S.IDLE)
+        assert states(call)[-2:] == [S.CONNECTED, S.IDLE]
+        bye = (await centre.seen(lambda: centre.sent("BYE")))[0]
+        final = [each for each in centre.heard("NOTIFY") if b"200" in each.body][-1]
+        # The phone rings for 300 ms before its agent answers.
+        assert centre.heard(202)[-1].at_seconds <= told_at < final.at_seconds < bye.at_seconds
+        assert bye.at_seconds - final.at_seconds < BYE_SECONDS
+        assert len(invited(centre, 103)) == 1
+    (attempt,) = await centre.closed_rows()
+    assert (attempt["transfer_result"], attempt["disposition"]) == ("answered", "handed_over")
+    assert not attempt["abandoned"]
 
 
 async def test_row_06_a_silent_agents_person_goes_to_the_next_agent(centre: TapiCentre) -> None:

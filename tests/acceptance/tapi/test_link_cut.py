@@ -91,9 +91,11 @@ async def test_row_39_a_link_cut_in_each_call_state_leaves_no_call_and_no_reques
             await call.wait_states(S.IDLE)
             assert call.disconnect_mode is Mode.TEMPFAILURE
         assert failed == [LineErr.OPERATIONFAILED]
+        assert not any(device.in_service for device in app.line_get_dev_caps())
         with pytest.raises(LineError) as away:
             await app.line_make_call(lines["rings"], "rings")
         assert away.value.code is LineErr.RESOURCEUNAVAIL
+        await way.mend()
         await centre.seen(lambda: centre.sent("BYE")[1:])
         await centre.seen(lambda: centre.heard(487, cseq="INVITE")[1:])
         invites = first_invites(centre)
@@ -105,9 +107,47 @@ async def test_row_39_a_link_cut_in_each_call_state_leaves_no_call_and_no_reques
         (handed_over,) = of(centre.sent("BYE"), invites["slow"])
         final = [m for m in centre.heard("NOTIFY") if b"200" in m.body][-1]
         assert hung_up.at_seconds < final.at_seconds < handed_over.at_seconds
+        # On return the lines are in service again, for a new session.
+        while not app.connected:
+            await app.wait_devices_changed()
+        assert all(device.in_service for device in app.line_get_dev_caps())
+        await app.line_open(1)
     rows = sorted(await centre.closed_rows(4), key=lambda row: int(row["attempt_id"]))
     assert [row["transfer_result"] for row in rows] == [None, "answered", None, None]
     assert [bool(row["abandoned"]) for row in rows] == [True, False, False, False]
+
+
+async def test_row_39_a_link_that_is_back_within_the_grace_costs_no_call(tmp_path: Path) -> None:
+    async with centre_beyond_a_way(tmp_path) as (centre, way, app), trio.open_nursery() as nursery:
+        calls: dict[str, HCall] = {}
+        for line, name in enumerate(("answered", "slow", "rings"), start=1):
+            calls[name] = await app.line_make_call(await app.line_open(line), name)
+        for name in ("answered", "slow"):
+            assert await app.wait_connected(calls[name])
+        await calls["rings"].wait_states(S.RINGBACK)
+        nursery.start_soon(app.line_blind_transfer, calls["slow"], "101")
+        await centre.seen(lambda: centre.heard("NOTIFY"))
+        way.cut()
+        await way.mend()
+        await app.wait_devices_changed()
+        assert app.connected
+        for name, state in (
+            ("answered", S.CONNECTED),
+            ("slow", S.CONNECTED),
+            ("rings", S.RINGBACK),
+        ):
+            status = await app.line_get_call_status(calls[name])
+            assert (status["state"], calls[name].state) == (state, state)
+        assert not centre.sent("BYE")
+        assert not centre.sent("CANCEL")
+        # The reply to the request of before is heard on the new connection.
+        await calls["slow"].wait_states(S.IDLE)
+        assert calls["slow"].disconnect_mode is None
+        for name in ("answered", "rings"):
+            await app.line_drop(calls[name])
+            await calls[name].wait_states(S.IDLE)
+    rows = sorted(await centre.closed_rows(3), key=lambda row: int(row["attempt_id"]))
+    assert [row["transfer_result"] for row in rows] == [None, "answered", None]
 
 
 def first_invites(centre: TapiCentre) -> dict[str, SipMessage]:

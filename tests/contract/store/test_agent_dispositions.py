@@ -8,12 +8,17 @@ import sqlalchemy as sa
 from acd.calls import DisconnectCause
 from acd.errors import BadInput, UnknownName
 from acd.rules.dispositions import Disposition
+from acd.rules.eligibility import Rule
 from acd.rules.ledger import LedgerCounts
 from acd.store import Store
 from acd.store.agent_dispositions import any_undisposed, close_undisposed, dispose_attempt
+from acd.store.agents import NewAgent, save_agents
+from acd.store.beginning import Blocked
 from acd.store.campaigns import finish_if_exhausted
-from acd.store.counts import ledger_counts, live_answers_and_abandoned
+from acd.store.counts import ledger_counts
 from acd.store.dnc import listed_numbers, lists_of_number
+from acd.store.lead_changes import erase_lead
+from acd.store.tapi import begin_tapi_attempt
 from tests.contract.store.world import NOON, World, later
 
 AGENTS = {"extensions": ["201"], "disposition_seconds": 60, "codes": {"sold": "sale"}}
@@ -68,9 +73,8 @@ def test_without_a_word_the_closing_timer_goes_on(world: World, store: Store, ha
     assert not store.read_sync(any_undisposed, now=later(seconds=59))
     assert store.run_sync(close_undisposed, now=later(seconds=59)) == []
     assert store.read_sync(any_undisposed, now=later(seconds=61))
-    assert store.run_sync(close_undisposed, now=later(seconds=61)) == [
-        world.attempt(handed).lead_id
-    ]
+    (closed,) = store.run_sync(close_undisposed, now=later(seconds=61))
+    assert (closed.lead_id, closed.attempt_id) == (world.attempt(handed).lead_id, handed)
     assert lead_of(world, handed).reason == "handed_over"
     assert dispose(store, handed, "not_interested", now=later(hours=1)) is (
         Disposition.NOT_INTERESTED
@@ -114,7 +118,17 @@ def test_a_callback_waits_for_its_time_and_its_owner(
     world: World, store: Store, campaign: int, handed: int
 ) -> None:
     at = later(hours=2)
-    dispose(store, handed, "callback", callback_at=at, callback_agent="anna")
+    with pytest.raises(UnknownName, match="agent 201: there is no agent"):
+        dispose(store, handed, "callback", callback_at=at, callback_agent="201")
+    anna = NewAgent(
+        name="anna",
+        extension="201",
+        display_name="",
+        skills=frozenset(),
+        campaign_ids=frozenset(),
+    )
+    store.run_sync(save_agents, [anna], now=NOON)
+    dispose(store, handed, "callback", callback_at=at, callback_agent="201")
     lead = lead_of(world, handed)
     assert (lead.state, lead.callback_at, lead.callback_agent) == ("waiting", at, "anna")
     assert world.claim(campaign, now=later(hours=1)) == []
@@ -136,12 +150,13 @@ def test_a_machine_leaves_the_live_answers(
     hand_over(world, campaign, abandoned=True, transfer_result="with_pbx", transferred_at=None)
 
     def ledger() -> LedgerCounts:
-        return store.read_sync(ledger_counts, campaign_id=campaign, since=later(days=-1))
+        ever = store.read_sync(ledger_counts, campaign_id=campaign)
+        assert ever == store.read_sync(ledger_counts, campaign_id=campaign, since=later(days=-1))
+        return ever
 
     assert ledger() == LedgerCounts(live_answers=2, abandoned=1)
     dispose(store, handed, "machine")
     assert ledger() == LedgerCounts(live_answers=1, abandoned=1)
-    assert store.read_sync(live_answers_and_abandoned, campaign) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -181,3 +196,42 @@ def test_an_attempt_whose_lead_was_dialed_again_says_no_more(
     world.claim(campaign, now=LATER)
     with pytest.raises(BadInput, match="is being dialed again"):
         dispose(store, handed, "sale")
+
+
+def test_a_late_do_not_call_is_taken_while_the_lead_is_dialed_again(
+    world: World, store: Store, handed: int
+) -> None:
+    dispose(store, handed, "wrong_number")
+    [claimed] = world.claim(world.attempt(handed).campaign_id, now=LATER)
+    dispose(store, handed, "do_not_call")
+    for e164 in numbers_of(store, claimed.lead_id):
+        assert store.read_sync(lists_of_number, e164) == ["agents"]
+    assert world.lead(claimed.lead_id).state == "claimed", "what goes on is not settled here"
+    blocked = world.begin(claimed, now=LATER)
+    assert isinstance(blocked, Blocked)
+    assert blocked.rule is Rule.DNC
+
+
+def test_a_do_not_call_of_somebody_who_was_erased_is_taken(
+    world: World, store: Store, handed: int
+) -> None:
+    store.run_sync(erase_lead, lead_id=world.attempt(handed).lead_id, now=LATER)
+    with pytest.raises(BadInput, match="was erased"):
+        dispose(store, handed, "sale")
+    assert dispose(store, handed, "do_not_call") is Disposition.DO_NOT_CALL
+    assert lead_of(world, handed).reason == "erased"
+
+
+def test_a_tapi_clients_attempt_has_no_agents_disposition(store: Store) -> None:
+    attempt = store.run_sync(
+        begin_tapi_attempt,
+        client="overdialer",
+        e164="+431505641",
+        node="node",
+        trunk="main",
+        line=7,
+        now=NOON,
+    )
+    assert isinstance(attempt, int)
+    with pytest.raises(BadInput, match="it is a TAPI client's, which has no lead"):
+        dispose(store, attempt, "sale")

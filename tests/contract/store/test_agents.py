@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -53,8 +54,14 @@ def ask(store: Store, name: str, wanted: AgentState, reason: str = "") -> AgentR
     return store.run_sync(ask_agent, name, wanted=wanted, reason=reason, now=later(minutes=1))
 
 
-def moved(store: Store, state: AgentState) -> None:
-    seen = AgentMoved(extension="201", state=state, at=later(minutes=2), told_by=Teller.ENGINE)
+def moved(store: Store, state: AgentState, *, wraps_up_until: datetime | None = None) -> None:
+    seen = AgentMoved(
+        extension="201",
+        state=state,
+        at=later(minutes=2),
+        told_by=Teller.ENGINE,
+        wraps_up_until=wraps_up_until,
+    )
     store.run_sync(write_outcomes, [seen], node="a", now=NOON)
 
 
@@ -72,6 +79,14 @@ def test_a_file_brings_agents_in_logged_off(store: Store, brought_in: AgentsImpo
     )
     assert len(agent(store, "ben").campaign_ids) == 2
     assert anna.state is AgentState.LOGGED_OFF
+
+
+def test_a_priority_is_read_and_one_that_is_not_said_is_0(
+    store: Store, tmp_path: Path, brought_in: AgentsImported
+) -> None:
+    done = bring(store, tmp_path, "name,extension,priority\nanna,201,9\ncarl,203,\n")
+    assert done.changed == ["anna"]
+    assert (agent(store, "anna").priority, agent(store, "carl").priority) == (9, 0)
 
 
 def test_the_same_file_again_changes_nothing(
@@ -105,6 +120,7 @@ def test_phones_can_change_hands_in_one_file(
         ("name,extension\nx,301\nx,302\n", "'x' stands in line 2 already"),
         ("name,extension,campaigns\nx,301,spring\n", "campaign 'spring' is not in the database"),
         ("name,extension,skills\nx,301,Über\n", "'Über' cannot be a skill"),
+        ("name,extension,priority\nx,301,10\n", "line 2, priority: '10' is no priority"),
         ("name,extension\nx,301,a,b\n", "4 cells stand under 2 columns"),
     ],
 )
@@ -181,3 +197,14 @@ def test_an_agent_whose_phone_rang_unheard_is_not_ready_with_a_reason_once(
 def test_an_agent_who_is_logged_off_stays_so(store: Store, brought_in: AgentsImported) -> None:
     store.run_sync(note_agent_benched, AgentBenched(extension="201", reason="no answer"))
     assert agent(store, "anna").wanted is AgentState.LOGGED_OFF
+
+
+def test_the_end_of_a_wrap_up_stands_as_long_as_the_wrap_up(
+    store: Store, brought_in: AgentsImported
+) -> None:
+    ask(store, "anna", AgentState.READY)
+    moved(store, AgentState.ON_CALL)
+    moved(store, AgentState.WRAP_UP, wraps_up_until=later(minutes=3))
+    assert agent(store, "anna").wraps_up_until == later(minutes=3)
+    moved(store, AgentState.READY)
+    assert agent(store, "anna").wraps_up_until is None

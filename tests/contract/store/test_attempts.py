@@ -8,14 +8,14 @@ from acd.rules.dispositions import Disposition
 from acd.rules.eligibility import Rule
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.attempts import close_orphans
+from acd.store.attempts import AgentTimes, close_orphans, leftover_dialogs
 from acd.store.beginning import Blocked
 from acd.store.campaigns import finish_if_exhausted
 from acd.store.dnc import add_numbers, open_list
 from acd.store.events import Subject, events_of
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import AttemptAnswered
-from tests.contract.store.world import NOON, World, later
+from acd.store.outcomes import AttemptAnswered, DialogSeen
+from tests.contract.store.world import NOON, World, closed, later
 
 
 @pytest.fixture
@@ -34,6 +34,17 @@ def test_the_same_attempt_cannot_begin_twice(world: World, lead: ClaimedLead) ->
     again = world.begin(lead)
     assert isinstance(again, Blocked)
     assert again.rule is Rule.LEAD_STATE
+
+
+def test_a_leftover_dialog_is_told_with_its_campaign_and_lead(
+    world: World, store: Store, lead: ClaimedLead
+) -> None:
+    attempt = world.dial(lead)
+    world.write(DialogSeen(attempt_id=attempt, sip_call_id="x", dialog={"tag": "y"}))
+    (leftover,) = store.read_sync(leftover_dialogs, node="a")
+    assert (leftover.attempt_id, leftover.lead_id) == (attempt, lead.lead_id)
+    assert leftover.campaign == "campaign-1"
+    assert leftover.tapi_client is None
 
 
 def test_a_node_that_lost_its_claim_cannot_dial(world: World, lead: ClaimedLead) -> None:
@@ -173,3 +184,31 @@ def test_a_campaign_finishes_when_nothing_can_become_dialable(
     world.close(attempt, DisconnectCause.BLOCKED)
     assert store.run_sync(finish_if_exhausted, campaign, NOON)
     assert not store.run_sync(finish_if_exhausted, campaign, NOON)
+
+
+def test_the_agent_is_whom_a_feed_named_last_also_in_one_batch_with_the_close(
+    world: World, lead: ClaimedLead
+) -> None:
+    attempt = world.dial(lead)
+
+    def rings(agent: str | None) -> AgentTimes:
+        return AgentTimes(
+            attempt_id=attempt, rang_at=NOON, answered_at=None, talk_seconds=None, agent=agent
+        )
+
+    end = closed(attempt, DisconnectCause.TRANSFERRED, NOON, agent="sales#3")
+    world.write(rings(None), end)
+    assert world.attempt(attempt).agent == "sales#3"
+    world.write(rings("101"))
+    assert world.attempt(attempt).agent == "101"
+
+
+def test_a_member_who_picks_up_after_the_close_of_the_same_batch_is_the_agent(
+    world: World, lead: ClaimedLead
+) -> None:
+    attempt = world.dial(lead)
+    seen = AgentTimes(
+        attempt_id=attempt, rang_at=NOON, answered_at=NOON, talk_seconds=None, agent="102"
+    )
+    world.write(closed(attempt, DisconnectCause.TRANSFERRED, NOON, agent="sales#3"), seen)
+    assert world.attempt(attempt).agent == "102"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,16 +11,26 @@ import sqlalchemy as sa
 
 from acd.calls import DisconnectCause
 from acd.dialer.lead_export import export_leads
-from acd.errors import BadInput
+from acd.errors import BadInput, UnknownName
+from acd.rules.callbacks import FARTHEST
 from acd.rules.eligibility import Rule
 from acd.store import Store, connected, open_store_sync
 from acd.store import schema as t
 from acd.store.backup import backup_database, check_database
 from acd.store.beginning import Blocked
-from acd.store.events import Subject, events_of
+from acd.store.dnc import dnc_lists
+from acd.store.events import Subject, changes_after, events_of, record
 from acd.store.imports import publish
 from acd.store.lead_changes import erase_lead, find_leads, promise_callback, reset_leads
-from acd.store.nodes import NODE_LEASE, leave_node, renew_node
+from acd.store.nodes import (
+    NODE_LEASE,
+    Others,
+    dead_nodes,
+    leave_node,
+    others_at_work,
+    renew_node,
+    take_over,
+)
 from acd.store.staging import StagedRows, open_staging
 from acd.store.versions import upgrade_schema
 from tests.contract.store.world import NOON, World, later
@@ -76,6 +87,55 @@ def test_a_promised_callback_waits_for_its_time_and_then_goes_first(
         "claimed",
         "waiting",
     ]
+
+
+def test_a_callback_in_a_far_year_is_a_typing_error(world: World, store: Store) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    for at in (NOON + FARTHEST + timedelta(seconds=1), datetime.max.replace(tzinfo=UTC)):
+        with pytest.raises(BadInput, match=r"lead 1: .* too far ahead; allowed: at most 732 days"):
+            store.run_sync(promise_callback, lead_id=1, at=at, agent=None, now=NOON)
+    assert world.lead(1).callback_at is None
+    store.run_sync(promise_callback, lead_id=1, at=NOON + FARTHEST, agent=None, now=NOON)
+
+
+def test_a_callback_to_a_lead_whose_numbers_are_all_dead_is_not_promised(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    world.leads(campaign, numbers=2)
+    store.run_sync(_bury, 1)
+    with pytest.raises(BadInput, match="lead 1: none of its numbers can be dialed"):
+        store.run_sync(promise_callback, lead_id=1, at=NOON, agent=None, now=NOON)
+    store.run_sync(_bury, 2, position=0)
+    store.run_sync(promise_callback, lead_id=2, at=NOON, agent=None, now=NOON)
+    assert [lead.lead_id for lead in world.claim(campaign)] == [2]
+    assert world.lead(2).next_position == 1
+
+
+def _bury(conn: sa.Connection, lead_id: int, *, position: int | None = None) -> None:
+    which = [t.lead_numbers.c.lead_id == lead_id]
+    if position is not None:
+        which.append(t.lead_numbers.c.position == position)
+    conn.execute(sa.update(t.lead_numbers).where(*which).values(dead=True))
+
+
+def test_a_callbacks_agent_has_a_name_that_an_agent_can_have(world: World, store: Store) -> None:
+    world.leads(world.campaign())
+    with pytest.raises(BadInput, match="no agent has so long a name; allowed: at most 32 signs"):
+        store.run_sync(promise_callback, lead_id=1, at=NOON, agent="a" * 33, now=NOON)
+    store.run_sync(promise_callback, lead_id=1, at=NOON, agent="a" * 32, now=NOON)
+
+
+def test_a_reset_of_a_lead_that_is_not_there_resets_nobody(world: World, store: Store) -> None:
+    campaign, other = world.campaign(), world.campaign()
+    world.leads(campaign)
+    world.leads(other)
+    world.close(world.dial(world.claim(campaign)[0]), DisconnectCause.BAD_ADDRESS)
+    with pytest.raises(UnknownName, match="lead 2, 99: the campaign has none of that id"):
+        store.run_sync(reset_leads, campaign_id=campaign, lead_ids=[1, 2, 99], now=NOON)
+    assert world.lead(1).state == "closed"
 
 
 def test_a_lead_in_an_engines_hands_is_not_changed(world: World, store: Store) -> None:
@@ -144,12 +204,17 @@ def test_a_dead_engines_attempts_are_taken_over_once(world: World, store: Store)
     world.leads(campaign, 2)
     [lead, _held] = world.claim(campaign)
     for node in ("a", "b"):
-        assert store.run_sync(renew_node, node=node, now=NOON) == []
+        store.run_sync(renew_node, node=node, now=NOON)
     attempt = world.dial(lead)
     at = NOON + NODE_LEASE
-    assert store.run_sync(renew_node, node="b", now=at) == []
-    assert store.run_sync(renew_node, node="b", now=at + NODE_LEASE / 2) == [attempt]
-    assert store.run_sync(renew_node, node="c", now=at + NODE_LEASE / 2) == []
+    store.run_sync(renew_node, node="b", now=at)
+    assert store.read_sync(dead_nodes, but_not="b", now=at) == []
+    assert store.run_sync(take_over, dead="a", now=at) is None
+    at += NODE_LEASE / 2
+    assert store.read_sync(dead_nodes, but_not="b", now=at) == ["a"]
+    assert store.read_sync(dead_nodes, but_not="a", now=at) == []
+    assert store.run_sync(take_over, dead="a", now=at) == [attempt]
+    assert store.run_sync(take_over, dead="a", now=at) is None
     assert world.attempt(attempt).disposition == "unknown"
     assert (world.lead(1).state, world.lead(2).state) == ("review", "waiting")
     # It was not dead but slow: what it says now comes too late, and it dials nobody.
@@ -159,10 +224,34 @@ def test_a_dead_engines_attempts_are_taken_over_once(world: World, store: Store)
     assert blocked.rule is Rule.LEAD_STATE
 
 
+def test_an_engine_knows_what_the_others_have_open_of_a_campaign(
+    world: World, store: Store
+) -> None:
+    campaign, another = world.campaign(), world.campaign()
+    for each in (campaign, another):
+        world.leads(each, 3)
+    for node in ("a", "b"):
+        [lead] = world.claim(campaign, node=node, limit=1)
+        world.dial(lead, node=node)
+        [theirs] = world.claim(another, node=node, limit=1)
+        world.dial(theirs, node=node)
+    [over] = world.claim(campaign, node="b", limit=1)
+    world.close(world.dial(over, node="b"))
+
+    def others(at: datetime) -> Others:
+        return store.read_sync(others_at_work, node="a", campaign_id=campaign, now=at)
+
+    store.run_sync(renew_node, node="a", now=NOON)
+    assert others(NOON) == Others(), "whose lease is gone dials nobody"
+    store.run_sync(renew_node, node="b", now=NOON)
+    assert others(NOON) == Others(engines=1, open_attempts=1)
+    assert others(NOON + 2 * NODE_LEASE) == Others()
+
+
 def test_an_engine_that_left_is_not_taken_for_dead(world: World, store: Store) -> None:
     store.run_sync(renew_node, node="a", now=NOON)
     store.run_sync(leave_node, node="a")
-    assert store.run_sync(renew_node, node="b", now=later(days=1)) == []
+    assert store.read_sync(dead_nodes, but_not="b", now=later(days=1)) == []
 
 
 def test_a_backup_is_a_whole_database_and_replaces_nothing(
@@ -209,13 +298,16 @@ def test_an_archive_of_postgresql_is_restored_by_its_own_program(
 def test_an_older_database_with_leads_is_upgraded_and_keeps_them(store_url: str) -> None:
     with connected(store_url, create=True) as engine:
         with engine.begin() as conn:
-            _build_first_schema(conn)
+            build_first_schema(conn)
         assert upgrade_schema(engine) == ("0001", t.SCHEMA_REVISION)
     with open_store_sync(store_url) as store:
         assert World(store).lead(1).priority == 0
+        [kept] = store.read_sync(dnc_lists)
+        assert (kept.name, kept.made_on, kept.numbers) == ("robinson", date(2026, 1, 1), 1)
 
 
-def _build_first_schema(conn: sa.Connection) -> None:
+def build_first_schema(conn: sa.Connection) -> None:
+    """As the first release left it, with a campaign and a lead."""
     from alembic import command
     from alembic.config import Config
 
@@ -228,7 +320,8 @@ def _build_first_schema(conn: sa.Connection) -> None:
     command.upgrade(config, "0001")
     conn.execute(sa.text(_OLD_CAMPAIGN), {"at": NOON.isoformat(sep=" ")[:19]})
     conn.execute(sa.text("INSERT INTO lanes VALUES (1, 1, 'Europe/Vienna')"))
-    conn.execute(sa.text(_OLD_LEAD), {"at": NOON.isoformat(sep=" ")[:19]})
+    for statement in (_OLD_LEAD, _OLD_LIST, _OLD_LISTED):
+        conn.execute(sa.text(statement), {"at": NOON.isoformat(sep=" ")[:19]})
 
 
 _OLD_CAMPAIGN = "INSERT INTO campaigns VALUES (1, 'old', 'created', 'main', 1, :at, :at)"
@@ -236,6 +329,8 @@ _OLD_LEAD = (
     "INSERT INTO leads (lead_id, campaign_id, lane_id, state, next_attempt_at, columns, changed_at)"
     " VALUES (1, 1, 1, 'waiting', :at, '{}', :at)"
 )
+_OLD_LIST = "INSERT INTO dnc_lists VALUES (1, 'robinson', NULL, '2026-01-01', :at)"
+_OLD_LISTED = "INSERT INTO dnc_numbers VALUES ('+431999', 1, :at)"
 
 
 def test_staging_leaves_nothing_on_the_connection(store: Store) -> None:
@@ -243,3 +338,20 @@ def test_staging_leaves_nothing_on_the_connection(store: Store) -> None:
         with open_staging(store) as staging:
             staging.stage(StagedRows())
             assert staging.count() == 0
+
+
+def test_events_are_told_from_an_id_on_and_those_that_were_missing_before_it(store: Store) -> None:
+    def say(conn: sa.Connection, name: str) -> None:
+        record(conn, at=NOON, subject=Subject.AGENT, subject_id=name, what="ready", detail={})
+
+    for name in ("anna", "ben", "carl", "dora"):
+        store.run_sync(say, name)
+
+    def told(after: int, also: list[int], limit: int = 9) -> list[str]:
+        found = store.read_sync(changes_after, after, also=also, limit=limit)
+        return [change.subject_id for change in found]
+
+    first, _, third, _ = [each.event_id for each in store.read_sync(changes_after, 0, limit=9)]
+    assert told(third, []) == ["dora"]
+    assert told(third, [first, third + 100]) == ["anna", "dora"]
+    assert told(first - 1, [], limit=2) == ["anna", "ben"]

@@ -10,8 +10,9 @@ from acd.store import schema as t
 from acd.store.campaigns import CampaignState, reload_campaign, set_campaign_state
 from acd.store.dnc import add_numbers, open_list, remove_numbers
 from acd.store.events import Subject, events_of
-from acd.store.lead_changes import promise_callback
+from acd.store.lead_changes import promise_callback, reset_leads
 from acd.store.leads import LEASE, claim_leads, renew_claims, skip_lead, unclaim_leads
+from acd.store.outcomes import TurnedAway
 from tests.contract.store.world import NOON, World, definition, later
 
 
@@ -232,3 +233,45 @@ def test_a_lead_that_another_node_holds_is_not_skipped(world: World, store: Stor
     until = later(hours=1)
     store.run_sync(skip_lead, node="b", lead_id=lead.lead_id, agent="ben", until=until, now=NOON)
     assert world.lead(lead.lead_id).state == "claimed"
+
+
+def test_a_lead_whose_number_is_refused_goes_on_to_its_next_number_and_then_closes(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, numbers=2, zones=("Europe/Vienna",))
+    store.run_sync(promise_callback, lead_id=1, at=NOON, agent=None, now=NOON)
+    [first] = world.claim(campaign)
+    for _ in range(2):  # an answer to a COMMIT may be lost
+        world.write(TurnedAway(lead=first, rule="region"))
+    assert (world.lead(1).state, world.lead(1).next_position) == ("waiting", 1)
+    [second] = world.claim(campaign)
+    assert second.number_id != first.number_id
+    world.write(TurnedAway(lead=first, rule="region"))
+    assert world.lead(1).state == "claimed"
+    world.write(TurnedAway(lead=second, rule="premium"))
+    assert (world.lead(1).state, world.lead(1).reason) == ("closed", "destination_refused")
+    assert world.claim(campaign) == []
+    told = store.read_sync(events_of, Subject.LEAD, 1)[-1]
+    assert told.detail == {"reason": "destination_refused", "rule": "premium"}
+
+
+def test_a_lead_that_was_refused_can_be_reset_once_the_door_lets_it_through(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    world.write(TurnedAway(lead=world.claim(campaign)[0], rule="region"))
+    reason = "destination_refused"
+    assert store.run_sync(reset_leads, campaign_id=campaign, reason=reason, now=NOON) == 1
+    assert len(world.claim(campaign)) == 1
+
+
+def test_refused_leads_do_not_keep_the_others_from_being_claimed(world: World) -> None:
+    campaign = world.campaign()
+    world.leads(campaign, 3, now=later(hours=-1))
+    world.leads(campaign, 1)
+    for _ in range(3):
+        [lead] = world.claim(campaign, limit=1)
+        world.write(TurnedAway(lead=lead, rule="region"))
+    assert [lead.lead_id for lead in world.claim(campaign, limit=1)] == [4]

@@ -1,8 +1,9 @@
-"""Every change of a lead or an attempt leaves an event row in the same transaction.
+"""Every change of a lead, an attempt or an agent leaves an event row in the same transaction.
 
 Each statement is run between two looks at the tables: whatever row differs must have got an event
 of its own, or be the lead that an attempt's event names. Not asked of: leads that an import adds
-(their row is their first event), a lease that is prolonged, and the dialog that is kept for a BYE.
+(their row is their first event), a lease that is prolonged, the dialog that is kept for a BYE, and
+what is wanted of an agent and why: the event comes when the state follows.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import pytest
 import sqlalchemy as sa
 
+from acd.agents import AgentState
 from acd.calls import DisconnectCause
 from acd.store import (
     Store,
     agent_dispositions,
+    agents,
     attempts,
     beginning,
     lead_changes,
@@ -29,6 +32,7 @@ from acd.store import (
     outcomes,
     settling,
     tapi,
+    turned_away,
 )
 from acd.store import schema as t
 from acd.store.campaigns import reload_campaign
@@ -36,18 +40,21 @@ from tests.contract.store.world import NOON, World, closed, definition, later
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Row = tuple[str, int]
-"""`lead` or `attempt`, and its id."""
+Row = tuple[str, str]
+"""`lead`, `attempt` or `agent`, and the id or, of an agent, the name."""
 
 MODULES: tuple[ModuleType, ...] = (
     agent_dispositions,
+    agents,
     attempts,
     beginning,
     lead_changes,
     leads,
     settling,
     tapi,
+    turned_away,
 )
+TABLES = ("t.leads", "t.lead_numbers", "t.attempts", "t.agents")
 UNTOLD = ("renew_claims", "_keep_dialogs")
 AGENTS = {"extensions": ["201"], "disposition_seconds": 60}
 
@@ -90,26 +97,27 @@ class Watch:
 
 
 def _rows(conn: sa.Connection) -> dict[Row, list[Any]]:
-    """What counts as the lead, its numbers among it, and as the attempt."""
+    """What counts as the lead, its numbers among it, as the attempt and as the agent."""
     found: dict[Row, list[Any]] = {}
     for subject, table, key, apart in (
         ("lead", t.leads, "lead_id", ("lease_until",)),
         ("lead", t.lead_numbers, "lead_id", ()),
         ("attempt", t.attempts, "attempt_id", ("dialog", "sip_call_id")),
+        ("agent", t.agents, "name", ("wanted", "reason", "version")),
     ):
         for row in conn.execute(sa.select(table).order_by(*table.primary_key)).mappings():
             kept = [value for name, value in row.items() if name not in apart]
-            found.setdefault((subject, row[key]), []).append(kept)
+            found.setdefault((subject, str(row[key])), []).append(kept)
     return found
 
 
 def _told(conn: sa.Connection, newest: int) -> set[Row]:
     told = set()
     for row in conn.execute(sa.select(t.events).where(t.events.c.event_id > newest)):
-        if row.subject in ("lead", "attempt"):
-            told.add((row.subject, int(row.subject_id)))
+        if row.subject in ("lead", "attempt", "agent"):
+            told.add((row.subject, row.subject_id))
         if "lead" in row.detail:
-            told.add(("lead", row.detail["lead"]))
+            told.add(("lead", str(row.detail["lead"])))
     return told
 
 
@@ -121,7 +129,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
 
 def _writers() -> set[str]:
-    """Functions of the store that write leads, their numbers or attempts."""
+    """Functions of the store that write leads, their numbers, attempts or agents."""
     found = set()
     for module in MODULES:
         body = ast.parse(inspect.getsource(module)).body
@@ -144,13 +152,13 @@ def _writes(node: ast.AST, built_once: set[str]) -> bool:
         or (
             isinstance(each, ast.Call)
             and ast.unparse(each.func) in ("sa.insert", "sa.update", "sa.delete")
-            and ast.unparse(each.args[0]) in ("t.leads", "t.lead_numbers", "t.attempts")
+            and ast.unparse(each.args[0]) in TABLES
         )
         for each in ast.walk(node)
     )
 
 
-def test_every_change_of_a_lead_or_an_attempt_has_its_event(
+def test_every_change_of_a_lead_an_attempt_or_an_agent_has_its_event(
     world: World, store: Store, watch: Watch
 ) -> None:
     _calls(world, store)
@@ -158,6 +166,7 @@ def test_every_change_of_a_lead_or_an_attempt_has_its_event(
     _claims_that_come_to_nothing(world, store)
     _changed_rules(world, store)
     _people(world, store)
+    _agents(world, store)
     assert watch.compared > 40
     writers = _writers()
     assert {
@@ -167,6 +176,8 @@ def test_every_change_of_a_lead_or_an_attempt_has_its_event(
         "_forget",
         "_write_leads",
         "_close",
+        "_add",
+        "_move",
     } < writers
     assert writers - watch.ran - set(UNTOLD) == set()
 
@@ -217,8 +228,9 @@ def _agents_words(world: World, store: Store) -> None:
 
 def _claims_that_come_to_nothing(world: World, store: Store) -> None:
     campaign = world.campaign()
-    world.leads(campaign, 3)
-    blocked, _, skipped = world.claim(campaign)
+    world.leads(campaign, 4)
+    blocked, _, skipped, refused = world.claim(campaign)
+    world.write(outcomes.TurnedAway(lead=refused, rule="region"))
     world.write(outcomes.LeadSkipped(lead_id=skipped.lead_id, agent="anna", until=later(hours=1)))
     night = {"monday": ["01:00-02:00"]}
     _reload(store, campaign, calling_hours=night)
@@ -268,3 +280,27 @@ def _people(world: World, store: Store) -> None:
     at = later(hours=2)
     store.run_sync(lead_changes.promise_callback, lead_id=lead.lead_id, at=at, agent=None, now=NOON)
     store.run_sync(lead_changes.erase_lead, lead_id=lead.lead_id, now=NOON)
+
+
+def _agents(world: World, store: Store) -> None:
+    """Brought in, changed, asked, seen by an engine, and benched."""
+
+    def bring(extension: str) -> None:
+        agent = agents.NewAgent(
+            name="anna",
+            extension=extension,
+            display_name="Anna",
+            skills=frozenset({"german"}),
+            campaign_ids=frozenset(),
+        )
+        store.run_sync(agents.save_agents, [agent], now=NOON)
+
+    bring("301")
+    bring("302")
+    for wanted in (AgentState.READY, AgentState.NOT_READY, AgentState.READY):
+        store.run_sync(agents.ask_agent, "anna", wanted=wanted, reason="", now=NOON)
+    for state in (AgentState.RESERVED, AgentState.ON_CALL):
+        world.write(
+            agents.AgentMoved(extension="302", state=state, at=NOON, told_by=agents.Teller.ENGINE)
+        )
+    world.write(agents.AgentBenched(extension="302", reason="does not pick up"))

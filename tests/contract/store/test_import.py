@@ -2,20 +2,25 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from acd.dialer import lead_import
 from acd.dialer.lead_import import ImportSummary, import_leads
-from acd.errors import BadLeadFile
+from acd.errors import BadInput, BadLeadFile
 from acd.settings import Settings
 from acd.store import Store
 from acd.store import schema as t
 from acd.store.campaigns import find_campaign
 from acd.store.dnc import add_numbers, open_list
-from tests.contract.store.world import NOON
+from acd.store.imports import publish
+from acd.store.lead_changes import erase_lead
+from acd.store.staging import open_staging
+from tests.contract.store.world import NOON, World
 
 MINIMAL = '[agents]\nextensions = ["201"]\n'
 Import = Callable[..., ImportSummary]
@@ -176,3 +181,80 @@ def test_the_share_of_the_file_grows_to_the_whole(do_import: Import) -> None:
     shares: list[float] = []
     do_import("phone\n01505641\n", progress=shares.append)
     assert shares[-1] == 1.0
+
+
+def test_a_reject_file_that_cannot_be_written_changes_nothing(
+    store: Store, do_import: Import, tmp_path: Path
+) -> None:
+    (tmp_path / "leads.rejected.csv").mkdir()
+    with pytest.raises(BadInput, match=r"leads\.rejected\.csv: it cannot be written: a folder"):
+        do_import("phone\n01505641\n112\n")
+    assert leads(store) == []
+    assert store.read_sync(find_campaign, "spring") is None
+    assert do_import("phone\n01505641\n").added == 1
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_whoever_is_erased_during_an_import_does_not_come_back(
+    store: Store, do_import: Import, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(store)
+    [e164] = world.leads(world.campaign())
+    write = lead_import._write
+
+    def erase_first(*words: Any) -> bool:
+        store.run_sync(erase_lead, lead_id=1, now=NOON)
+        return write(*words)
+
+    monkeypatch.setattr(lead_import, "_write", erase_first)
+    summary = do_import(f"phone\n{e164}\n01505641\n112\n")
+    assert (summary.added, summary.refused) == (1, {"emergency": 1, "erased": 1})
+    assert [(row["line"], row["rule"]) for row in rejects(summary)] == [
+        ("2", "erased"),
+        ("4", "emergency"),
+    ]
+    assert numbers(store) == ["+431505641"]
+
+
+def test_an_erasure_waits_for_the_leads_that_an_import_is_adding(world: World) -> None:
+    store = world.store
+    campaign, other = world.campaign(), world.campaign()
+    [e164] = world.leads(campaign)
+    with ThreadPoolExecutor() as threads:
+        with open_staging(store) as staging:
+            staging.stage(world.staged(numbers=[e164]))
+            staging.sift(other)
+            with staging.publishing() as conn:
+                assert staging.sift_late(other) == {}
+                erasing = threads.submit(store.run_sync, erase_lead, lead_id=1, now=NOON)
+                publish(conn, campaign_id=other, file_name="x", sha256="", summary={}, now=NOON)
+        assert erasing.result(timeout=60) == [1, 2]
+    assert numbers(store) == []
+
+
+def test_a_number_that_the_campaigns_trunk_cannot_write_is_refused_at_once(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    """+91 1… written without its plus begins like a call to 911."""
+    trunks = [
+        {"domain": "pbx", "user": "1", "name": "main"},
+        {"domain": "pbx", "user": "2", "name": "bare", "number_format": "digits"},
+    ]
+    settings = Settings.model_validate(
+        {
+            "trunk": trunks,
+            "campaigns_folder": settings.campaigns_folder,
+            "destinations": {"default_region": "US", "allowed_regions": ["US", "IN"]},
+        }
+    )
+    path = tmp_path / "leads.csv"
+    path.write_text("phone\n+91 11 2345 6789\n")
+    definition = settings.campaigns_folder / "spring" / "campaign.toml"
+    definition.write_text(f'trunk = "bare"\n{MINIMAL}')
+    summary = import_leads(store, settings, campaign_name="spring", path=path, now=NOON)
+    assert summary.refused == {"emergency": 1}
+    assert "number_format" in rejects(summary)[0]["reason"]
+    other = definition.parent.with_name("autumn")
+    other.mkdir()
+    (other / "campaign.toml").write_text(MINIMAL)
+    assert import_leads(store, settings, campaign_name="autumn", path=path, now=NOON).added == 1

@@ -10,9 +10,15 @@ from acd.calls import DisconnectCause
 from acd.rules.dispositions import Disposition
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.attempts import AttemptClosed, close_attempts, close_orphans
+from acd.store.attempts import (
+    AttemptClosed,
+    close_attempts,
+    close_orphans,
+    leftover_dialogs,
+)
 from acd.store.dnc import add_numbers, open_list
 from acd.store.lead_changes import erase_lead
+from acd.store.outcomes import DialogSeen
 from acd.store.tapi import TapiCounts, TapiRefusal, begin_tapi_attempt, tapi_counts
 from tests.contract.store.world import NOON, World
 
@@ -35,6 +41,14 @@ def begun(store: Store, e164: str | None = NUMBER) -> int:
     attempt_id = begin(store, e164)
     assert isinstance(attempt_id, int)
     return attempt_id
+
+
+def test_a_leftover_dialog_is_told_with_its_client(world: World, store: Store) -> None:
+    attempt = begun(store)
+    world.write(DialogSeen(attempt_id=attempt, sip_call_id="x", dialog={"tag": "y"}), node="node")
+    (leftover,) = store.read_sync(leftover_dialogs, node="node")
+    assert (leftover.attempt_id, leftover.tapi_client) == (attempt, "overdialer")
+    assert (leftover.campaign, leftover.lead_id) == (None, None)
 
 
 def ended(attempt_id: int, cause: DisconnectCause = DisconnectCause.BUSY) -> AttemptClosed:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,12 +15,14 @@ from hypothesis import strategies as st
 from acd.calls import DisconnectCause
 from acd.dialer.lead_why import Explanation, explain_lead, leads_named
 from acd.errors import BadInput, UnknownName
+from acd.rules.callbacks import owner_of
 from acd.rules.eligibility import Rule
 from acd.store import Store
 from acd.store import schema as t
 from acd.store.blocking import leads_by_blocking_rule
 from acd.store.campaigns import CampaignState, campaign_by_id, set_campaign_state
-from acd.store.dnc import add_numbers, list_to_add_to, open_list
+from acd.store.dnc import add_numbers, dnc_lists, list_to_add_to, open_list
+from acd.store.lead_changes import promise_callback
 from acd.store.leads import claim_leads
 from tests.contract.store.world import NOON, World, later
 
@@ -103,6 +107,63 @@ def test_a_number_added_by_hand_does_not_make_an_old_list_fresh(world: World, st
     assert blocking(why(store, "1")) == [Rule.DNC_LIST_STALE]
 
 
+def test_numbers_added_by_hand_do_not_stand_in_for_a_required_list(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(dnc={"required_lists": ["robinson"], "max_age_days": 31})
+    world.leads(campaign)
+    list_id = store.run_sync(list_to_add_to, name="robinson", campaign_id=None, now=NOON)
+    store.run_sync(add_numbers, list_id=list_id, numbers=["+431999"], now=NOON)
+    assert blocking(why(store, "1")) == [Rule.DNC_LIST_STALE]
+    assert world.claim(campaign) == []
+    [made] = store.read_sync(dnc_lists)
+    assert (made.made_on, made.numbers) == (None, 1)
+    day = NOON.date()
+    store.run_sync(open_list, name="robinson", campaign_id=None, made_on=day, now=NOON)
+    assert len(world.claim(campaign)) == 1
+
+
+def test_a_time_at_the_end_of_the_calendar_breaks_neither_why_nor_the_engines_count(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign()
+    world.leads(campaign)
+    at = datetime(9999, 12, 1, 10, tzinfo=UTC)
+    store.run_sync(_set, 1, campaign, at, at, [], abandoned=False)
+    assert why(store, "1").dialable_at is None
+    row = store.read_sync(campaign_by_id, campaign)
+    assert store.read_sync(leads_by_blocking_rule, row, NOON) == {"retry_wait": 1}
+
+
+def test_a_callback_in_its_owners_time_names_the_owner(world: World, store: Store) -> None:
+    workday = {day: ["09:00-20:00"] for day in WORKDAYS}
+    campaign = world.campaign(calling_hours=workday, callback_owner_seconds=3600)
+    world.leads(campaign)
+    store.run_sync(promise_callback, lead_id=1, at=later(hours=2), agent="anna", now=NOON)
+    for now in (NOON, later(hours=2), later(hours=2, minutes=59)):
+        found = why(store, "1", now)
+        assert found.eligible == (now > NOON)
+        assert (found.kept_for, found.anybody_at) == ("anna", later(hours=3))
+        assert claim_for(store, campaign, later(hours=2), ready=["ben"]) == []
+    assert claim_for(store, campaign, later(hours=2), ready=["anna"]) == [1]
+    free = why(store, "1", later(hours=3))
+    assert (free.eligible, free.kept_for, free.anybody_at) == (True, None, None)
+    assert claim_for(store, campaign, later(hours=3), ready=["ben"]) == [1]
+
+
+def test_a_callback_is_kept_for_its_owner_until_calling_hours_let_others_have_it(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(
+        calling_hours={day: ["09:00-20:00"] for day in WORKDAYS}, callback_owner_seconds=3600
+    )
+    world.leads(campaign)
+    store.run_sync(promise_callback, lead_id=1, at=later(hours=7.5), agent="anna", now=NOON)
+    found = why(store, "1")
+    # 19:30 in Vienna, and 09:00 the day after.
+    assert (found.dialable_at, found.anybody_at) == (later(hours=7.5), later(hours=21))
+
+
 def test_leads_are_counted_by_the_first_rule_that_blocks_them(world: World, store: Store) -> None:
     campaign = world.campaign(calling_hours={"monday": ["09:00-20:00"]})
     world.leads(campaign, 3)
@@ -135,6 +196,8 @@ def test_leads_that_a_filter_keeps_back_are_neither_claimed_nor_unexplained(
 
 
 moments = st.integers(-3 * 24 * 60, 5 * 24 * 60).map(lambda minutes: later(minutes=minutes))
+zone_sets = st.sampled_from([*((zone,) for zone in ZONES), ZONES])
+free_days = st.lists(st.integers(0, 9).map(lambda days: later(days=days).date()), max_size=3)
 past = st.integers(1, 2 * 24 * 60).map(lambda minutes: later(minutes=-minutes))
 
 
@@ -143,7 +206,8 @@ past = st.integers(1, 2 * 24 * 60).map(lambda minutes: later(minutes=-minutes))
     callback_at=st.none() | moments,
     ends=st.lists(past, max_size=3, unique=True),
     abandoned=st.booleans(),
-    zone=st.sampled_from(ZONES),
+    zones=zone_sets,
+    holidays=free_days,
 )
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -154,14 +218,17 @@ def test_the_time_that_is_named_is_the_time_at_which_a_claim_takes_the_lead(
     callback_at: datetime | None,
     ends: list[datetime],
     abandoned: bool,
-    zone: str,
+    zones: tuple[str, ...],
+    holidays: list[date],
 ) -> None:
-    world = World(store)
-    world._names = count(store.read_sync(_count_campaigns) + 1)
+    world = _another_world(store)
     campaign = world.campaign(
-        calling_hours=HOURS, max_attempts=9, max_attempts_per_day=2, gap_seconds=3600
+        calling_hours={**HOURS, "holidays": holidays},
+        max_attempts=9,
+        max_attempts_per_day=2,
+        gap_seconds=3600,
     )
-    world.leads(campaign, zones=(zone,))
+    world.leads(campaign, zones=zones)
     lead_id = store.read_sync(_newest_lead)
     store.run_sync(_set, lead_id, campaign, next_attempt_at, callback_at, sorted(ends), abandoned)
     [found] = store.read_sync(leads_named, str(lead_id), "AT")
@@ -169,8 +236,80 @@ def test_the_time_that_is_named_is_the_time_at_which_a_claim_takes_the_lead(
     assert named is not None
     second = timedelta(seconds=1)
     if named > NOON:
-        assert _claim_and_forget(store, campaign, named - second) == []
-    assert _claim_and_forget(store, campaign, named) == [lead_id]
+        assert claim_for(store, campaign, named - second, ready=None) == []
+    assert claim_for(store, campaign, named, ready=None) == [lead_id]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A lead with everything that a claim asks, besides its attempts."""
+
+    zones: tuple[str, ...]
+    kind: str
+    next_attempt_at: datetime
+    callback_at: datetime | None
+    owner: str | None
+
+
+@given(
+    drawn=st.lists(
+        st.builds(
+            Drawn,
+            zones=zone_sets,
+            kind=st.sampled_from(["at", "AT ", "de", ""]),
+            next_attempt_at=moments,
+            callback_at=st.none() | moments,
+            owner=st.sampled_from([None, "anna", "ben"]),
+        ),
+        min_size=1,
+        max_size=5,
+    ),
+    holidays=free_days,
+    rules=st.sampled_from(
+        [[], [{"column": "kind", "one_of": ["at"]}], [{"column": "kind", "none_of": ["DE", ""]}]]
+    ),
+    ready=st.lists(st.sampled_from(["anna", "ben"]), unique=True),
+    now=moments,
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whoever_is_counted_dialable_is_claimed_one_by_one_or_kept_for_an_agent(
+    store: Store,
+    drawn: list[Drawn],
+    holidays: list[date],
+    rules: list[dict[str, Any]],
+    ready: list[str],
+    now: datetime,
+) -> None:
+    world = _another_world(store)
+    campaign = world.campaign(calling_hours={**HOURS, "holidays": holidays}, filter=rules)
+    kept_from: dict[int, str | None] = {}
+    for each in drawn:
+        world.leads(campaign, zones=each.zones)
+        lead_id = store.read_sync(_newest_lead)
+        owner = each.owner if each.callback_at else None
+        at, promised = each.next_attempt_at, each.callback_at
+        store.run_sync(_set, lead_id, campaign, at, promised, [], abandoned=False)
+        store.run_sync(_describe, lead_id, each.kind, owner)
+        kept_from[lead_id] = owner_of(each.callback_at, owner, owner_seconds=900, now=now)
+    row = store.read_sync(campaign_by_id, campaign)
+    counted = store.read_sync(leads_by_blocking_rule, row, now)
+    dialable = claim_for(store, campaign, now, ready=None, at_a_time=1)
+    assert len(dialable) == counted.get("dialable", 0)
+    told = {lead_id for lead_id in kept_from if why(store, str(lead_id), now).dialable_at == now}
+    assert told == set(dialable)
+    for_these = claim_for(store, campaign, now, ready=ready, at_a_time=1)
+    assert set(for_these) == {
+        lead_id for lead_id in dialable if kept_from[lead_id] in (None, *ready)
+    }
+
+
+def _another_world(store: Store) -> World:
+    """Beside what earlier examples have left in the database."""
+    world = World(store)
+    world._names = count(store.read_sync(_count_campaigns) + 1)
+    return world
 
 
 def _count_campaigns(conn: sa.Connection) -> int:
@@ -179,6 +318,14 @@ def _count_campaigns(conn: sa.Connection) -> int:
 
 def _newest_lead(conn: sa.Connection) -> int:
     return conn.scalar(sa.select(sa.func.max(t.leads.c.lead_id))) or 0
+
+
+def _describe(conn: sa.Connection, lead_id: int, kind: str, owner: str | None) -> None:
+    conn.execute(
+        sa.update(t.leads)
+        .where(t.leads.c.lead_id == lead_id)
+        .values(columns={"kind": kind}, callback_agent=owner)
+    )
 
 
 def _set(
@@ -209,13 +356,22 @@ class _Forget(Exception):
     pass
 
 
-def _claim_and_forget(store: Store, campaign_id: int, now: datetime) -> list[int]:
-    """Whom a claim at `now` takes; nothing of it stays."""
+def claim_for(
+    store: Store,
+    campaign_id: int,
+    now: datetime,
+    *,
+    ready: list[str] | None,
+    at_a_time: int = 10,
+) -> list[int]:
+    """Whom claims at `now` take for the agents who are ready; nothing of it stays."""
     taken: list[int] = []
 
     def claim(conn: sa.Connection) -> None:
-        leads = claim_leads(conn, campaign_id=campaign_id, node="x", limit=10, now=now)
-        taken.extend(lead.lead_id for lead in leads)
+        while leads := claim_leads(
+            conn, campaign_id=campaign_id, node="x", limit=at_a_time, now=now, ready_names=ready
+        ):
+            taken.extend(lead.lead_id for lead in leads)
         raise _Forget
 
     with pytest.raises(_Forget):

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from acd.cli.calls import calls
 from acd.errors import UnknownName
@@ -70,3 +71,12 @@ def test_whoever_is_unknown_is_told_apart_from_no_calls(state: State) -> None:
 def test_an_unknown_call_is_one_sentence(state: State) -> None:
     with pytest.raises(UnknownName, match=r"^attempt 9: there is none; acd calls list shows"):
         run(state, calls, "show", "9")
+
+
+def test_a_trace_that_cannot_be_read_costs_only_the_sip_messages(state: State) -> None:
+    state.settings.sip_trace.file.mkdir()
+    result = CliRunner().invoke(calls, ("show", "1"), obj=state)
+    assert result.exit_code == 0
+    assert "SIP messages are left out" in result.stderr
+    assert "sip-trace.jsonl: Is a directory" in result.stderr
+    assert "attempt 1 of TAPI client overdialer" in result.stdout

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 import pytest
+import trio
 from click.testing import CliRunner
 
 from acd.cli.agents import agents
@@ -19,9 +24,14 @@ from acd.cli.leads import leads
 from acd.cli.report import report
 from acd.cli.tapi import tapi
 from acd.cli.trace import trace
-from acd.errors import AcdError, BadInput, StoreUnavailable, UnknownName
+from acd.control import open_control
+from acd.errors import AcdError, BadInput, SchemaMismatch, StoreUnavailable, UnknownName
 from acd.settings import Settings
+from acd.store import connected, open_store_sync
+from tests.contract.store.test_changes import build_first_schema
+from tests.contract.store.world import World
 
+GUIDE = Path(__file__).parents[3] / "docs" / "operate.md"
 SAMPLE = Path(__file__).parents[3] / "campaigns" / "sample" / "leads.csv"
 
 
@@ -65,12 +75,59 @@ def test_the_sample_goes_in_and_its_campaign_starts(state: State, file: str) -> 
     said = run(state, leads, "import", "sample", file)
     assert "campaign sample was created" in said
     assert "5 rows, 5 leads added" in said
-    assert "running" in run(state, campaign, "start", "sample")
+    assert "running; no engine runs here" in run(state, campaign, "start", "sample")
     [row] = json.loads(run(state, campaign, "list", "--json"))
     assert (row["name"], row["state"], row["trunk"]) == ("sample", "running", "main")
     counted = json.loads(run(state, report, "sample", "--json"))
     assert counted["leads"] == {"waiting": 5}
     assert "leads: waiting 5" in run(state, report, "sample")
+
+
+NO_ENGINE = "no engine runs here: `acd run` starts one"
+
+
+def test_what_campaign_commands_say_while_no_engine_runs(state: State) -> None:
+    assert NO_ENGINE in run(state, campaign, "create", "sample")
+    assert f"since version 1; {NO_ENGINE}" in run(state, campaign, "reload", "sample")
+    for command in ("start", "pause", "stop"):
+        assert NO_ENGINE in run(state, campaign, command, "sample")
+    assert "engine: none runs here" in run(state, campaign, "status", "sample")
+    told = json.loads(run(state, campaign, "status", "sample", "--json"))
+    assert told["engine"] == {"state": "none", "pid": None}
+
+
+async def test_what_campaign_commands_say_while_an_engine_runs(state: State) -> None:
+    looked: list[str] = []
+
+    def look() -> dict[str, object]:
+        looked.append("")
+        return {}
+
+    async def say(*args: str) -> str:
+        return await trio.to_thread.run_sync(partial(run, state, campaign, *args))
+
+    told = f"the engine (pid {os.getpid()}) was told"
+    async with open_control(state.settings.control_socket, {"look": look}):
+        assert told in await say("create", "sample")
+        assert told in await say("reload", "sample")
+        assert told in await say("start", "sample")
+        assert len(looked) == 3
+        assert f"engine: pid {os.getpid()}" in await say("status", "sample")
+        seen = json.loads(await say("status", "sample", "--json"))["engine"]
+    assert seen == {"state": "running", "pid": os.getpid()}
+
+
+def test_campaign_commands_do_not_take_a_busy_engine_for_none(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acd.control.ANSWER_SECONDS", 0.05)
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(state.settings.control_socket))
+        busy.listen()
+        said = run(state, campaign, "create", "sample")
+        assert "has not answered" in said
+        assert "it looks at the database by itself" in said
+        assert "engine: one is there" in run(state, campaign, "status", "sample")
 
 
 def test_the_status_of_a_campaign_says_that_its_trunk_is_gone(state: State, file: str) -> None:
@@ -134,6 +191,31 @@ def test_a_missing_database_is_answered_with_the_remedy(state: State) -> None:
     assert "now" in run(state, db, "upgrade")
     assert "already" in run(state, db, "upgrade")
     assert "as this program needs it" in run(state, db, "check")
+
+
+def test_the_guides_upgrade_keeps_what_is_there_and_its_backup_leads_back(
+    state: State, tmp_path: Path
+) -> None:
+    """Step by step as docs/operate.md says, from the first release's database."""
+    steps = re.search(r"(?s)## Upgrade\n(.+?)\n## ", GUIDE.read_text())
+    assert steps is not None
+    commands = re.findall(r"`acd db (\w+)(?: ([\w.]+))?`", steps[1])[:2]
+    assert commands == [("backup", "before.sqlite"), ("upgrade", "")]
+    database, before = tmp_path / "acd.sqlite", tmp_path / "before.sqlite"
+    with connected(state.settings.store.url, create=True) as engine, engine.begin() as conn:
+        build_first_schema(conn)
+    with pytest.raises(SchemaMismatch, match="run `acd db backup`, then `acd db upgrade`"):
+        run(state, campaign, "list")
+    run(state, db, "backup", str(before))
+    assert "it was 0001" in run(state, db, "upgrade")
+    assert "as this program needs it" in run(state, db, "check")
+    with open_store_sync(state.settings.store.url) as store:
+        assert World(store).lead(1).state == "waiting"
+    database.unlink()
+    before.rename(database)
+    with pytest.raises(SchemaMismatch, match="has schema 0001, older"):
+        run(state, db, "check")
+    assert "it was 0001" in run(state, db, "upgrade"), "the backup is whole"
 
 
 def test_agents_come_in_and_are_asked_to_work(state: State, tmp_path: Path) -> None:

@@ -17,9 +17,17 @@ from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
 from acd.lines import TransferRefused
 from acd.store import schema as t
-from acd.store.agents import NewAgent, agent_named, ask_agent, save_agents
+from acd.store.agents import (
+    AgentMoved,
+    NewAgent,
+    Teller,
+    agent_named,
+    ask_agent,
+    save_agents,
+)
 from acd.store.events import Subject, events_of
 from acd.store.lead_changes import promise_callback
+from acd.store.outcomes import write_outcomes
 from tests.fakes.lines import FakeTrunk, Script
 from tests.integration.dialer.test_scheduler import Floor, floor, looked_again, until
 
@@ -282,3 +290,28 @@ async def test_the_claim_of_a_callback_whose_agent_is_kept_for_it_is_renewed(
             assert first is not None
             await until(lambda: (leased_until() or first) > first)
             await other.aclose()
+
+
+async def test_an_engine_that_starts_anew_lets_an_agent_write_on_as_long_as_they_had(
+    floor: Floor,
+) -> None:
+    campaign_id = floor.campaign(leads=1, agents=NOBODY_ELSE)
+    agent(floor, "anna", "201", campaign_id)
+    ask(floor, "anna", AgentState.READY)
+    now = SystemClock().now()
+    over_at = now + timedelta(seconds=1.5)
+    wraps_up = AgentMoved(
+        extension="201",
+        state=AgentState.WRAP_UP,
+        at=now,
+        told_by=Teller.FEED,
+        wraps_up_until=over_at,
+    )
+    floor.store.run_sync(write_outcomes, [wraps_up], node="a", now=now)
+    async with floor.running(floor.trunk()) as scheduler:
+        await until(lambda: scheduler.agent_states() == {AgentState.WRAP_UP: 1})
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["handed_over"])
+    (began,) = floor.column(t.attempts.c.started_at)
+    assert began >= over_at
+    assert what_happened(floor, "anna")[3:6] == ["wrap_up", "ready", "reserved"]
+    assert floor.store.read_sync(agent_named, "anna").wraps_up_until is None

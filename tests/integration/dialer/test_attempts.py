@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
-from acd.agents import AgentId, AgentState, AgentUpdate, Phone, QueueSeen
+from acd.agents import AgentId, AgentState, AgentUpdate, PersonSeen, Phone, QueueSeen
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
@@ -37,6 +37,7 @@ from acd.lines import (
     TransferFailed,
     TransferRefused,
     TransferUnconfirmed,
+    Trunk,
     TrunkStatus,
 )
 from acd.metrics import Metrics
@@ -56,10 +57,9 @@ TRUNK = TrunkSettings(domain="127.0.0.1", user="dialer")
 
 @dataclass
 class Stage:
-    """One campaign with one lead, its agents and a trunk that follows scripts."""
+    """One campaign with one lead and its agents."""
 
     dialing: Dialing
-    trunk: FakeTrunk
     stop: trio.Event
 
     async def run(self, in_flight: CallsInFlight | None = None) -> dict[str, Any]:
@@ -91,15 +91,29 @@ class Stage:
 
         return await self.dialing.store.run(state)
 
-    @property
-    def line(self) -> FakeLine:
-        return self.trunk.lines.used[-1]
-
     def count(self, name: str, **labels: str) -> float:
         labels = {"campaign": self.dialing.campaign.name, **labels}
         value = self.dialing.metrics.registry.get_sample_value(f"{name}_total", labels)
         assert value is not None
         return value
+
+
+@dataclass
+class ScriptedStage(Stage):
+    """Its trunk follows scripts."""
+
+    trunk: FakeTrunk
+
+    @property
+    def line(self) -> FakeLine:
+        return self.trunk.lines.used[-1]
+
+
+class SeeingFeed(FixedFeed):
+    """A feed that sees phones, whose updates the test itself gives to the roster."""
+
+    def sees_phone(self, agent: AgentId) -> bool:
+        return True
 
 
 class StageMaker:
@@ -109,7 +123,13 @@ class StageMaker:
         self._store = store
         self._nursery = nursery
 
-    async def make(self, script: Script, **definition: Any) -> Stage:
+    async def make(self, script: Script, **definition: Any) -> ScriptedStage:
+        trunk = FakeTrunk(FakePool(self._nursery, 5, [script]))
+        dialing = await self.dialing(trunk, FixedFeed(self._nursery), **definition)
+        return ScriptedStage(dialing, trio.Event(), trunk)
+
+    async def dialing(self, trunk: Trunk, feed: FixedFeed, **definition: Any) -> Dialing:
+        """A campaign with one lead."""
         store = self._store
         world = World(store)
         limit = {"wait_limit_seconds": WAIT_LIMIT_SECONDS}
@@ -118,7 +138,6 @@ class StageMaker:
         campaign = await store.run(campaign_by_id, campaign_id)
         roster = Roster()
         roster.seat(campaign_id, agent_places(campaign.definition))
-        trunk = FakeTrunk(FakePool(self._nursery, 5, [script]))
         metrics = Metrics()
         metrics.know_campaign(campaign.name)
         watch, clock = StoreWatch(store, metrics), SystemClock()
@@ -126,13 +145,13 @@ class StageMaker:
         beginnings = Beginnings(store=watch, clock=clock, node="node")
         self._nursery.start_soon(outcomes.write)
         self._nursery.start_soon(beginnings.write)
-        dialing = Dialing(
+        return Dialing(
             campaign=campaign,
             trunk=trunk,
             trunk_settings=TRUNK,
             door=Door(DestinationSettings(), TRUNK),
             roster=roster,
-            feed=FixedFeed(self._nursery),
+            feed=feed,
             store=watch,
             beginnings=beginnings,
             outcomes=outcomes,
@@ -140,7 +159,6 @@ class StageMaker:
             clock=clock,
             node="node",
         )
-        return Stage(dialing, trunk, trio.Event())
 
 
 @pytest.fixture
@@ -303,6 +321,23 @@ async def test_metrics_say_which_rule_keeps_a_lead_from_being_dialed(stages: Sta
         nursery.cancel_scope.cancel()
 
 
+async def test_a_number_that_the_door_refuses_is_told_and_not_claimed_for_ever(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script())
+    stage.dialing = replace(stage.dialing, door=Door(DestinationSettings(default_region="DE")))
+    with capture_logs() as logs:
+        assert await stage.run() == {}
+    [told] = [each for each in logs if each["action"] == "destination.refused"]
+    assert (told["log_level"], told["rule"]) == ("warning", "region")
+    assert stage.line.requests == []
+    assert await stage.lead_state() == "closed"
+    [lead] = await stage.dialing.store.run(find_leads, lead_id=1)
+    why = await stage.dialing.store.run(explain_lead, lead, stage.dialing.clock.now())
+    assert not why.eligible
+    assert why.checks[0].detail == "the lead is closed: destination_refused"
+
+
 async def test_a_lead_that_nobody_wants_any_more_is_given_back(stages: StageMaker) -> None:
     stage = await stages.make(Script())
     assert await stage.run(_unwanted(queued={1})) == {}
@@ -335,6 +370,18 @@ async def test_a_person_who_hangs_up_inside_the_limit_is_not_abandoned(stages: S
     await stage.dialing.roster.reserve(stage.dialing.campaign.campaign_id, until_seconds=now)
     row = await stage.run()
     assert (row["disposition"], row["abandoned"]) == ("lead_hung_up", False)
+    assert stage.count("acd_abandoned") == stage.count("acd_live_answers") == 0
+
+
+async def test_a_person_who_hangs_up_inside_the_limit_after_a_refusal_is_not_abandoned(
+    stages: StageMaker,
+) -> None:
+    refused = TransferRefused(at_seconds=0.0, sip_status=480)
+    hurried = Script(transfers=deque([refused]), hangs_up_after=WAIT_LIMIT_SECONDS / 4)
+    stage = await stages.make(hurried)
+    row = await stage.run()
+    assert (row["cause"], row["abandoned"]) == (DisconnectCause.NORMAL, False)
+    assert row["transfer_result"] == "refused"
     assert stage.count("acd_abandoned") == 0
 
 
@@ -389,6 +436,25 @@ async def test_who_finds_no_ready_agent_goes_to_the_overflow_inside_the_limit(
         campaign_report, stage.dialing.campaign.name, now=stage.dialing.clock.now()
     )
     assert report.overflows == {"answered": 1}
+
+
+async def test_an_overflow_whose_phone_still_rings_has_nobody_though_the_pbx_says_so(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script(), agents={**OVERFLOW, "extensions": []})
+    roster = stage.dialing.roster
+
+    def follow(handover: Handover) -> None:
+        rings = PersonSeen(number=handover.number, phone=Phone.RINGING, agent=AgentId("102"))
+        handover.take_member(rings, trio.current_time())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roster, "follow_person", follow)
+        row = await stage.run()
+    assert (row["disposition"], row["transfer_result"]) == ("abandoned", "with_pbx")
+    assert (row["transfer_target"], row["agent"]) == ("all", "102")
+    assert row["agent_rang_at"] is not None
+    assert stage.count("acd_overflows", result="with_pbx") == 1
 
 
 async def test_who_could_not_be_given_to_the_agent_goes_to_the_overflow(
@@ -464,6 +530,7 @@ async def test_an_agent_who_answers_after_the_limit_is_an_abandoned_call(
     assert row["disposition"] == "abandoned"
     assert stage.dialing.roster.states() == {AgentState.ON_CALL: 1}
     assert stage.count("acd_transfers", result="with_pbx") == stage.count("acd_abandoned") == 1
+    assert stage.count("acd_live_answers") == 1, "abandoned and then joined is one person"
 
 
 async def test_the_ledger_knows_of_a_person_left_with_the_pbx_before_the_pbx_says_a_word(

@@ -38,7 +38,7 @@ async def test_a_count_that_fails_is_no_word_about_the_database(
         watch = CampaignWatch(
             campaign.name,
             store=database,
-            ledger=LedgerWatch(campaign.campaign_id, store=database, clock=clock),
+            ledger=LedgerWatch(campaign.campaign_id, store=database, clock=clock, node="node"),
             metrics=metrics,
             clock=clock,
         )

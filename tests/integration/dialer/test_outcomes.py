@@ -9,6 +9,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 import pytest
 import sqlalchemy as sa
 import trio
+from structlog.contextvars import bound_contextvars
+from structlog.testing import capture_logs
 
 from acd.calls import DisconnectCause
 from acd.clock import SystemClock
@@ -22,7 +24,7 @@ from acd.store import Store, open_store_sync
 from acd.store.beginning import NewAttempt, begin_attempts
 from acd.store.events import Subject, events_of
 from acd.store.leads import ClaimedLead
-from acd.store.outcomes import AttemptAnswered, NotDialed
+from acd.store.outcomes import AttemptAnswered, DialogSeen, NotDialed
 from tests.contract.store.world import NOON, World, closed
 
 P = ParamSpec("P")
@@ -159,6 +161,26 @@ async def test_a_lead_whose_row_may_not_be_there_is_free_again_undialed(
     assert world.lead(lead.lead_id).reason == ("stopped" if committed else "")
 
 
+async def test_an_outcome_that_sql_cannot_hold_costs_no_other_one(
+    world: World,
+    lead: ClaimedLead,
+    outcomes: Outcomes,
+    nursery: trio.Nursery,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    attempt = world.dial(lead)
+    dispositions: list[Disposition] = []
+    outcomes.put(AttemptAnswered(attempt_id=attempt, at=NOON))
+    outcomes.put(DialogSeen(attempt_id=attempt, sip_call_id="\ud800", dialog={}))
+    outcomes.put(closed(attempt, DisconnectCause.NORMAL, NOON), settled=dispositions.append)
+    nursery.start_soon(outcomes.write)
+    await outcomes.wait_written()
+    assert dispositions == [Disposition.LEAD_HUNG_UP]
+    told = capsys.readouterr().out
+    assert told.count("outcome.unwritable") == 1
+    assert "DialogSeen" in told
+
+
 async def test_the_writer_finds_out_by_itself_that_the_database_is_back(
     store: AwayStore, outcomes: Outcomes, watch: StoreWatch, nursery: trio.Nursery
 ) -> None:
@@ -194,15 +216,17 @@ async def test_a_stopping_engine_does_not_wait_for_ever(
     watch: StoreWatch,
     metrics: Metrics,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.1)
     attempt = world.dial(lead)
     store.away = True
-    with trio.fail_after(10):
+    with trio.fail_after(10), capture_logs() as lines:
         async with open_outcomes(
             store=watch, metrics=metrics, clock=SystemClock(), node="a"
         ) as outcomes:
-            outcomes.put(closed(attempt, DisconnectCause.BUSY, NOON))
-    assert "outcome.unwritten" in capsys.readouterr().out
+            with bound_contextvars(campaign="c", lead=lead.lead_id, call=f"a{attempt}"):
+                outcomes.put(closed(attempt, DisconnectCause.BUSY, NOON))
+    (told,) = (line for line in lines if line["action"] == "outcome.unwritten")
+    assert (told["campaign"], told["lead"]) == ("c", lead.lead_id)
+    assert (told["attempt"], told["call"]) == (attempt, f"a{attempt}")
     assert world.attempt(attempt).state == "dialing"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import trio
 
 from acd.agents import AgentId, AgentState
 from acd.calls import DisconnectCause
@@ -115,6 +116,39 @@ async def test_an_agent_whose_lead_does_not_answer_is_ready_for_the_next(floor: 
             await until(lambda: scheduler.previews.of(ANNA) is None)
     assert floor.column(t.attempts.c.disposition) == ["busy"] * 2
     assert len(set(floor.column(t.attempts.c.lead_id))) == 2
+
+
+async def test_a_campaign_started_again_shows_leads_while_a_previewed_call_goes_on(
+    floor: Floor,
+) -> None:
+    campaign_id = preview_campaign(floor)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER))
+    async with floor.running(trunk) as scheduler:
+        await take(scheduler)
+        await finish(scheduler, PreviewEnd.ACCEPTED)
+        await until(lambda: trunk.lines.leased == 1)
+        agent(floor, "bea", "202", campaign_id)
+        ask(floor, "bea", AgentState.READY)
+        floor.set_state(campaign_id, CampaignState.PAUSED)
+        scheduler.look()
+        await answer_to_bea(scheduler, "it cannot dial at this moment")
+        floor.set_state(campaign_id, CampaignState.RUNNING)
+        scheduler.look()
+        await answer_to_bea(scheduler, "a lead")
+        assert trunk.lines.leased == 1
+        scheduler.stop()
+        await trunk.lines.used[0].hang_up()
+
+
+async def answer_to_bea(scheduler: Scheduler, wanted: str) -> None:
+    """She asks for a lead until that is the answer."""
+    answer = ""
+    while wanted not in answer:
+        await trio.sleep(0.01)  # what SQL says takes effect without an event
+        try:
+            answer = "a lead" if await scheduler.previews.take(AgentId("202"), "bea") else "none"
+        except BadInput as error:
+            answer = str(error)
 
 
 def put_on_a_list(conn: sa.Connection, number: str) -> None:

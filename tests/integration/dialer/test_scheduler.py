@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -16,11 +17,13 @@ import trio
 from structlog.testing import capture_logs
 
 from acd.agents_feed.fixed import FixedFeed
-from acd.calls import DisconnectCause
+from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
+from acd.dialer.leftovers import dialog_as_json
+from acd.dialer.node_lease import Tenure
 from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
-from acd.lines import TrunkStatus
+from acd.lines import DialogId, TrunkStatus
 from acd.metrics import Metrics
 from acd.settings import Settings, TrunkSettings
 from acd.store import Store, open_store_sync
@@ -32,6 +35,7 @@ from acd.store.campaigns import (
     set_campaign_state,
 )
 from acd.store.nodes import NODE_LEASE, renew_node
+from acd.store.outcomes import DialogSeen
 from tests.contract.store.world import World, definition
 from tests.fakes.lines import FakePool, FakeTrunk, Script
 
@@ -47,6 +51,8 @@ class Floor:
         self.world = World(store)
         self._nursery = nursery
         self._folder = folder
+        self.metrics = Metrics()
+        """Of the last scheduler."""
 
     def campaign(self, leads: int, **changes: Any) -> int:
         agents = {"extensions": ["201", "202"], "handle_seconds": HANDLE_SECONDS}
@@ -59,15 +65,15 @@ class Floor:
 
     def scheduler(self, trunk: FakeTrunk) -> Scheduler:
         settings = Settings(trunk=(TrunkSettings(domain="127.0.0.1", user="dialer"),))
-        metrics = Metrics()
-        metrics.know_trunk("main", trunk.lines)
+        self.metrics = Metrics()
+        self.metrics.know_trunk("main", trunk.lines)
         return Scheduler(
             Surroundings(
                 settings=settings,
                 trunks={"main": trunk},
                 store=self.store,
                 feed=FixedFeed(self._nursery),
-                metrics=metrics,
+                metrics=self.metrics,
                 clock=SystemClock(),
                 node="node",
             )
@@ -119,12 +125,23 @@ async def looked_again(trunk: FakeTrunk, times: int = 4) -> None:
 async def test_every_lead_is_dialed_once_and_the_campaign_finishes(floor: Floor) -> None:
     campaign_id = floor.campaign(leads=12)
     trunk = floor.trunk()
-    await floor.finish(trunk)
+    with capture_logs() as lines:
+        await floor.finish(trunk)
     dialed = [line.requests[0].destination.user for line in trunk.lines.used]
     assert len(dialed) == len(set(dialed)) == 12
     assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 12
     row = floor.store.run_sync(campaign_by_id, campaign_id)
     assert row.state is CampaignState.FINISHED
+    (told,) = (line for line in lines if line["action"] == "campaign.finished")
+    assert told["campaign"] == row.name
+
+
+async def test_a_campaign_whose_list_ran_dry_leaves_no_reason_behind(floor: Floor) -> None:
+    floor.campaign(leads=2)
+    await floor.finish(floor.trunk())
+    families = {family.name: family.samples for family in floor.metrics.registry.collect()}
+    assert {sample.value for sample in families["acd_campaign_hold"]} == {0}
+    assert families["acd_leads_left_seconds"] == []
 
 
 async def test_progressive_never_has_more_calls_than_ready_agents(floor: Floor) -> None:
@@ -230,6 +247,41 @@ async def test_a_paused_campaign_gives_its_leads_back_and_finishes_its_calls(flo
     assert floor.column(t.leads.c.state).count("waiting") == 18
 
 
+async def test_a_campaign_started_again_dials_while_a_call_from_before_goes_on(
+    floor: Floor,
+) -> None:
+    campaign_id = floor.campaign(leads=5)
+    slow, soon_over = Script(transfers=deque([60.0])), Script(transfers=deque([1.0]))
+    trunk = floor.trunk(slow, soon_over, Script())
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: [bool(line.targets) for line in trunk.lines.used] == [True, True])
+        floor.set_state(campaign_id, CampaignState.PAUSED)
+        scheduler.look()
+        await until(lambda: floor.column(t.leads.c.state).count("claimed") == 2)
+        floor.set_state(campaign_id, CampaignState.RUNNING)
+        scheduler.look()
+        await until(lambda: floor.column(t.attempts.c.disposition).count("handed_over") == 4)
+        (first,) = (line for line in trunk.lines.used if line.script is slow)
+        assert first.state is CallState.TRANSFERRING
+        scheduler.stop()
+        await first.hang_up()
+
+
+async def test_what_waits_for_a_line_is_given_back_as_soon_as_the_engine_is_to_end(
+    floor: Floor,
+) -> None:
+    floor.campaign(leads=20, agents={"extensions": [str(n) for n in range(201, 211)]})
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER), lines=1)
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: [len(line.requests) for line in trunk.lines.used] == [1])
+        await looked_again(trunk)
+        scheduler.stop()
+        await until(lambda: floor.column(t.leads.c.state).count("claimed") == 1)
+        assert trunk.lines.leased == 1, "the call that rings goes on"
+        await trunk.lines.used[0].hang_up()
+    assert len(trunk.lines.used) == 1
+
+
 async def test_a_reload_takes_effect_while_the_campaign_runs(floor: Floor) -> None:
     nobody = {"extensions": ["299"], "handle_seconds": 60}
     campaign_id = floor.campaign(leads=3, agents=nobody)
@@ -322,14 +374,53 @@ async def test_a_campaigns_own_line_limit_holds(floor: Floor) -> None:
     assert floor.column(t.attempts.c.disposition) == ["invalid_number"] * 6
 
 
-async def test_what_a_dead_engine_left_open_ends_as_unknown(floor: Floor) -> None:
-    campaign_id = floor.campaign(leads=1)
-    now = SystemClock().now()
-    long_ago = now - 2 * NODE_LEASE
-    (lead,) = floor.world.claim(campaign_id, node="dead", now=now)
-    floor.world.dial(lead, node="dead", now=now)
-    floor.store.run_sync(renew_node, node="dead", now=long_ago)
-    async with floor.running(floor.trunk()):
+async def test_what_a_dead_engine_left_open_is_hung_up_and_ends_as_unknown(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_a_call(floor, node="dead")
+    trunk = floor.trunk()
+    monkeypatch.setattr(Tenure, "may_take_over", lambda self, now: True)
+    async with floor.running(trunk):
         await until(lambda: floor.column(t.attempts.c.disposition) == ["unknown"])
+    assert [dialog.call_id for dialog in trunk.hung_up] == ["left-over"]
     assert floor.column(t.leads.c.state) == ["review"]
     assert floor.column(t.nodes.c.node) == [], "who ends by themselves leaves nothing"
+
+
+async def test_an_engine_that_has_just_come_takes_nobody_for_dead(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_a_call(floor, node="slow")
+    asked: list[datetime] = []
+    may_take_over = Tenure.may_take_over
+
+    def note(tenure: Tenure, now: datetime) -> bool:
+        asked.append(now)
+        return may_take_over(tenure, now)
+
+    monkeypatch.setattr(Tenure, "may_take_over", note)
+    monkeypatch.setattr("acd.dialer.node_lease.RENEW_SECONDS", 0.05)
+    trunk = floor.trunk()
+    async with floor.running(trunk):
+        await until(lambda: len(asked) > 3)
+    assert trunk.hung_up == []
+    assert floor.column(t.attempts.c.state) == ["dialing"]
+
+
+def leave_a_call(floor: Floor, *, node: str) -> None:
+    """As an engine whose lease ran out long ago."""
+    campaign_id = floor.campaign(leads=1)
+    now = SystemClock().now()
+    (lead,) = floor.world.claim(campaign_id, node=node, now=now)
+    attempt = floor.world.dial(lead, node=node, now=now)
+    dialog = DialogId(
+        call_id="left-over",
+        local="<sip:a>;tag=1",
+        remote="<sip:b>;tag=2",
+        target="sip:b",
+        routes=(),
+        cseq=1,
+    )
+    seen = DialogSeen(attempt_id=attempt, sip_call_id=dialog.call_id, dialog=dialog_as_json(dialog))
+    floor.world.write(seen, node=node)
+    floor.store.run_sync(renew_node, node=node, now=now - 2 * NODE_LEASE)

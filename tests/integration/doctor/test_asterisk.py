@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import trio
 
+from acd.control import open_control
 from acd.lines import Trunk
 from acd.settings import load_settings
 from acd.sip import open_sip
 from tests.integration.doctor.conftest import Office, Visit
 from tests.peers.addresses import Addresses
 from tests.peers.asterisk.runner import DIALER, DIALER_PASSWORD, run_asterisk
+from tests.peers.wire import Wire, select
 
 pytestmark = pytest.mark.real
 
@@ -58,6 +60,21 @@ async def test_a_running_engine_keeps_its_contact(office: Office) -> None:
             assert "dialer" in before
             assert (await visit(office)).failed() == set()
             assert await pbx.cli("database show registrar") == before
+
+
+async def test_load_beside_a_running_engine_registers_nothing(office: Office) -> None:
+    with Wire(HERE.pbx) as wire:
+        async with run_asterisk(address=HERE.pbx, carrier=CARRIER) as pbx:
+            write_trunk(office, f"{pbx.address}:{pbx.port}")
+            settings = load_settings(office.folder / "acd.toml", {})
+            async with open_sip(settings.trunk) as sip, open_control(settings.control_socket, {}):
+                await wait_up(sip.trunk("main"))
+                await visit(office, "--load", "1", "--to", "nobody")
+                messages = wire.sip()
+    registers = [m for m in select(messages, "REGISTER") if m.get("Contact")]
+    assert {m.get("Contact") for m in registers} == {registers[0].get("Contact")}
+    assert [m.get("Expires") for m in registers] == ["300"] * len(registers)
+    assert "nobody" in "".join(m.request_uri for m in select(messages, "INVITE"))
 
 
 async def wait_up(trunk: Trunk) -> None:

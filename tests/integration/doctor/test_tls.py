@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.doctor.conftest import NETWORK, ROWS_SECONDS, Office, trunk
 from tests.integration.doctor.tls_peer import tls_pbx
-from tests.peers.certificates import make_certificate, valid_until
+from tests.peers.certificates import lock_key, make_certificate, valid_until
 
 pytestmark = pytest.mark.real
 
@@ -94,6 +94,20 @@ def test_a_pbx_that_asks_for_our_certificate_gets_it(office: Office, tmp_path: P
         assert "OPTIONS (main)" in office.visit().failed()
         office.write(trunk(f"{HOST}:{port}", f"{more}\n{shown}"))
         assert office.visit().failed() == set()
+
+
+def test_a_key_that_asks_for_a_passphrase_is_one_sentence_and_asks_nobody(
+    office: Office, tmp_path: Path
+) -> None:
+    certificate, key = make_certificate(tmp_path, name="dialer.example.com")
+    lock_key(key, "nobody is there to type it")
+    more = f'tls_certificate_file = "{certificate.name}"\ntls_key_file = "{key.name}"'
+    office.write(trunk(f"{HOST}:9", f'transport = "tls"\n{more}'))
+    done = office.run()
+    assert done.returncode == 2
+    (sentence,) = done.stderr.splitlines()
+    assert f"trunk[0].tls_key_file (line 8): {key} asks for a passphrase, which acd" in sentence
+    assert "write it without one, mode 0600: openssl pkey -in " in sentence
 
 
 def test_a_port_that_does_not_speak_tls_gives_no_answer(office: Office) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from acd.dialer.campaigns import create_from_file
-from acd.store import open_store_sync, schema
+from acd.dialer.lead_import import import_leads
+from acd.store import connected, open_store_sync, schema
 from tests.integration.leads.conftest import Place
+from tests.peers.postgres import PostgresServer
+
+NEXT_YEAR = f"{datetime.now(UTC).year + 1}-01-05 10:30"
 
 
 @pytest.fixture
@@ -21,6 +27,9 @@ def place(tmp_path: Path) -> Place:
     folder = tmp_path / "campaigns" / "spring"
     folder.mkdir(parents=True)
     (folder / "campaign.toml").write_text('[agents]\nextensions = ["201"]\n')
+    broken = tmp_path / "campaigns" / "broken" / "campaign.toml"
+    broken.parent.mkdir()
+    broken.write_text("[agents\n")
     (tmp_path / "leads.csv").write_text("name;phone\n=1+1;01505641\nB;112\n")
     made = Place(folder=tmp_path, url=f"sqlite:///{tmp_path / 'acd.sqlite'}")
     made.config.write_text(
@@ -31,12 +40,20 @@ def place(tmp_path: Path) -> Place:
     return made
 
 
-def acd(place: Place, *words: str) -> subprocess.CompletedProcess[str]:
+def acd(
+    place: Place, *words: str, stderr: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "acd", "--config", str(place.config), *words],
         cwd=place.folder,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[3]), "TZ": "UTC"},
-        capture_output=True,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "TERM": "xterm",
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+            "TZ": "UTC",
+        },
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         check=False,
     )
@@ -50,7 +67,7 @@ def well(place: Place, *words: str) -> str:
 
 def test_a_leads_whole_life_by_command(place: Place) -> None:
     said = well(place, "leads", "import", "spring", "leads.csv")
-    assert "2 rows, 1 leads added" in said
+    assert "leads.csv (utf-8): 2 rows, 1 leads added" in said
     assert "1 emergency" in said
     [why] = json.loads(well(place, "leads", "why", "01 505641", "--json"))
     assert (why["campaign_state"], why["eligible"]) == ("created", False)
@@ -58,8 +75,11 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
     assert "campaign spring, which is created" in well(place, "leads", "why", lead)
     status = json.loads(well(place, "campaign", "status", "spring", "--json"))
     assert sum(status["leads"].values()) == 1
-    assert "is called at" in well(place, "leads", "callback", lead, "--at", "2099-01-05 10:30")
-    assert "callback" in well(place, "leads", "why", lead)
+    assert "is called at" in well(place, "leads", "callback", lead, "--at", NEXT_YEAR)
+    well(place, "leads", "callback", lead, "--at", NEXT_YEAR, "--agent", "anna")
+    assert "for agent anna alone and while they are ready; from" in well(
+        place, "leads", "why", lead
+    )
     assert "1 leads" in well(place, "leads", "export", "spring", "out.csv")
     exported = (place.folder / "out.csv").read_text(encoding="utf-8-sig").splitlines()
     assert exported[1].endswith("'+431505641,'=1+1")
@@ -90,11 +110,18 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
         (["leads", "why", "99"], "no campaign has it"),
         (["leads", "why", "nobody"], "holds letters"),
         (["leads", "reset", "spring"], "say which leads"),
+        (["leads", "reset", "spring", "--lead", "99"], "lead 99: the campaign has"),
+        (["leads", "reset", "spring", "--lead", "9" * 20], "is not in the range"),
+        (["agents", "disposition", "9" * 20, "sale"], "is not in the range"),
         (["leads", "reset", "spring", "--reason", "bogus"], "no lead was closed for bogus"),
         (["leads", "callback", "99", "--at", "tomorrow"], "'tomorrow' does not match"),
         (["leads", "frob"], "acd: leads: no such command 'frob'; `acd leads --help` shows"),
         (["leads", "import"], "missing argument 'CAMPAIGN'"),
-        (["leads", "callback", "99", "--at", "2099-01-05 10:30"], "no campaign has it"),
+        (["leads", "callback", "99", "--at", NEXT_YEAR], "no campaign has it"),
+        (["leads", "callback", "01505641", "--at", "9999-12-01 10:00"], "too far ahead"),
+        (["leads", "callback", "01505641", "--at", "9999-12-31 23:59"], "too far ahead"),
+        (["leads", "callback", "01505641", "--at", "0001-01-01 00:00"], "is over"),
+        (["agents", "disposition", "1", "callback", "--at", "0001-01-01 00:00"], "is over"),
         (["leads", "erase", "99", "--yes"], "no campaign has it"),
         (["leads", "export", "autumn", "x.csv"], "campaign autumn: it is not in the database"),
         (["leads", "export", "spring", "nowhere/x.csv"], "it cannot be written"),
@@ -106,6 +133,18 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
         (["dnc", "import", "R!", "leads.csv", "--made-on", "2026-11-01"], "a list's name"),
         (["dnc", "import", "robinson", "leads.csv", "--made-on", "2099-01-01"], "a day to come"),
         (["dnc", "check", "12"], "the number"),
+        (
+            ["dnc", "import", "robinson", "nothing.csv", "--made-on", "2026-11-01"],
+            "nothing.csv: it cannot be read",
+        ),
+        (
+            ["dnc", "import", "r", "one.csv", "--made-on", "2026-11-01", "--column", "x"],
+            "one.csv, --column x: the file has no such column",
+        ),
+        (["dnc", "add", "01505641", "--campaign", "autumn"], "campaign autumn: it is not in"),
+        (["report", "spring", "--csv", "nowhere/x"], "nowhere/x: it cannot be written"),
+        (["campaign", "create", "broken"], "it is no TOML: Expected "),
+        (["leads", "import", "broken", "leads.csv"], "it is no TOML: Expected "),
         (["db", "backup", "leads.csv"], "it is there already"),
         (["db", "backup", "nowhere/x"], "its folder does not exist"),
     ],
@@ -114,7 +153,11 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     place: Place, words: list[str], says: str
 ) -> None:
     with open_store_sync(place.url, create=True) as store:
-        store.run_sync(create_from_file, place.settings, "spring", datetime.now(UTC))
+        path = place.folder / "one.csv"
+        path.write_text("name;phone\nA;01505641\n")
+        import_leads(
+            store, place.settings, campaign_name="spring", path=path, now=datetime.now(UTC)
+        )
         before = store.read_sync(_everything)
         done = acd(place, *words)
         assert done.returncode == 2, done.stderr
@@ -139,3 +182,91 @@ def test_a_damaged_database_is_told_and_not_shown_as_a_traceback(place: Place) -
     assert done.returncode == 1
     assert "is not an SQLite database" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_list_that_holds_for_one_campaign_is_shown_and_kept_apart(place: Place) -> None:
+    well(place, "leads", "import", "spring", "leads.csv")
+    assert "1 added" in well(place, "dnc", "add", "01505641", "--campaign", "spring")
+    assert "made by hand, 1 numbers, for one campaign" in well(place, "dnc", "list")
+    refused = acd(place, "dnc", "add", "01505642")
+    assert refused.returncode == 2
+    assert "it exists and holds for another campaign" in refused.stderr
+    words = ("dnc", "import", "theirs", "leads.csv", "--made-on", "2026-11-01")
+    assert "list theirs: 1 numbers" in acd(place, *words, "--campaign", "spring").stdout
+    made = json.loads(well(place, "dnc", "list", "--json"))
+    assert [(row["name"], row["made_on"]) for row in made] == [
+        ("own", None),
+        ("theirs", "2026-11-01"),
+    ]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def anywhere(request: pytest.FixtureRequest, place: Place) -> Place:
+    """The same installation on either database."""
+    if request.param == "sqlite":
+        return place
+    server: PostgresServer = request.getfixturevalue("postgres")
+    made = Place(folder=place.folder, url=server.new_database())
+    made.config.write_text(place.config.read_text().replace(place.url, made.url))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE alembic_version SET version_num = '9999'", "newer than this program's"),
+        ("DROP TABLE alembic_version", "another program's tables"),
+    ],
+    ids=["newer", "foreign"],
+)
+def test_a_newer_or_a_foreign_database_is_refused_with_the_remedy(
+    anywhere: Place, statement: str, says: str
+) -> None:
+    well(anywhere, "db", "upgrade")
+    with connected(anywhere.url) as engine, engine.begin() as conn:
+        conn.execute(sa.text(statement))
+    for words in (["db", "upgrade"], ["db", "check"], ["leads", "why", "1"]):
+        done = acd(anywhere, *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert says in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_what_a_person_gets_wrong_is_one_sentence_on_either_database(anywhere: Place) -> None:
+    well(anywhere, "leads", "import", "spring", "leads.csv")
+    name = "a" * 33
+    for words, says in (
+        (["leads", "callback", "01505641", "--at", NEXT_YEAR, "--agent", name], "so long a name"),
+        (["leads", "callback", "01505641", "--at", "9999-12-01 10:00"], "too far ahead"),
+        (["leads", "reset", "spring", "--lead", "9223372036854775807"], "none of that id"),
+        (["leads", "why", "9" * 9], "no campaign has it"),
+    ):
+        done = acd(anywhere, *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert says in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("leads", "import", "spring", "leads.csv"),
+        ("dnc", "import", "robinson", "leads.csv", "--made-on", "2026-11-01"),
+    ],
+    ids=["leads", "dnc"],
+)
+def test_an_import_shows_a_bar_on_a_terminal_and_nothing_of_it_elsewhere(
+    place: Place, words: tuple[str, ...]
+) -> None:
+    ours, terminal = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        done = acd(place, *words, stderr=terminal)
+        os.close(terminal)
+        shown = bytearray()
+        with suppress(OSError):  # EIO: nobody writes to the terminal any more
+            while part := screen.read(4096):
+                shown += part
+    assert done.returncode == 0
+    assert b"import leads.csv" in shown
+    assert b"100%" in shown
+    assert "import leads.csv" not in done.stdout

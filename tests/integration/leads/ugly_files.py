@@ -93,6 +93,23 @@ ENCODINGS = (
         on_postgres=True,
     ),
     Ugly(
+        name="utf-8 with one byte of windows-1252",
+        content=_TEXT.encode() + b"M\xfcller;01505643\n",
+        broken="line 4: a byte of it is no UTF-8, which the rest of the file is",
+        on_postgres=True,
+    ),
+    Ugly(
+        name="utf-8 cut off in the middle of a sign",
+        content=_TEXT.encode() + "Çelik;01505643\nMüller;01505644;Ö".encode()[:-1],
+        broken="line 5: a byte of it is no UTF-8",
+    ),
+    Ugly(
+        name="windows-1252 that holds one pair of bytes which would be UTF-8",
+        content="name;phone\nÄnne;01505641\nBÃ¤r;01505642\nCélia;01505643\n".encode("cp1252"),
+        numbers=(A, B, C),
+        columns=_NAMES,
+    ),
+    Ugly(
         name="utf-16 cut off in the middle of a sign",
         content=codecs.BOM_UTF16_LE + _TEXT.encode("utf-16-le")[:-1],
         broken="no text that we know",
@@ -184,6 +201,21 @@ SHAPES = (
         name="unbalanced quote that another one closes far below",
         content=b'name;phone\n"Anna;01505641\n' + b"Bert;01505642\n" * 200 + b'"Z";01505643\n',
         broken="line 2: a quote is opened",
+    ),
+    Ugly(
+        name="unbalanced quote in the headers of a file of 280 kB",
+        content=b'name;"phone\n' + b"Bert;01505642\n" * 20_000,
+        broken="line 1: a quote is opened",
+    ),
+    Ugly(
+        name="unbalanced quote in the headers that another one closes far below",
+        content=b'name;"phone\n' + b"Bert;01505642\n" * 200 + b'Z;"01505643"\n',
+        broken="line 1: a quote is opened",
+    ),
+    Ugly(
+        name="a row with far too many cells below a cell of two hundred thousand signs",
+        content=b"name;phone\n" + b"x" * 200_000 + b";01505641\nBert;" + b"x;" * 50 + b"\n",
+        broken="line 3: the row has 52 cells",
     ),
     Ugly(
         name="a quote inside an unquoted cell",
@@ -292,6 +324,22 @@ HEADERS = (
         words=("--map", "Where To Ring=phone"),
         numbers=(A,),
         columns={"who": "Anna"},
+    ),
+    Ugly(
+        name="two headers that are mapped to a phone, one of them on a list",
+        content=b"who,A,B\nAnna,01505641,01505642\nBert,01505643,0664/1234567\n",
+        words=("--map", "A=phone", "--map", "B=phone"),
+        listed=(MOBILE,),
+        numbers=(A, B),
+        added=1,
+        refused=((3, "dnc"),),
+        columns={"who": "Anna"},
+    ),
+    Ugly(
+        name="a header that is mapped to another one's name",
+        content=b"x,name,phone\n1,Anna,01505641\n",
+        words=("--map", "x=name"),
+        broken="its columns x and name would both be called name",
     ),
     Ugly(
         name="empty headers",

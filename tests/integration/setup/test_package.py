@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from acd.settings import load_settings
+from tests.integration.lab.conftest import LAB_HOST, sipp_call
+from tests.integration.lab.scenarios import CALL, answered, bye, scenario
 from tests.integration.setup.debian_folder import REPO
+from tests.peers.lab import Lab
 
 pytestmark = pytest.mark.real
 
+WATCHING = (
+    *(f"dashboards/prometheus/{name}.yml" for name in ("alerts", "rules", "prometheus")),
+    *(f"dashboards/grafana/provisioning/{kind}/acd.yml" for kind in ("dashboards", "datasources")),
+    "dashboards/runbook.md",
+)
 UNIT = REPO / "packaging" / "acd.service"
 GUIDE = REPO / "docs" / "operate.md"
 
@@ -49,6 +58,21 @@ def test_the_wheel_runs_from_a_clean_environment(tmp_path: Path) -> None:
     }
     for shipped in ("acd.example.toml", "acd.service", "operate.md", "campaigns/sample/leads.csv"):
         assert (share / shipped).is_file(), shipped
+    for shipped in WATCHING:
+        assert (share / shipped).read_bytes() == (REPO / shipped).read_bytes(), shipped
+    a_call_to_its_lab_is_answered(acd, tmp_path / "lab")
+
+
+def a_call_to_its_lab_is_answered(acd: Path, folder: Path) -> None:
+    """With our own pjsua2 and nothing else of this environment."""
+    modules = folder / "pjsua2"
+    modules.mkdir(parents=True)
+    for entry in Path(sysconfig.get_path("platlib")).glob("*pjsua2*"):
+        (modules / entry.name).symlink_to(entry)
+    where = {"PYTHONPATH": str(modules)}
+    with Lab(LAB_HOST, folder, program=[acd], environment=where) as lab:
+        counts = sipp_call(lab, folder, "+436601234520", scenario(CALL, answered(), bye(3)))
+    assert counts.successful == 1
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:

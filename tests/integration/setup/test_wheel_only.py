@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.support.carrier import Carrier, dialing_installation, handed_over
 from tests.integration.setup.debian_folder import REPO, cache_folder
+from tests.peers.addresses import Addresses
 
 pytestmark = pytest.mark.skipif(
     sys.version_info >= (3, 13), reason="PyPI has pjsua2-python for Python 3.8 to 3.12 only"
@@ -43,17 +45,19 @@ class Installation:
     folder: Path
     python_path: str
 
+    def script(self) -> str:
+        """`acd` with PyPI's wheel."""
+        interpreter = Path(sys.base_prefix) / f"bin/python3.{sys.version_info.minor}"
+        return f'#!/bin/sh\nPYTHONPATH="{self.python_path}" exec {interpreter} -s -m acd "$@"\n'
+
     def acd(self, *arguments: str, lines: int) -> subprocess.CompletedProcess[str]:
         (self.folder / "acd.toml").write_text(SETTINGS.format(lines=lines))
-        interpreter = Path(sys.base_prefix) / f"bin/python3.{sys.version_info.minor}"
+        (self.folder / "acd").write_text(self.script())
         return subprocess.run(
-            [interpreter, "-s", "-m", "acd", *arguments],
-            env={
-                **os.environ,
-                "PYTHONPATH": self.python_path,
-                "ACD_TEST_PASSWORD": "secret",
-            },
+            ["sh", "acd", *arguments],
+            env={**os.environ, "ACD_TEST_PASSWORD": "secret"},
             cwd=self.folder,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=60,
@@ -130,3 +134,35 @@ def test_engine_runs_with_as_many_lines_as_it_holds(installation: Installation) 
     done = installation.acd("run", "--until-finished", lines=4)
 
     assert done.returncode == 0, done.stderr
+    lines = map(json.loads, done.stderr.splitlines())
+    (warning,) = [line for line in lines if line["action"] == "sip.small_binding"]
+    assert warning["calls"] == 4
+    assert warning["event"].endswith("few calls at once; make setup builds one that holds 999")
+
+
+@pytest.mark.real
+async def test_with_it_two_leads_are_dialed_and_handed_over(
+    installation: Installation, tmp_path: Path
+) -> None:
+    with Carrier(tmp_path / "carrier", Addresses.free().carrier, handed_over()) as carrier:
+        dialing = await dialing_installation(tmp_path, carrier, leads=2, lines=4)
+        (dialing.folder / "bin" / "acd").write_text(installation.script())
+        async with dialing.engine("acd run --until-finished") as engine:
+            assert await engine.wait(timeout_seconds=60) == 0, engine.log()
+        assert carrier.calls == 2
+        assert len(carrier.received("REFER")) == 2
+    assert "sip.small_binding" in engine.log()
+    closed = [(row["disposition"], row["transfer_result"]) for row in dialing.rows("attempts")]
+    assert closed == [("handed_over", "answered")] * 2
+
+
+def test_the_lab_says_how_few_calls_it_holds(installation: Installation) -> None:
+    # It ends with whoever holds its standard input, and nobody does.
+    done = installation.acd("lab", "--port", "0", "--follow-stdin", lines=4)
+
+    assert done.returncode == 0, done.stderr
+    logged = [json.loads(line) for line in done.stderr.splitlines()]
+    (told,) = [line for line in logged if line["action"] == "lab.small_binding"]
+    assert told["calls"] == 4
+    assert "make setup builds one that holds 4096" in told["event"]
+    assert logged[-1]["action"] == "lab.closed"

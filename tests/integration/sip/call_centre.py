@@ -21,6 +21,7 @@ from acd.lines import (
     Released,
     TransferAnswered,
     TransferResult,
+    Trunk,
 )
 from acd.settings import TrunkSettings
 from acd.sip import Sip, open_sip
@@ -98,7 +99,7 @@ async def call_and_hand_over(trunk: SipTrunk) -> None:
         assert ended.cause is DisconnectCause.TRANSFERRED
 
 
-async def wait_all_free(trunk: SipTrunk, *, timeout_seconds: float) -> float:
+async def wait_all_free(trunk: Trunk, *, timeout_seconds: float) -> float:
     """Wait until every line can be leased; return how long it took."""
     began = trio.current_time()
     with trio.fail_after(timeout_seconds):

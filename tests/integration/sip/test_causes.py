@@ -48,6 +48,17 @@ async def test_every_cause_of_the_network_overrides_the_status(bench: Bench) -> 
     assert causes == dict(Q850_CAUSES)
 
 
+async def test_a_reason_that_is_no_utf_8_is_text_that_can_be_written(bench: Bench) -> None:
+    # The scenario is a file of Latin-1, and SIPp sends its bytes as they are.
+    reason = 'Reason: Q.850;cause=17;text="Für heute genug"'
+    pbx = bench.pbx(invite(), reject("486 Busy Here", reason))
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await line.originate(request())
+    (ended,) = [event for event in await released(line) if isinstance(event, Ended)]
+    assert ended.reason_text == "F\ufffdr heute genug"
+    assert ended.reason_text.encode()
+
+
 @pytest.mark.parametrize("status", [408, 480])
 async def test_480_and_408_after_ringing_are_no_answer(bench: Bench, status: int) -> None:
     pbx = bench.pbx(invite(), ring(), reject(f"{status} After ringing"))

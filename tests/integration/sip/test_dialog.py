@@ -87,6 +87,18 @@ async def test_update_without_an_offer_is_answered_200(bench: Bench) -> None:
     assert not [m for m in select(bench.messages(), "UPDATE") if m.source[0] != pbx.bind.host]
 
 
+async def test_an_answer_with_two_codecs_is_taken_as_it_is(bench: Bench) -> None:
+    """Left alone, pjsua asks at once for one of them, by UPDATE where the other side takes it."""
+    two = answer("Allow: INVITE, ACK, BYE, UPDATE, REFER, NOTIFY", codec="PCMA PCMU")
+    # Anything but the answer to its BYE ends SIPp's call, and there is no BYE then.
+    pbx = bench.pbx(invite(), two, ack(), pause(300), hang_up())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await released(line)
+    sent = [message for message in bench.messages() if message.source[0] != pbx.bind.host]
+    assert [message.method for message in sent if message.method] == ["INVITE", "ACK"]
+
+
 async def test_update_with_an_offer_is_answered_with_the_same_media(bench: Bench) -> None:
     pbx = bench.pbx(*_UP, offer_by_update(), hang_up())
     line = await bench.line(await bench.trunk(str(pbx.bind), codecs=["PCMA"]))

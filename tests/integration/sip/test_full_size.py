@@ -113,7 +113,7 @@ async def test_999_calls_through_asterisk_are_held_and_100_of_them_transferred(
 ) -> None:
     with ExitStack() as peers, trio.fail_after(WHOLE_SECONDS):
         carrier = peers.enter_context(phones.carrier(HERE.carrier, echoes=True))
-        peers.enter_context(phones.agent_answers(HERE.agent_101, talk_ms=5000))
+        agents = peers.enter_context(phones.agent_answers(HERE.agent_101, talk_ms=5000))
         async with (
             run_pbx(HERE, packet_ms=PACKET_MS) as pbx,
             open_engine(HERE, lines=CALLS, calls_per_second=CALLS_PER_SECOND) as (_, trunk),
@@ -132,9 +132,10 @@ async def test_999_calls_through_asterisk_are_held_and_100_of_them_transferred(
                 later = await packets_received(pbx)
                 due = (trio.current_time() - began) * 1000 / PACKET_MS
             await wait_all_free(trunk, timeout_seconds=15)
-        failed = carrier.counts().failed
+        failed, talked = carrier.counts().failed, agents.counts()
     assert shift.ends == {"held": CALLS - TRANSFERS, TransferAnswered.__name__: TRANSFERS}
     assert failed == 0
+    assert (talked.successful, talked.failed) == (TRANSFERS, 0), "each was talked to once"
     for who in ("dialer", "carrier"):
         shares = [
             (later[channel] - count) / due

@@ -11,6 +11,7 @@ import trio
 from structlog.testing import capture_logs
 
 from acd.lines import Line, Released, TransferAnswered
+from acd.logs.actions import ACTIONS
 from acd.sip.trunk import SipTrunk
 from tests.integration.sip.call_centre import wait_all_free
 from tests.integration.sip.conftest import Bench, agent, answered, until
@@ -28,6 +29,7 @@ DATAGRAMS = 10_000
 AT_ONCE = 100
 """Sent before the engine must show that it has read them."""
 SEED = 4475
+CALLBACK_FAILED = "sip.callback_failed"
 
 
 class Stranger:
@@ -87,10 +89,14 @@ async def test_after_10000_hostile_datagrams_all_50_calls_are_still_transferred(
                     assert isinstance(result, TransferAnswered)
                     await until(line, Released)
             await wait_all_free(trunk, timeout_seconds=5)
-    assert not [entry for entry in logs if entry["action"] == "sip_callback_failed"]
+    assert not [entry for entry in logs if entry["action"] == CALLBACK_FAILED]
     assert bench.sip.counts["callers_turned_away"] > 0, "they did not get as far as a call"
     assert trunk.health.may_dial
     assert trunk.lines.expired_leases == 0
+
+
+def test_a_failing_callback_is_logged_under_that_name() -> None:
+    assert CALLBACK_FAILED in ACTIONS
 
 
 def test_every_case_of_rfc_4475_has_a_message() -> None:

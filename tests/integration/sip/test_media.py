@@ -28,6 +28,7 @@ from tests.peers.sipp.steps import (
     ack,
     answer,
     bye,
+    digest,
     hang_up,
     invite,
     notify,
@@ -272,7 +273,9 @@ async def test_nothing_is_played_to_nobody(bench: Bench, tmp_path: Path) -> None
 
 def test_more_players_than_the_binding_holds_are_refused_before_pjsua_would() -> None:
     players = Players(Timers(), most=0)
-    with pytest.raises(BindingTooSmall, match="plays 0 files at once"):
+    with pytest.raises(
+        BindingTooSmall, match="1 files are to be played at once, but this pjsua2 plays 0"
+    ):
         players.once(WavFile("/nowhere.wav", 1.0, 1))
 
 
@@ -311,6 +314,27 @@ async def test_a_hold_that_is_refused_leaves_the_call_connected(bench: Bench) ->
     ended, _ = await released(line)
     assert isinstance(ended, Ended)
     assert ended.cause is DisconnectCause.HUNG_UP
+
+
+async def test_a_challenged_hold_is_sent_again_with_credentials(bench: Bench) -> None:
+    challenged = refuse_reinvite("407 Not Yet", digest("Proxy-Authenticate"))
+    pbx = bench.pbx(*_UP, challenged, take_reinvite(direction="recvonly"), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind), password="secret"))
+    await answered(line)
+    assert await line.hold()
+    assert line.state is CallState.ONHOLD
+
+
+async def test_a_hold_whose_credentials_are_refused_leaves_the_call_connected(
+    bench: Bench,
+) -> None:
+    challenged = refuse_reinvite("407 Not Yet", digest("Proxy-Authenticate"))
+    pbx = bench.pbx(*_UP, challenged, challenged, bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind), password="wrong"))
+    await answered(line)
+    with trio.fail_after(10):
+        assert not await line.hold()
+    assert line.state is CallState.CONNECTED
 
 
 async def test_a_hold_that_the_end_of_the_call_overtakes_did_not_happen(bench: Bench) -> None:

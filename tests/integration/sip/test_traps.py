@@ -263,6 +263,36 @@ async def test_no_object_of_pjsua_outlives_its_call(bench: Bench) -> None:
         gc.enable()
 
 
+async def test_no_object_of_pjsua_outlives_an_invite_that_it_would_not_send(
+    bench: Bench,
+) -> None:
+    """The traceback of a `pj.Error` holds what is around it."""
+    pbx = bench.pbx(*_BUSY)
+    lowest, highest = 21_000, 21_999
+    trunk = await bench.trunk(str(pbx.bind), rtp_port_min=lowest, rtp_port_max=highest)
+    gc.collect()
+    gc.disable()  # as above
+    try:
+        with ExitStack() as held:
+            for port in range(lowest, highest + 1):
+                holder = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                holder.bind((ENGINE_HOST, port))
+            line = await bench.line(trunk)
+            await line.originate(request())
+            ended, _ = await released(line)
+        assert isinstance(ended, Ended)
+        assert ended.cause is DisconnectCause.TEMPORARY_FAILURE
+        assert not select(bench.messages(), "INVITE")
+        while any(issubclass(kind, pj.Call) for kind in map(type, gc.get_objects())):
+            await bench.breathe()
+    finally:
+        gc.enable()
+    await line.originate(request())
+    ended, _ = await released(line)
+    assert isinstance(ended, Ended)
+    assert ended.cause is DisconnectCause.BUSY
+
+
 async def test_no_player_outlives_its_engine(bench: Bench, tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "short.wav", [0] * 800)
     pbx = bench.pbx(*_UP, bye())

@@ -14,6 +14,7 @@ from acd.lines import Ended, TrunkStatus
 from acd.settings import TrunkSettings
 from acd.sip import ProbeTiming, open_sip
 from acd.sip.limits import compiled_limits
+from acd.sip.pj_config import MOST_TRANSPORTS
 from tests.integration.sip.conftest import (
     ENGINE_HOST,
     PBX_HOST,
@@ -126,6 +127,25 @@ async def test_more_lines_than_the_binding_holds_are_refused_with_both_numbers()
     with pytest.raises(BindingTooSmall, match=f"{lines} lines .* holds {holds} calls"):
         async with open_sip(trunks):
             pass
+
+
+async def test_more_trunks_than_the_binding_has_accounts_are_refused_with_both_numbers() -> None:
+    holds = compiled_limits().accounts
+    trunks = [_trunk(name=f"t{number}", lines=1) for number in range(holds + 1)]
+    with pytest.raises(BindingTooSmall, match=f"{holds + 1} trunks .* holds {holds} accounts"):
+        async with open_sip(trunks):
+            pass
+
+
+async def test_more_sip_sockets_than_pjsua_has_are_refused_with_both_numbers() -> None:
+    count = MOST_TRANSPORTS + 1
+    several = [_trunk(name=f"t{number}", bind_port=5070 + number) for number in range(count)]
+    told = f"{count} trunks need {count} SIP sockets, and pjsua has {MOST_TRANSPORTS}: trunks share"
+    with pytest.raises(BadSettings, match=told):
+        async with open_sip(several):
+            pass
+    async with open_sip(several[1:], probe=None):
+        pass
 
 
 async def test_a_second_run_in_the_same_process_works(bench: Bench) -> None:

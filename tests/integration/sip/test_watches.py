@@ -12,7 +12,9 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 import trio
 
+from acd.errors import BindingTooSmall
 from acd.lines import ExtensionState, ExtensionUpdate, ExtensionUpdates, TrunkStatus
+from acd.sip.limits import BUDDIES_PER_WATCH, compiled_limits
 from tests.integration.sip.call_centre import (
     AGENT,
     call_and_hand_over,
@@ -135,3 +137,21 @@ async def test_leaving_a_watch_ends_its_subscription(bench: Bench) -> None:
         await take_until(updates, ExtensionState.RINGING)
     while select(bench.messages(), "SUBSCRIBE")[-1].get("Expires") != "0":
         await bench.breathe()
+
+
+async def test_more_extensions_than_the_binding_can_watch_are_refused_before_pjsua_would(
+    bench: Bench,
+) -> None:
+    pbx = bench.pbx(subscribe(), reply("489 Bad Event"))
+    trunk = await bench.trunk(str(pbx.bind))
+    most = compiled_limits().buddies // BUDDIES_PER_WATCH
+    async with AsyncExitStack() as watches:
+        all_updates = [
+            await watches.enter_async_context(trunk.watch(f"{number}")) for number in range(most)
+        ]
+        with pytest.raises(BindingTooSmall, match=rf"^{most + 1} extensions .* holds {most}$"):
+            await watches.enter_async_context(trunk.watch("one-more"))
+        # pjsua had room for all the others: each was asked for, and refused by the PBX.
+        for updates in all_updates:
+            (refused,) = await take_until(updates, ExtensionState.UNKNOWN)
+            assert refused.detail == "SUBSCRIBE was answered 489"

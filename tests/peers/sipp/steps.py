@@ -22,10 +22,11 @@ o=pbx 1 1 IN IP[local_ip_type] [local_ip]
 s=-
 c=IN IP[media_ip_type] [media_ip]
 t=0 0
-m=audio [media_port] RTP/AVP {payload_type}
-a=rtpmap:{payload_type} {codec}/8000
+m=audio [media_port] RTP/AVP {payload_types}
+{rtpmaps}
 """
 _PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
+_REFER_CSEQ = 6
 _counter = itertools.count(1)
 
 
@@ -83,7 +84,7 @@ def early_media(*, codec: str = "PCMA") -> str:
 
 
 def answer(*headers: str, codec: str = "PCMA", fork: str = "", direction: str = "") -> str:
-    """Send 200 with SDP (`a=sendonly`, ...), again until the ACK."""
+    """Send 200 with SDP (`a=sendonly`, ...; codecs in order), again until the ACK."""
     message = _reply(
         "200 OK", _CONTACT, *headers, tag=True, sdp=codec, fork=fork, direction=direction
     )
@@ -119,9 +120,9 @@ def offer_by_update(*, codec: str = "PCMA") -> str:
     return _send(_request("UPDATE", sdp=codec), retransmits=True) + _receive_status(200)
 
 
-def refuse_reinvite(status: str) -> str:
+def refuse_reinvite(status: str, *headers: str) -> str:
     """An INVITE inside the dialog; send this final status, wait for its ACK."""
-    return _receive("INVITE") + _send(_reply(status), retransmits=True) + ack()
+    return _receive("INVITE") + _send(_reply(status, *headers), retransmits=True) + ack()
 
 
 def reject(status: str, *headers: str) -> str:
@@ -142,6 +143,17 @@ def redirect(contact: str, *, unless: str = "[^0-9]", after_milliseconds: int = 
     return taken + jump + wait + reject("302 Moved", f"Contact: {contact}") + end
 
 
+def only_for(number: str, *steps: str) -> str:
+    """Right behind `invite`: these steps and no others for calls to this number."""
+    name = f"only{next(_counter)}"
+    compared = f'<strcmp assign_to="{name}" variable="9" value="{number}"/>'
+    other = f'<test assign_to="{name}other" variable="{name}" compare="not_equal" value="0"/>'
+    look = (
+        f'<nop><action>{compared}{other}</action></nop>\n<nop test="{name}other" next="{name}"/>\n'
+    )
+    return f'{look}{"".join(steps)}<nop next="end"/>\n<label id="{name}"/>\n'
+
+
 def ack() -> str:
     """The ACK."""
     return _receive("ACK")
@@ -157,20 +169,20 @@ def terminate_cancelled() -> str:
     return _send(_to_invite("487 Request Terminated"), retransmits=True) + ack()
 
 
-def refer(status: int, *headers: str) -> str:
+def refer(status: int, *headers: str, cseq_in: int = _REFER_CSEQ) -> str:
     """The REFER; send this status to it."""
     accepted = "202 Accepted" if status == 202 else f"{status} Whatever"
-    return refer_received() + _send(_reply(accepted, _CONTACT, *headers))
+    return refer_received(cseq_in=cseq_in) + _send(_reply(accepted, _CONTACT, *headers))
 
 
-def refer_received() -> str:
-    """The REFER, not answered yet."""
+def refer_received(*, cseq_in: int = _REFER_CSEQ) -> str:
+    """The REFER, not answered yet; its CSeq stays in this variable, for `notify`."""
     remember = (
-        _remember("[0-9]+", "CSeq:", 6),
+        _remember("[0-9]+", "CSeq:", cseq_in),
         _remember("branch=[^;]*", "Via:", 7),
         _remember("SIP/2.0/[A-Z]+ [^;]*", "Via:", 8),
     )
-    return _receive("REFER", *remember, uses=(6, 7, 8))
+    return _receive("REFER", *remember, uses=(cseq_in, 7, 8))
 
 
 def answer_refer(status: str = "202 Accepted") -> str:
@@ -181,23 +193,39 @@ def answer_refer(status: str = "202 Accepted") -> str:
         "From:[$3]",
         f"To:[$4]{_TO_TAG}",
         "[last_Call-ID:]",
-        "CSeq: [$6] REFER",
+        f"CSeq: [${_REFER_CSEQ}] REFER",
         _CONTACT,
         "Content-Length: 0",
     ]
     return _send("\n".join(lines) + "\n\n")
 
 
-def notify(status: int, *, final: bool = False, text: str = "Whatever") -> str:
-    """Send a NOTIFY with this sipfrag, wait for its 200."""
+def notify(
+    status: int, *, final: bool = False, text: str = "Whatever", cseq_in: int | None = None
+) -> str:
+    """Send a NOTIFY with this sipfrag, wait for its 200; it names the REFER in this variable."""
     state = "terminated;reason=noresource" if final else "active;expires=60"
     headers = (
-        "Event: refer",
+        f"Event: refer;id=[${cseq_in}]" if cseq_in is not None else "Event: refer",
         f"Subscription-State: {state}",
         "Content-Type: message/sipfrag;version=2.0",
     )
     body = f"SIP/2.0 {status} {text}\n"
     return _send(_request("NOTIFY", *headers, body=body), retransmits=True) + _receive_status(200)
+
+
+def notify_and_hang_up(status: int) -> str:
+    """Send a final NOTIFY with this sipfrag and BYE in one piece (by TCP), wait for a 200."""
+    notified = _request(
+        "NOTIFY",
+        "Event: refer",
+        "Subscription-State: terminated;reason=noresource",
+        "Content-Type: message/sipfrag;version=2.0",
+        body=f"SIP/2.0 {status} Whatever",
+    )
+    # SIPp cuts off an empty line at the end, which a BYE without a body ends with.
+    over = _request("BYE", "Content-Type: text/plain", body="over").replace("[cseq]", "[cseq+1]")
+    return _send(_measured(notified) + _measured(over)) + _receive_status(200)
 
 
 def notify_without_body(*, final: bool = True) -> str:
@@ -269,8 +297,12 @@ def pause(milliseconds: int) -> str:
 
 def challenge(*, realm: str = "pbx", nonce: str = "abc") -> str:
     """Send 401 to the INVITE, wait for the ACK."""
-    header = f'WWW-Authenticate: Digest realm="{realm}", nonce="{nonce}", algorithm=MD5'
-    return reject("401 Unauthorized", header)
+    return reject("401 Unauthorized", digest("WWW-Authenticate", realm=realm, nonce=nonce))
+
+
+def digest(header: str, *, realm: str = "pbx", nonce: str = "abc") -> str:
+    """`WWW-Authenticate` or `Proxy-Authenticate`, for any reply."""
+    return f'{header}: Digest realm="{realm}", nonce="{nonce}", algorithm=MD5'
 
 
 def repeat(times: int, *steps: str) -> str:
@@ -360,10 +392,21 @@ def _request(method: str, *headers: str, sdp: str = "", body: str = "") -> str:
     return _message(lines, sdp=sdp, body=body)
 
 
+def _measured(message: str) -> str:
+    """With the length of its body, where SIPp's [len] would count what comes behind it too."""
+    body = message.partition("\n\n")[2]
+    # SIPp ends every line with CRLF.
+    return message.replace("[len]", str(len(body.replace("\n", "\r\n"))))
+
+
 def _message(lines: list[str], *, sdp: str = "", direction: str = "", body: str = "") -> str:
     if sdp:
         lines = [*lines, "Content-Type: application/sdp"]
-        body = _SDP.format(payload_type=_PAYLOAD_TYPES[sdp], codec=sdp)
+        codecs = {codec: _PAYLOAD_TYPES[codec] for codec in sdp.split()}
+        body = _SDP.format(
+            payload_types=" ".join(map(str, codecs.values())),
+            rtpmaps="\n".join(f"a=rtpmap:{kind} {codec}/8000" for codec, kind in codecs.items()),
+        )
         body += f"a={direction}\n" if direction else ""
     if not body:
         return "\n".join([*lines, "Content-Length: 0"]) + "\n\n"

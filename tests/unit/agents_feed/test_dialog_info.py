@@ -76,8 +76,29 @@ def test_every_state_of_an_extension_is_a_phones() -> None:
 
 async def test_nobody_is_ready_before_the_pbx_has_said_so(side: Side) -> None:
     assert side.states(ANNA, BERT) == [AgentState.NOT_READY, AgentState.NOT_READY]
+    assert side.is_up == 0
     await side.pbx.says(ANNA, ExtensionState.IDLE)
     assert side.states(ANNA, BERT) == [AgentState.READY, AgentState.NOT_READY]
+    assert side.is_up == 1
+
+
+async def test_as_long_as_nobody_is_watched_nothing_is_amiss() -> None:
+    metrics, pbx = Metrics(), Pbx()
+    async with (
+        open_merged_feed(metrics, [FeedName.DIALOG_INFO]) as merged,
+        trio.open_nursery() as nursery,
+    ):
+        feed = DialogInfoFeed(pbx.watch, merged)
+        merged.tell_asked(feed.ask)
+        nursery.start_soon(feed.run)
+        await trio.testing.wait_all_tasks_blocked()
+        side = Side(merged, pbx, metrics)
+        assert side.is_up == 1
+        with capture_logs() as lines:
+            assert side.states(ANNA) == [AgentState.NOT_READY]
+        assert side.is_up == 0
+        assert lines == [], "nothing was lost"
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_phone_is_followed(side: Side) -> None:

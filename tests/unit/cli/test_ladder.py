@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from acd.cli.ladder import in_short, ladder
+from acd.cli.ladder import harmless, in_short, ladder
 from acd.logs.sip_trace import TracedMessage
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -42,3 +42,9 @@ def test_a_ladder_shows_who_said_what_and_when() -> None:
     assert second.startswith("   0.012  acd ◀──")
     assert "…" in second
     assert len(first) == len(second)
+
+
+def test_what_a_pbx_wrote_cannot_drive_a_terminal() -> None:
+    assert (
+        harmless("603 \x1b[31mNein\x1b]0;x\x07 äß ─▶") == "603 \ufffd[31mNein\ufffd]0;x\ufffd äß ─▶"
+    )

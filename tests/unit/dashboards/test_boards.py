@@ -16,7 +16,7 @@ from dashboards.boards import BOARDS
 from dashboards.panels import RUNBOOK, SOURCE
 from dashboards.render import BOARDS_FOLDER, FOLDER, rendered
 
-METRIC = re.compile(r"\b(?:[a-z]+:)?acd_[a-z0-9_]+(?::[a-z0-9_]+)?")
+METRIC = re.compile(r"\b(?:[a-z_]+:)?(?:acd|process)_[a-z0-9_]+(?::[a-z0-9_]+)?")
 ALERTS = re.findall(r"- alert: (\w+)", (FOLDER / "prometheus" / "alerts.yml").read_text())
 RECORDS = set(re.findall(r"- record: (\S+)", (FOLDER / "prometheus" / "rules.yml").read_text()))
 
@@ -29,6 +29,9 @@ class Lines:
 
     def holders(self) -> dict[str, int]:
         return {}
+
+    def oldest_ended_seconds(self) -> float:
+        return 0.0
 
 
 def full_metrics() -> Metrics:
@@ -68,6 +71,15 @@ def expressions() -> list[str]:
     return [target["expr"] for _, panel in panels() for target in panel.get("targets", ())]
 
 
+def variable_queries() -> set[str]:
+    """What the boards' variables are filled from."""
+    return {
+        variable["query"]
+        for text in rendered().values()
+        for variable in json.loads(text)["templating"]["list"]
+    }
+
+
 def test_the_committed_boards_are_what_the_functions_say() -> None:
     committed = {path.name: path.read_text() for path in BOARDS_FOLDER.iterdir()}
     assert committed == rendered(), "run python -m dashboards"
@@ -75,7 +87,38 @@ def test_the_committed_boards_are_what_the_functions_say() -> None:
 
 def test_no_board_names_a_metric_that_no_engine_shows() -> None:
     assert len(expressions()) > 50
-    assert {expr: unknown for expr in expressions() if (unknown := unknown_in(expr))} == {}
+    asked = {*expressions(), *variable_queries()}
+    assert len(variable_queries()) == 2
+    assert {expr: unknown for expr in asked if (unknown := unknown_in(expr))} == {}
+
+
+def test_every_query_keeps_to_the_chosen_campaigns_or_nodes() -> None:
+    """Every series has a node, those of calls and leads a campaign; a record has what it is by."""
+    selector = re.compile(rf"({METRIC.pattern})\b(\{{[^}}]*\}})?")
+    everything = {
+        (expr, name)
+        for expr in expressions()
+        for name, chosen in selector.findall(expr)
+        if "$node" not in chosen and ("$campaign" not in chosen or not has_campaign(name))
+    }
+    assert everything == set()
+
+
+def has_campaign(name: str) -> bool:
+    labels = {
+        sample.name: sample.labels
+        for family in full_metrics().registry.collect()
+        for sample in family.samples
+    }
+    return name.startswith("campaign:") or "campaign" in labels.get(name, {})
+
+
+def test_no_board_adds_up_what_every_engine_says_of_all_agents() -> None:
+    agents = [expr for expr in expressions() if "acd_agents{" in expr]
+    assert len(agents) > 5
+    assert all(
+        expr.count("acd_agents{") == expr.count("max by (state) (acd_agents{") for expr in agents
+    )
 
 
 @pytest.mark.parametrize(

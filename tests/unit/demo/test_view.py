@@ -26,6 +26,9 @@ class Lines:
     def holders(self) -> Mapping[str, int]:
         return {"demo": 2}
 
+    def oldest_ended_seconds(self) -> float:
+        return 0.0
+
     def lease(self, *, holder: str, deadline_seconds: float) -> object:
         raise AssertionError
 

@@ -122,6 +122,7 @@ def test_everything_wrong_is_said_at_once_with_file_and_key(settings: Settings) 
             "cannot be read",
         ),
         ('comfort_audio = "wait.wav"\n' + MINIMAL, "comfort_audio", "cannot be read"),
+        ('comfort_audio = "a\\u0000b"\n' + MINIMAL, "comfort_audio", "no NUL byte"),
         ("weight = 0\n" + MINIMAL, "weight", "greater than or equal to 1"),
         ("shortest_ring_seconds = 61\n" + MINIMAL, "shortest_ring", "less than or equal to 60"),
         ("ramp_seconds = -1\n" + MINIMAL, "ramp_seconds", "greater than or equal to 0"),

@@ -28,6 +28,7 @@ class Seated:
 
     name: str
     campaigns: frozenset[int]
+    priority: int
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,12 @@ class Seen:
 
 STEPS = st.lists(
     st.one_of(
-        st.builds(Seated, st.sampled_from(NAMES), st.frozensets(st.sampled_from(CAMPAIGNS))),
+        st.builds(
+            Seated,
+            st.sampled_from(NAMES),
+            st.frozensets(st.sampled_from(CAMPAIGNS)),
+            st.integers(0, 2),
+        ),
         st.builds(Moved, st.sampled_from(NAMES), st.sampled_from(AgentState)),
         st.builds(Moved, st.sampled_from(NAMES), st.just(AgentState.READY)),
         st.builds(
@@ -88,6 +94,7 @@ class Walk:
             seat = Seat(agent, AgentState.READY, self.now, queue=place(agent).queue)
             self.seats[step.name] = seat
             self.crews.sit_down(seat)
+        seat.priority = step.priority
         seat.places = {campaign: place(seat.agent) for campaign in step.campaigns}
         self.crews.regroup(self.seats.values())
         if not seat.places and seat.state not in WITH_A_PERSON:
@@ -117,7 +124,7 @@ class Walk:
 
     def longest(self, campaign: int, but_not: Collection[AgentId]) -> Seat | None:
         may = (seat for seat in self.ready(campaign) if seat.agent not in but_not)
-        return min(may, key=lambda seat: seat.since_seconds, default=None)
+        return min(may, key=lambda seat: (-seat.priority, seat.since_seconds), default=None)
 
     def states(self) -> Counter[AgentState]:
         ready = [s for s in self.seats.values() if s.state is AgentState.READY]

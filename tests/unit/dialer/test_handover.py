@@ -41,6 +41,22 @@ def test_a_feed_that_is_lost_in_mid_talk_does_not_end_it() -> None:
     assert handover(Phone.IN_USE, Phone.UNKNOWN, Phone.IN_USE, Phone.IDLE).talk_seconds == 3
 
 
+def test_an_end_that_a_lost_feed_did_not_see_has_no_moment() -> None:
+    over = handover(Phone.IN_USE, Phone.UNKNOWN, Phone.IDLE, Phone.IN_USE, Phone.IDLE)
+    assert (over.answered_at, over.over_at, over.talk_seconds) == (1, None, None)
+
+
+def test_an_answer_that_a_lost_feed_did_not_see_is_known_without_its_moment() -> None:
+    answered = handover(Phone.RINGING, Phone.UNKNOWN, Phone.IN_USE, Phone.IDLE)
+    assert (answered.answered_at, answered.talk_seconds) == (None, None)
+    assert (answered.picked_up_at, answered.joined_at) == (3, 3)
+
+
+def test_a_phone_that_was_not_seen_all_the_time_is_not_surely_unheard() -> None:
+    assert handover(Phone.RINGING, Phone.IDLE).unheard
+    assert not handover(Phone.RINGING, Phone.UNKNOWN, Phone.IDLE).unheard
+
+
 def test_a_phone_that_nobody_picks_up_has_no_talk() -> None:
     unanswered = handover(Phone.RINGING, Phone.IDLE)
     assert (unanswered.answered_at, unanswered.over_at) == (None, None)
@@ -119,3 +135,58 @@ async def test_a_phone_that_is_seen_no_more_is_not_waited_for(
     lost.take(phone, told_at)
     assert await lost.wait_answer(told_at=told_at, until_seconds=told_at + 5) == told_at
     assert trio.current_time() == told_at
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "picked_up", "waited_seconds", "missed"),
+    [
+        ([Phone.RINGING], Phone.IN_USE, True, 1.0, False),
+        ([], Phone.IN_USE, True, 1.0, False),
+        ([Phone.RINGING, Phone.IN_USE], None, True, 0.0, False),
+        ([Phone.RINGING], Phone.IDLE, False, 1.0, True),
+        ([Phone.RINGING, Phone.IDLE], None, False, 0.0, True),
+        ([Phone.RINGING], Phone.UNKNOWN, False, 1.0, True),
+        ([], None, False, SIGHTING_SECONDS, True),
+        ([Phone.RINGING], None, False, 30.0, False),
+    ],
+)
+async def test_what_a_bye_left_open_is_settled_by_the_phone(
+    autojump_clock: trio.testing.MockClock,
+    first: list[Phone],
+    then: Phone | None,
+    picked_up: bool,
+    waited_seconds: float,
+    missed: bool,
+) -> None:
+    over_at = trio.current_time()
+    seen = Handover(on_change=ignore, seen=True)
+    for phone in first:
+        seen.take(phone, over_at)
+
+    async def go_on() -> None:
+        await trio.sleep(1)
+        if then is not None:
+            seen.take(then, trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(go_on)
+        answered_at = await seen.wait_settled(over_at=over_at, until_seconds=over_at + 30)
+        waited = trio.current_time() - over_at
+    assert (answered_at is not None) == picked_up
+    assert waited == waited_seconds
+    assert seen.missed == missed
+
+
+async def test_a_phone_that_nobody_sees_settles_nothing() -> None:
+    unseen = Handover(on_change=ignore)
+    assert await unseen.wait_settled(over_at=0.0, until_seconds=LIMIT) is None
+    assert not unseen.missed
+
+
+async def test_who_may_wait_in_a_queue_is_not_missed_before_a_phone_rings(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    waits = Handover(on_change=ignore, seen=True, queue="sales")
+    until = trio.current_time() + 30
+    assert await waits.wait_settled(over_at=trio.current_time(), until_seconds=until) is None
+    assert not waits.missed

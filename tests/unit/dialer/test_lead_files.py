@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
 
-from acd.dialer.lead_files import LeadFile, Row, inspect_file, read_rows
+from acd.dialer.lead_files import LONGEST_CELL, LeadFile, Row, inspect_file, read_rows
 from acd.errors import BadLeadFile
 
 TEXT = "name;phone\nHäuser;01/505641\nÇelik;01/505642\n"
@@ -114,6 +115,17 @@ def test_what_is_no_lead_file_is_refused_in_one_sentence(
     assert "leads.csv" in str(raised.value)
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_damaged_byte_of_utf8_is_named_by_its_line(
+    tmp_path: Path, newline: str, mark: str
+) -> None:
+    text = mark + "".join(f"Zoë{newline}" for _ in range(300_000))
+    damaged = text.encode() + b"M\xfcller" + newline.encode()
+    with pytest.raises(BadLeadFile, match=r"leads\.csv, line 300001: a byte of it is no UTF-8"):
+        read(write(tmp_path, damaged))
+
+
 def test_a_quote_that_is_never_closed_is_found_where_it_opens(tmp_path: Path) -> None:
     text = 'name;phone\nA;1\n"B;2\nC;3\n'
     with pytest.raises(BadLeadFile, match="line 3"):
@@ -130,6 +142,25 @@ def test_a_row_with_far_too_many_cells_is_named(tmp_path: Path) -> None:
     text = "name;phone\nA;1\nB" + ";2" * 30 + "\n"
     with pytest.raises(BadLeadFile, match=r"line 3: the row has 31 cells"):
         read(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('name;"phone\n' + "A;1\n" * 20_000, 1),
+        ("name;phone\nA;1\n" + "x" * 80_000 + ";2\nB" + ";2" * 30 + "\n", 3),
+    ],
+)
+def test_a_cell_past_the_longest_is_a_quote_that_swallows_rows(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    was = csv.field_size_limit(70_000)
+    try:
+        with pytest.raises(BadLeadFile, match=f"line {line}: a quote is opened"):
+            read(write(tmp_path, text))
+    finally:
+        csv.field_size_limit(was)
+    assert was == LONGEST_CELL
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

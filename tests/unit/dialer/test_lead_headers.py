@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,18 @@ def test_the_campaigns_columns_and_their_order_win() -> None:
     )  # fmt: skip
     assert places == (1, 0)
     assert kept == ["name"]
+
+
+@pytest.mark.parametrize("told", [{}, {"number_columns": ["phone"]}])
+def test_several_columns_that_are_mapped_to_a_phone_are_all_numbers(told: dict[str, Any]) -> None:
+    mapped = {"A": "phone", "B": "phone"}
+    places, kept = plan("name", "B", "A", header_map=mapped, **told)
+    assert (places, kept) == ((1, 2), ["name"])
+
+
+def test_two_columns_of_one_name_are_refused_not_lost() -> None:
+    with pytest.raises(BadLeadFile, match="columns x and name would both be called name"):
+        plan("x", "phone", "name", header_map={"x": "name"})
 
 
 def test_a_file_without_any_of_the_campaigns_columns_is_refused() -> None:

@@ -45,6 +45,8 @@ def seen(*phones: Phone) -> Handover:
         (ANSWERED, [Phone.RINGING, Phone.IN_USE], False, PickUp.TAKEN),
         # The dialplan has sent the person on.
         (ANSWERED, [Phone.RINGING, Phone.IDLE], False, PickUp.MISSED),
+        # The feed was lost while it rang.
+        (ANSWERED, [Phone.RINGING, Phone.UNKNOWN], False, PickUp.TAKEN),
         (FAILED, [], False, PickUp.MISSED),
         (FAILED, [Phone.IN_USE], False, PickUp.TAKEN),
         (TIMED_OUT, [], True, PickUp.MISSED),

@@ -33,13 +33,17 @@ async def roster(autojump_clock: trio.testing.MockClock) -> Roster:
     return roster
 
 
-async def test_the_agent_who_has_been_ready_longest_is_reserved(roster: Roster) -> None:
+async def test_the_agent_who_has_been_ready_longest_is_reserved(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     reserved = await roster.reserve(SALES, until_seconds=trio.current_time() + 2)
     assert reserved == place("201")
     assert roster.states() == {AgentState.RESERVED: 1, AgentState.READY: 1}
 
 
-async def test_nobody_in_time_is_none_at_the_limit(roster: Roster) -> None:
+async def test_nobody_in_time_is_none_at_the_limit(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     for _ in range(2):
         await roster.reserve(SALES, until_seconds=trio.current_time())
     started = trio.current_time()
@@ -47,7 +51,9 @@ async def test_nobody_in_time_is_none_at_the_limit(roster: Roster) -> None:
     assert trio.current_time() == pytest.approx(started + 2)
 
 
-async def test_people_who_wait_are_served_in_order(roster: Roster) -> None:
+async def test_people_who_wait_are_served_in_order(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     for _ in range(2):
         await roster.reserve(SALES, until_seconds=trio.current_time())
     served: list[tuple[str, AgentPlace | None]] = []
@@ -63,6 +69,36 @@ async def test_people_who_wait_are_served_in_order(roster: Roster) -> None:
             roster.give_back(place(extension))
             await trio.testing.wait_all_tasks_blocked()
     assert served == [("first", place("202")), ("second", place("201"))]
+
+
+async def test_agents_of_a_higher_priority_go_before_those_who_have_been_ready_longer(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    roster.enrol([enrolled("301", AgentState.READY, priority=5)])
+    reserved = [await roster.reserve(SALES, until_seconds=trio.current_time()) for _ in range(3)]
+    assert [place.target for place in reserved if place] == ["301", "201", "202"]
+
+
+async def test_people_of_a_higher_priority_are_given_the_next_agent_and_equals_in_order(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    for _ in range(2):
+        await roster.reserve(SALES, until_seconds=trio.current_time())
+    served: list[str] = []
+
+    async def wait(name: str, priority: int) -> None:
+        until = trio.current_time() + 9
+        if await roster.reserve(SALES, until_seconds=until, priority=priority):
+            served.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for name, priority in (("first", 0), ("second", 3), ("third", 3), ("fourth", 1)):
+            nursery.start_soon(wait, name, priority)
+            await trio.testing.wait_all_tasks_blocked()
+        for extension in ("201", "202", "201", "202"):
+            roster.give_back(place(extension))
+            await trio.testing.wait_all_tasks_blocked()
+    assert served == ["second", "third", "fourth", "first"]
 
 
 async def test_two_campaigns_never_get_the_same_agent(
@@ -126,7 +162,7 @@ def test_a_feed_may_see_anything_at_any_time_and_reserved_agents_stay_so(
 
 
 async def test_an_agent_who_phones_somebody_is_not_ready_until_they_hang_up(
-    roster: Roster,
+    roster: Roster, autojump_clock: trio.testing.MockClock
 ) -> None:
     roster.apply(says("201", AgentState.ON_CALL))
     assert roster.ready(SALES) == 1
@@ -135,7 +171,7 @@ async def test_an_agent_who_phones_somebody_is_not_ready_until_they_hang_up(
 
 
 async def test_an_agent_unplugged_while_reserved_is_logged_off_once_the_person_is_lost(
-    roster: Roster,
+    roster: Roster, autojump_clock: trio.testing.MockClock
 ) -> None:
     taken = await roster.reserve(SALES, until_seconds=trio.current_time())
     assert taken is not None
@@ -146,7 +182,7 @@ async def test_an_agent_unplugged_while_reserved_is_logged_off_once_the_person_i
 
 
 async def test_a_call_that_is_over_before_the_transfers_report_leaves_the_agent_ready(
-    roster: Roster,
+    roster: Roster, autojump_clock: trio.testing.MockClock
 ) -> None:
     taken = await roster.reserve(SALES, until_seconds=trio.current_time())
     assert taken is not None
@@ -157,7 +193,7 @@ async def test_a_call_that_is_over_before_the_transfers_report_leaves_the_agent_
 
 
 async def test_a_phone_that_still_rings_after_the_transfers_report_is_on_its_way_to_a_call(
-    roster: Roster,
+    roster: Roster, autojump_clock: trio.testing.MockClock
 ) -> None:
     taken = await roster.reserve(SALES, until_seconds=trio.current_time())
     assert taken is not None
@@ -172,7 +208,9 @@ async def test_an_agent_takes_their_seat_as_the_feed_has_them() -> None:
     assert roster.ready(SALES) == 0
 
 
-async def test_an_agent_without_a_campaign_is_forgotten_unless_on_a_call(roster: Roster) -> None:
+async def test_an_agent_without_a_campaign_is_forgotten_unless_on_a_call(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     taken = await roster.reserve(SALES, until_seconds=trio.current_time())
     assert taken is not None
     roster.unseat(SALES)
@@ -181,7 +219,9 @@ async def test_an_agent_without_a_campaign_is_forgotten_unless_on_a_call(roster:
     assert roster.states() == {}
 
 
-async def test_agents_that_a_reload_takes_away_are_ready_for_nobody(roster: Roster) -> None:
+async def test_agents_that_a_reload_takes_away_are_ready_for_nobody(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     roster.seat(SALES, [place("202"), place("203")])
     assert roster.ready(SALES) == 2
     first = await roster.reserve(SALES, until_seconds=trio.current_time())
@@ -201,13 +241,17 @@ def enrolled(extension: str, wanted: AgentState, **changes: Any) -> EnrolledAgen
     return EnrolledAgent(**values)
 
 
-async def test_an_agent_of_sql_serves_beside_those_of_the_campaigns_file(roster: Roster) -> None:
+async def test_an_agent_of_sql_serves_beside_those_of_the_campaigns_file(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     roster.enrol([enrolled("301", AgentState.READY), enrolled("302", AgentState.LOGGED_OFF)])
     assert roster.ready_names(SALES) == {"201", "202", "301", "agent-301"}
     assert roster.states() == {AgentState.READY: 3, AgentState.LOGGED_OFF: 1}
 
 
-async def test_an_extension_of_the_file_that_is_an_agents_means_that_agent(roster: Roster) -> None:
+async def test_an_extension_of_the_file_that_is_an_agents_means_that_agent(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     roster.enrol([enrolled("201", AgentState.LOGGED_OFF, campaigns=frozenset({SERVICE}))])
     assert roster.states() == {AgentState.LOGGED_OFF: 1, AgentState.READY: 1}
     roster.seat(SERVICE, ())
@@ -219,7 +263,9 @@ async def test_an_extension_of_the_file_that_is_an_agents_means_that_agent(roste
     assert roster.ready_names(SALES) == {"202"}, "taken by the other campaign"
 
 
-async def test_who_is_asked_to_stop_finishes_the_call_and_takes_no_other(roster: Roster) -> None:
+async def test_who_is_asked_to_stop_finishes_the_call_and_takes_no_other(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     moves: list[AgentState] = []
     roster = Roster(lambda agent, state, told_by: moves.append(state))
     roster.enrol([enrolled("301", AgentState.READY)])
@@ -243,7 +289,9 @@ async def test_who_is_asked_to_stop_finishes_the_call_and_takes_no_other(roster:
     ]
 
 
-async def test_an_agent_who_becomes_ready_gets_the_person_who_waits(roster: Roster) -> None:
+async def test_an_agent_who_becomes_ready_gets_the_person_who_waits(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     roster = Roster()
     roster.enrol([enrolled("301", AgentState.NOT_READY)])
     roster.seat(SALES, ())
@@ -259,7 +307,9 @@ async def test_an_agent_who_becomes_ready_gets_the_person_who_waits(roster: Rost
     assert [place.target for place in served if place] == ["301"]
 
 
-async def test_a_feeds_word_outlives_changes_of_other_agents(roster: Roster) -> None:
+async def test_a_feeds_word_outlives_changes_of_other_agents(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     roster = Roster()
     both = [enrolled("301", AgentState.READY), enrolled("302", AgentState.READY)]
     roster.enrol(both)
@@ -269,7 +319,9 @@ async def test_a_feeds_word_outlives_changes_of_other_agents(roster: Roster) -> 
     assert roster.states() == {AgentState.NOT_READY: 2}
 
 
-async def test_only_agents_with_every_skill_are_taken(roster: Roster) -> None:
+async def test_only_agents_with_every_skill_are_taken(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     roster = Roster()
     speaks = [
         enrolled("301", AgentState.READY, skills=frozenset({"german"})),
@@ -280,7 +332,9 @@ async def test_only_agents_with_every_skill_are_taken(roster: Roster) -> None:
     assert roster.ready_names(SALES) == {"302", "agent-302"}
 
 
-async def test_one_agent_can_be_reserved_by_name(roster: Roster) -> None:
+async def test_one_agent_can_be_reserved_by_name(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     roster.enrol([enrolled("301", AgentState.READY)])
     assert roster.reserve_agent(SERVICE, "agent-301") is None
     reserved = roster.reserve_agent(SALES, "agent-301")
@@ -331,13 +385,15 @@ async def hand_over(roster: Roster) -> AgentPlace:
     return place
 
 
-async def test_a_queue_that_no_feed_sees_has_all_its_places(queue: Roster) -> None:
+async def test_a_queue_that_no_feed_sees_has_all_its_places(
+    queue: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     assert queue.ready(SALES) == 10
 
 
 @pytest.mark.parametrize(("usable", "persons", "ready"), [(2, 0, 2), (2, 1, 1), (2, 5, 0)])
 async def test_no_more_places_are_ready_than_the_queue_has_members_for(
-    queue: Roster, usable: int, persons: int, ready: int
+    queue: Roster, usable: int, persons: int, ready: int, autojump_clock: trio.testing.MockClock
 ) -> None:
     queue.apply(queue_says(usable, persons))
     assert queue.ready(SALES) == ready
@@ -346,7 +402,7 @@ async def test_no_more_places_are_ready_than_the_queue_has_members_for(
 
 
 async def test_who_is_on_the_way_into_the_queue_counts_and_is_not_counted_twice(
-    queue: Roster,
+    queue: Roster, autojump_clock: trio.testing.MockClock
 ) -> None:
     queue.apply(queue_says(3, 0))
     await queue.reserve(SALES, until_seconds=trio.current_time())
@@ -355,7 +411,9 @@ async def test_who_is_on_the_way_into_the_queue_counts_and_is_not_counted_twice(
     assert queue.ready(SALES) == 2
 
 
-async def test_a_place_whose_person_left_the_queue_is_ready_again(queue: Roster) -> None:
+async def test_a_place_whose_person_left_the_queue_is_ready_again(
+    queue: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     queue.apply(queue_says(2, 0))
     await hand_over(queue)
     queue.apply(queue_says(2, 0))
@@ -366,7 +424,9 @@ async def test_a_place_whose_person_left_the_queue_is_ready_again(queue: Roster)
     assert queue.ready(SALES) == 2
 
 
-async def test_a_person_whom_the_queue_never_saw_is_given_up_after_a_while(queue: Roster) -> None:
+async def test_a_person_whom_the_queue_never_saw_is_given_up_after_a_while(
+    queue: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     queue.apply(queue_says(2, 0))
     await hand_over(queue)
     await trio.sleep(UNSEEN_SECONDS)
@@ -374,7 +434,9 @@ async def test_a_person_whom_the_queue_never_saw_is_given_up_after_a_while(queue
     assert queue.ready(SALES) == 2
 
 
-async def test_a_queue_whose_feed_is_lost_takes_nobody_and_loses_nobody(queue: Roster) -> None:
+async def test_a_queue_whose_feed_is_lost_takes_nobody_and_loses_nobody(
+    queue: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     queue.apply(queue_says(2, 0))
     await hand_over(queue)
     queue.apply(queue_says(0, None))
@@ -386,7 +448,9 @@ async def test_a_queue_whose_feed_is_lost_takes_nobody_and_loses_nobody(queue: R
     assert queue.ready(SALES) == 1
 
 
-async def test_who_waits_is_given_the_first_member_who_is_free(queue: Roster) -> None:
+async def test_who_waits_is_given_the_first_member_who_is_free(
+    queue: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
     queue.apply(queue_says(0, 0))
     given: list[AgentPlace | None] = []
 
@@ -421,3 +485,183 @@ async def test_people_on_the_way_into_an_overflow_queue_take_its_members(
 def sees_queue(queue: str, *, usable: int, persons: int | None) -> AgentUpdate:
     seen = QueueSeen(usable=usable, persons=persons)
     return AgentUpdate(agent=AgentId(queue), state=AgentState.READY, queue=seen)
+
+
+WRAP_UP_SECONDS = 20.0
+
+
+def phone_is(phone: Phone, state: AgentState, **more: Any) -> AgentUpdate:
+    return AgentUpdate(agent=AgentId("201"), state=state, phone=phone, **more)
+
+
+IN_USE = phone_is(Phone.IN_USE, AgentState.ON_CALL)
+IDLE = phone_is(Phone.IDLE, AgentState.READY)
+WRITES = AgentPlace(
+    agent=AgentId("201"), target="201", handle_seconds=30.0, wrap_up_seconds=WRAP_UP_SECONDS
+)
+
+
+async def talk(roster: Roster) -> None:
+    """One person, from the reservation to the moment in which 201 hangs up."""
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    roster.apply(IN_USE)
+    roster.joined(taken)
+    await trio.sleep(5)
+    roster.apply(IDLE)
+
+
+@pytest.fixture
+async def writing(autojump_clock: trio.testing.MockClock, nursery: trio.Nursery) -> Roster:
+    """A roster whose one agent has just hung up, and has time to write."""
+    roster = Roster()
+    roster.seat(SALES, [WRITES])
+    nursery.start_soon(roster.end_wrap_ups)
+    await talk(roster)
+    return roster
+
+
+async def wait_ready(roster: Roster) -> float:
+    """How long it takes until 201 is ready."""
+    since = trio.current_time()
+    while not roster.ready(SALES):
+        await roster.wait_change()
+    return trio.current_time() - since
+
+
+async def test_an_agent_whose_call_is_over_writes_for_the_time_of_their_campaign(
+    writing: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    assert writing.states() == {AgentState.WRAP_UP: 1}
+    assert await wait_ready(writing) == pytest.approx(WRAP_UP_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        phone_is(Phone.RINGING, AgentState.NOT_READY),
+        phone_is(Phone.UNKNOWN, AgentState.NOT_READY),
+        phone_is(Phone.UNAVAILABLE, AgentState.LOGGED_OFF),
+    ],
+)
+async def test_what_a_phone_does_meanwhile_counts_when_the_time_is_over(
+    writing: Roster, seen: AgentUpdate, autojump_clock: trio.testing.MockClock
+) -> None:
+    writing.apply(seen)
+    assert writing.states() == {AgentState.WRAP_UP: 1}
+    await trio.sleep(WRAP_UP_SECONDS + 1)
+    assert writing.states() == {seen.state: 1}
+
+
+async def test_an_agent_who_is_done_is_ready_at_once(
+    writing: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    writing.apply(phone_is(Phone.IDLE, AgentState.READY, wrapped_up=True))
+    assert writing.ready(SALES) == 1
+
+
+async def test_an_agents_own_wrap_up_goes_on_until_they_are_done(
+    writing: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    writing.apply(phone_is(Phone.IDLE, AgentState.WRAP_UP))
+    await trio.sleep(2 * WRAP_UP_SECONDS)
+    assert writing.states() == {AgentState.WRAP_UP: 1}
+    writing.apply(IDLE)
+    assert writing.ready(SALES) == 1
+
+
+async def test_a_call_in_the_middle_of_the_writing_stops_its_clock(
+    writing: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    await trio.sleep(5)
+    writing.apply(IN_USE)
+    assert writing.states() == {AgentState.ON_CALL: 1}
+    await trio.sleep(3 * WRAP_UP_SECONDS)
+    writing.apply(IDLE)
+    assert await wait_ready(writing) == pytest.approx(WRAP_UP_SECONDS - 5)
+
+
+async def test_a_call_of_the_agents_own_is_followed_by_no_wrap_up(
+    writing: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    await wait_ready(writing)
+    writing.apply(IN_USE)
+    writing.apply(IDLE)
+    assert writing.ready(SALES) == 1
+
+
+async def test_a_call_that_is_over_before_the_transfers_report_is_written_up_too(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    roster = Roster()
+    roster.seat(SALES, [WRITES])
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    roster.apply(IN_USE)
+    roster.apply(IDLE)
+    roster.joined(taken)
+    assert roster.states() == {AgentState.WRAP_UP: 1}
+
+
+async def test_a_phone_that_nobody_sees_has_its_stated_time_alone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    roster = Roster()
+    roster.seat(SALES, [WRITES])
+    roster.joined(await reserved_by_clock(roster))
+    for state in (AgentState.WRAP_UP, AgentState.READY):
+        roster.apply(says("201", state))
+    assert roster.ready(SALES) == 1
+
+
+async def reserved_by_clock(roster: Roster) -> AgentPlace:
+    taken = await roster.reserve(SALES, until_seconds=trio.current_time())
+    assert taken is not None
+    return taken
+
+
+async def test_an_agent_writes_on_after_their_campaign_and_is_told_to_be_ready_then(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    moves: list[AgentState] = []
+    roster = Roster(lambda agent, state, told_by: moves.append(state))
+    roster.enrol([enrolled("201", AgentState.READY)])
+    roster.seat(SALES, Needs(places=(), wrap_up_seconds=WRAP_UP_SECONDS))
+    nursery.start_soon(roster.end_wrap_ups)
+    await talk(roster)
+    roster.unseat(SALES)
+    await trio.sleep(WRAP_UP_SECONDS + 1)
+    assert moves[-2:] == [AgentState.WRAP_UP, AgentState.READY]
+    assert roster.states() == {}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "skills", "state"),
+    [
+        (AgentState.READY, "", AgentState.READY),
+        (AgentState.NOT_READY, "", AgentState.NOT_READY),
+        (AgentState.READY, "german", AgentState.WRAP_UP),
+    ],
+)
+async def test_a_command_ends_the_writing_and_a_new_skill_does_not(
+    autojump_clock: trio.testing.MockClock, wanted: AgentState, skills: str, state: AgentState
+) -> None:
+    roster = Roster()
+    roster.enrol([enrolled("201", AgentState.READY)])
+    roster.seat(SALES, Needs(places=(), wrap_up_seconds=WRAP_UP_SECONDS))
+    await talk(roster)
+    roster.enrol([enrolled("201", wanted, version=2, skills=frozenset(skills.split()))])
+    assert roster.states() == {state: 1}
+
+
+async def test_a_new_engine_lets_an_agent_write_on(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    roster = Roster(state_of=lambda _: AgentState.NOT_READY)
+    nursery.start_soon(roster.end_wrap_ups)
+    until = trio.current_time() + 7
+    roster.enrol([enrolled("201", AgentState.READY, wraps_up_until=until)])
+    roster.seat(SALES, ())
+    assert roster.states() == {AgentState.WRAP_UP: 1}
+    roster.apply(IDLE)
+    assert await wait_ready(roster) == pytest.approx(7)

@@ -136,6 +136,9 @@ class FakePool:
     def holders(self) -> dict[str, int]:
         raise AssertionError("the climb counts for itself")
 
+    def oldest_ended_seconds(self) -> float:
+        raise AssertionError("the climb counts for itself")
+
     def lease(
         self, *, holder: str, deadline_seconds: float, weight: int = 1
     ) -> AbstractAsyncContextManager[Line]:

@@ -80,6 +80,25 @@ def test_405_to_register_fails_only_where_the_account_is_to_register() -> None:
     assert credentials_row(asked(register=answer, of=trunk(register=False))).ok
 
 
+@pytest.mark.parametrize("line", ["200 OK", "404 Not Found", "405 No", "503 Service Unavailable"])
+def test_a_password_that_nobody_asked_for_is_not_proved(line: str) -> None:
+    of = trunk(register=False)
+    row = credentials_row(asked(Answer(reply("200 OK")), Answer(reply(line)), of=of))
+    assert row.ok
+    assert row.detail.startswith("not proved: nobody asked for the password; ")
+    assert "--load 1" in row.detail
+    assert row.detail.endswith(f"(REGISTER: {line})")
+
+
+def test_a_password_that_options_asked_for_and_took_is_proved() -> None:
+    taken = Answer(reply("200 OK"), realm="asterisk")
+    row = credentials_row(asked(taken, Answer(reply("405 No")), of=trunk(register=False)))
+    assert row.detail == 'accepted in realm "asterisk" (REGISTER: 405 No)'
+    refused = Answer(reply("401 No"), realm="asterisk", refused=True)
+    row = credentials_row(asked(refused, Answer(reply("405 No")), of=trunk(register=False)))
+    assert row.detail.startswith("not proved: ")
+
+
 @pytest.mark.parametrize(
     ("answer", "remedy"),
     [

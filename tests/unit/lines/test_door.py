@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acd.lines import Destination, DestinationKind, Door, DoorRule, Refused
-from acd.numbers import begins_like_emergency, digits_of, is_emergency
+from acd.numbers import (
+    PhoneNumber,
+    begins_like_emergency,
+    digits_of,
+    is_emergency,
+    read_number,
+)
 from acd.settings import DestinationSettings, NumberFormat, TrunkSettings
 
 LEAD_KINDS = [DestinationKind.LEAD, DestinationKind.CALLBACK, DestinationKind.REDIRECT]
@@ -120,6 +126,10 @@ def test_a_dial_string_that_begins_like_an_emergency_call_is_refused() -> None:
     assert isinstance(answer, Refused)
     assert answer.rule is DoorRule.EMERGENCY
     assert isinstance(door(**regions).admit(text, DestinationKind.LEAD), Destination)
+    number = read_number(text, default_region="US")
+    assert isinstance(number, PhoneNumber)
+    assert digits.refusal(number) == answer
+    assert door(**regions).refusal(number) is None
 
 
 @given(
@@ -151,3 +161,35 @@ def test_a_door_goes_to_another_process_as_it_is() -> None:
     for text in ("+43 664 1234567", "+491805123456", "+4990012345", "112"):
         assert there.admit(text, DestinationKind.LEAD) == door.admit(text, DestinationKind.LEAD)
     assert there.admit("101", DestinationKind.TRANSFER).user == "101"
+
+
+@pytest.mark.parametrize(
+    "target", ["7001", "sales", "+431505641", "01505641", "sip:7001@pbx", "sip:q@PBX:5060"]
+)
+def test_a_program_may_ask_for_who_is_near(target: str) -> None:
+    assert isinstance(door().admit_asked(target), Destination)
+
+
+@pytest.mark.parametrize(
+    ("target", "rule"),
+    [
+        ("+493023125001", DoorRule.REGION),
+        ("00493023125001", DoorRule.REGION),
+        ("sip:+493023125001@pbx", DoorRule.REGION),
+        ("sip:7001@elsewhere.example.com", DoorRule.REGION),
+        ("0900123456", DoorRule.PREMIUM),
+        ("112", DoorRule.EMERGENCY),
+    ],
+)
+def test_what_a_program_asks_for_is_held_against_the_rules_for_leads(
+    target: str, rule: DoorRule
+) -> None:
+    refused = door().admit_asked(target)
+    assert isinstance(refused, Refused)
+    assert refused.rule is rule
+
+
+def test_what_the_operator_allows_a_program_may_ask_for() -> None:
+    allowed = door(allow=["+493023125001"]).admit_asked("+493023125001")
+    assert isinstance(allowed, Destination)
+    assert isinstance(door(allowed_regions=["AT", "DE"]).admit_asked("+493023125001"), Destination)

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from acd.errors import BadSettings
-from acd.logs import configure_logs, engine_logs, set_log_level
+from acd.logs import configure_logs, debugging, engine_logs, set_log_level
 from acd.logs.rotating import RotatingFile
 from acd.settings import LogSettings
 
@@ -39,8 +39,10 @@ def test_the_level_changes_while_the_program_runs() -> None:
     configure_logs(LogSettings(level="warning"), stream)
     log.debug("unheard", action="a")
     set_log_level("debug")
+    assert debugging()
     log.debug("heard", action="a")
     set_log_level("error")
+    assert not debugging()
     log.warning("unheard", action="a")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["heard"]
 

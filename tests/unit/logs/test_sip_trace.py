@@ -155,3 +155,12 @@ def test_a_line_that_a_crash_cut_off_is_passed_over(
     with settings.file.open("a") as file:
         file.write('{"at": "2026')
     assert len(read_trace(settings.file, call="a17")) == 1
+
+
+def test_a_trace_that_is_not_there_has_no_messages_and_one_that_cannot_be_read_says_so(
+    tmp_path: Path,
+) -> None:
+    assert read_trace(tmp_path / "none.jsonl", call="a17") == []
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        read_trace(tmp_path / "folder.jsonl", call="a17")

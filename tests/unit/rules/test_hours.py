@@ -105,3 +105,12 @@ def test_next_open_is_the_first_minute_that_is_open(
         assert found == step
     else:
         assert found is None or found >= step
+
+
+def test_at_the_end_of_the_calendar_nothing_opens_and_nothing_breaks() -> None:
+    for at in ("9999-12-31T23:59", "9998-06-01T00:00"):
+        assert next_open(hours("09:00-20:00"), ["Europe/Vienna"], utc(at)) is None
+    just_before = utc("9997-10-20T00:00")
+    never = ["Europe/Vienna", "Pacific/Auckland"]
+    assert next_open(hours("09:00-12:00"), ["Europe/Vienna"], just_before) is not None
+    assert next_open(hours("09:00-12:00"), never, just_before) is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acd.rules.ledger import AbandonWindow, LedgerCounts, headroom
+from acd.rules.ledger import AbandonWindow, LedgerCounts, headroom, share_of_headroom
 
 THREE = Decimal(3)
 
@@ -64,3 +64,19 @@ def test_the_day_begins_at_this_machines_midnight() -> None:
 def test_any_other_window_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match='"24h" to "720h", "1d" to "30d"'):
         AbandonWindow.parse(text)
+
+
+@given(room=st.integers(0, 200), engines=st.integers(1, 5))
+def test_engines_that_ask_one_after_another_never_use_more_than_the_room(
+    room: int, engines: int
+) -> None:
+    used = 0
+    for _ in range(engines):
+        used += share_of_headroom(room, other_engines=engines - 1, their_open_calls=used)
+    assert used <= room
+    together = share_of_headroom(room, other_engines=engines - 1, their_open_calls=0) * engines
+    assert together <= room
+
+
+def test_one_engine_alone_has_all_the_room() -> None:
+    assert share_of_headroom(7, other_engines=0, their_open_calls=0) == 7

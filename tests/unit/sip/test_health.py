@@ -88,6 +88,8 @@ def test_refused_transfers_stop_dialing_although_the_pbx_lives() -> None:
     trunk.transfers_refused = 403
     assert trunk.health(0).status is TrunkStatus.TRANSFER_REFUSED
     assert not trunk.health(0).may_dial
+    assert "refuses REFER with 403" in trunk.health(0).detail
+    assert "then restart the engine" in trunk.health(0).detail
 
 
 def lose(

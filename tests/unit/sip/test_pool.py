@@ -5,10 +5,21 @@ from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import cast
 
+import structlog
 import trio
 import trio.testing
+from structlog.typing import EventDict
 
-from acd.lines import Line, TrunkHealth, TrunkStatus
+from acd.lines import (
+    CallId,
+    Destination,
+    DestinationKind,
+    Line,
+    OriginateRequest,
+    TrunkHealth,
+    TrunkStatus,
+)
+from acd.settings import Transport
 from acd.sip.messages import Command, LegReport
 from acd.sip.plan import TrunkPlan
 from acd.sip.pool import SipLinePool
@@ -25,6 +36,27 @@ class Host:
 
     def attach(self, receive: Callable[[LegReport], None]) -> int:
         raise AssertionError("nobody calls")
+
+
+class SilentHost(Host):
+    """Its PBX answers nothing: a call ends, and its dialog does not."""
+
+    plan = cast(
+        TrunkPlan,
+        SimpleNamespace(
+            name="main",
+            domain="pbx",
+            transport=Transport.UDP,
+            own_headers=(),
+            asserts_identity=False,
+        ),
+    )
+
+    def post(self, command: Command) -> None:
+        pass
+
+    def attach(self, receive: Callable[[LegReport], None]) -> int:
+        return 1
 
 
 async def test_each_lease_ends_at_its_own_deadline_and_one_that_was_left_does_not(
@@ -50,3 +82,50 @@ async def test_each_lease_ends_at_its_own_deadline_and_one_that_was_left_does_no
         await trio.sleep(30)
         assert (pool.expired_leases, pool.free) == (3, 4)
     assert pool.free == 4
+
+
+async def test_an_expired_lease_is_logged_as_its_own_and_not_as_the_first_ones(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    pool = SipLinePool(Host(), nursery, size=2, calls_per_second=100)
+    logged: list[EventDict] = []
+
+    def keep(_logger: object, _method: str, event: EventDict) -> EventDict:
+        logged.append(event)
+        raise structlog.DropEvent
+
+    async def hold(lead: int, seconds: float) -> None:
+        with structlog.contextvars.bound_contextvars(lead=lead):
+            async with pool.lease(holder="test", deadline_seconds=2):
+                await trio.sleep(seconds)
+
+    before = structlog.get_config()["processors"]
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep])
+    try:
+        await hold(1, 1)
+        await hold(2, 3)
+    finally:
+        structlog.configure(processors=before)
+    (line,) = [event for event in logged if event["action"] == "line.lease_expired"]
+    assert "lead" not in line
+    assert line["call"] == ""
+
+
+async def test_a_line_ages_from_the_end_of_its_call_until_its_dialog_is_over(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    pool = SipLinePool(SilentHost(), nursery, size=2, calls_per_second=100)
+    async with pool.lease(holder="test", deadline_seconds=100) as line:
+        await trio.sleep(10)
+        assert pool.oldest_ended_seconds() == 0, "leased, and no call"
+        await line.originate(
+            OriginateRequest(
+                call_id=CallId("a1"),
+                destination=Destination(kind=DestinationKind.LEAD, user="1"),
+                ring_timeout_seconds=30,
+            )
+        )
+        await trio.sleep(10)
+        assert pool.oldest_ended_seconds() == 0, "the call lives"
+    await trio.sleep(7)
+    assert pool.oldest_ended_seconds() == 7

@@ -151,10 +151,28 @@ def test_retries_of_one_transfer_teach_once() -> None:
     assert timing.delay_seconds == pytest.approx(0.001)
 
 
-def test_transfers_are_refused_after_two_in_a_row() -> None:
+@pytest.mark.parametrize("status", [403, 405, 603])
+def test_transfers_are_refused_after_two_in_a_row(status: int) -> None:
     permission = TransferPermission()
-    refused = TransferDone(TransferOutcome.REFUSED, 603, PersonWith.US)
-    assert [permission.note(refused), permission.note(refused)] == [False, True]
+    refused = TransferDone(TransferOutcome.REFUSED, status, PersonWith.US)
+    assert [permission.note(refused), permission.note(refused)] == [None, status]
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        TransferDone(TransferOutcome.UNCONFIRMED),
+        TransferDone(TransferOutcome.TIMED_OUT, None, PersonWith.PBX),
+        TransferDone(TransferOutcome.FAILED, 486, PersonWith.PBX),
+        TransferDone(TransferOutcome.REFUSED, 481, PersonWith.US),
+    ],
+)
+def test_a_transfer_that_was_on_its_way_opens_no_refused_trunk(done: TransferDone) -> None:
+    permission = TransferPermission()
+    refused = TransferDone(TransferOutcome.REFUSED, 403, PersonWith.US)
+    permission.note(refused)
+    permission.note(refused)
+    assert permission.note(done) == 403
 
 
 def test_an_answered_transfer_between_two_refusals_forgives() -> None:
@@ -162,7 +180,7 @@ def test_an_answered_transfer_between_two_refusals_forgives() -> None:
     refused = TransferDone(TransferOutcome.REFUSED, 403, PersonWith.US)
     permission.note(refused)
     permission.note(TransferDone(TransferOutcome.ANSWERED, 200))
-    assert not permission.note(refused)
+    assert permission.note(refused) is None
 
 
 @pytest.mark.parametrize(
@@ -171,7 +189,7 @@ def test_an_answered_transfer_between_two_refusals_forgives() -> None:
         (
             "NOTIFY sip:a@b SIP/2.0\r\nEvent: refer;id=2\r\n"
             "Subscription-State: terminated;reason=noresource\r\n\r\nSIP/2.0 200 OK\r\n",
-            Notify(200, terminated=True),
+            Notify(200, terminated=True, refer_cseq=2),
         ),
         (
             "NOTIFY sip:a@b SIP/2.0\r\no: refer\r\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,14 @@ from acd.errors import BadInput, BadSettings, BindingTooSmall
 from acd.lines import CallerId, Destination, DestinationKind, PersonWith
 from acd.lines.token_bucket import TokenBucket
 from acd.settings import AfterFailedTransfer, Codec, Transport, TrunkSettings
-from acd.sip.limits import BindingLimits, check_binding
+from acd.sip.limits import (
+    BUDDIES_PER_WATCH,
+    BUILT_ACCOUNTS,
+    BUILT_WATCHES,
+    BindingLimits,
+    check_binding,
+    check_watches,
+)
 from acd.sip.pj_config import codec_priorities
 from acd.sip.plan import plan_trunks
 from acd.sip.timers import Timers
@@ -23,6 +33,8 @@ from acd.sip.uris import (
     refer_target,
     route_uri,
 )
+
+CONFIG_SITE = Path(__file__).parents[3] / "acd" / "sip" / "binding" / "config_site.h"
 
 
 def lead(user: str, uri: str = "") -> Destination:
@@ -150,8 +162,35 @@ def test_only_the_wanted_codecs_are_offered_in_their_order() -> None:
 def test_the_small_wheel_is_refused_with_both_numbers_and_the_way_out() -> None:
     with pytest.raises(BindingTooSmall, match=r"30 lines .* holds 4 calls .* make setup"):
         check_binding(BindingLimits(calls=4), lines=30, accounts=1)
-    with pytest.raises(BindingTooSmall, match=r"9 trunks .* holds 8 accounts"):
+    with pytest.raises(BindingTooSmall, match=r"9 trunks .* holds 8 accounts; make setup .* 1024"):
         check_binding(BindingLimits(calls=999), lines=9, accounts=9)
+
+
+def test_what_make_setup_builds_is_refused_without_naming_make_setup() -> None:
+    ours = BindingLimits(calls=4096, accounts=1024, buddies=1024)
+    with pytest.raises(
+        BindingTooSmall, match=r"5000 lines .* 4096 calls .*; configure fewer lines"
+    ):
+        check_binding(ours, lines=5000, accounts=9)
+    with pytest.raises(BindingTooSmall, match=r"1025 trunks .* 1024 accounts; configure fewer"):
+        check_binding(ours, lines=1025, accounts=1025)
+    check_watches(ours, watches=512)
+    with pytest.raises(BindingTooSmall, match=r"513 extensions .* watches 512; have fewer agents"):
+        check_watches(ours, watches=513)
+
+
+def test_more_watches_than_the_small_wheel_has_are_refused_with_both_numbers() -> None:
+    wheel = BindingLimits(calls=4)
+    check_watches(wheel, watches=128)
+    told = "129 extensions are to be watched, but this pjsua2 watches 128; make setup builds one"
+    with pytest.raises(BindingTooSmall, match=f"{told} that holds 512"):
+        check_watches(wheel, watches=129)
+
+
+def test_what_make_setup_is_said_to_build_is_what_it_builds() -> None:
+    told = dict(re.findall(r"^#define (\w+) (\d+)$", CONFIG_SITE.read_text(), re.MULTILINE))
+    assert int(told["PJSUA_MAX_ACC"]) == BUILT_ACCOUNTS
+    assert int(told["PJSUA_MAX_BUDDIES"]) == BUILT_WATCHES * BUDDIES_PER_WATCH
 
 
 def test_timers_run_in_the_order_of_their_moments_and_not_when_cancelled() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,11 +33,13 @@ from acd.tapi.client import (
     LineApp,
     line_initialize_ex,
 )
+from acd.tapi.constants import LineCallState
 from acd.tapi.server import Secret, TapiGateway, open_gateway
 from tests.fakes.lines import FakePool, FakeTrunk, Script
 
 TOKEN = "a token for tests"
 NUMBER = "+43 (1) 505641"
+ABROAD = "+49 30 23125001"
 OPEN = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 """A Tuesday, 11:00 in Vienna."""
 TRUNK = TrunkSettings(domain="127.0.0.1", user="dialer", calls_per_second=200)
@@ -147,6 +149,11 @@ async def stage(
                 async with connection as app:
                     yield Stage(app, books, pool, trunk, own_trunk, metrics, address, server)
         nursery.cancel_scope.cancel()
+
+
+def states(call: HCall) -> Sequence[LineCallState]:
+    """Every LINE_CALLSTATE so far."""
+    return [event.state for event in call.events]
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -45,6 +45,33 @@ def test_what_sip_cannot_do_is_refused_with_its_own_error(written: str, error: L
     assert dialed_number(written) is error
 
 
-@pytest.mark.parametrize("target", ["agent7", "queue", "sales-2", "sip:agent7@127.0.0.1", "7001"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "agent7",
+        "queue",
+        "sales-2",
+        "sip:agent7@127.0.0.1",
+        "7001",
+        "hr",
+        "q1",
+        "Q1",
+        "x",
+        "s.2",
+        "tk",
+    ],
+)
 def test_names_of_agents_and_queues_are_kept(target: str) -> None:
     assert transfer_target(target) == target
+
+
+@pytest.mark.parametrize(("written", "dialed"), [("t1", "1"), ("pt12", "12"), ("T7001", "7001")])
+def test_what_could_be_dialed_is_dialed(written: str, dialed: str) -> None:
+    assert transfer_target(written) == dialed
+    # A pattern that fits whatever there is does not say that these are names.
+    assert transfer_target(written, listed=["*", "7001", "sales"]) == dialed
+
+
+@pytest.mark.parametrize("written", ["t1", "pt12", "bd", "W2", "d-7"])
+def test_a_short_name_that_the_operator_has_listed_is_a_name(written: str) -> None:
+    assert transfer_target(written, listed=["70??", "t?", "pt*", "bd", "W2", "d-*"]) == written

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -11,31 +10,20 @@ import trio
 
 from acd.calls import DisconnectCause
 from acd.lines import (
-    PersonWith,
-    TransferFailed,
-    TransferRefused,
-    TransferUnconfirmed,
     TrunkStatus,
 )
 from acd.lines.shares import LineShare
 from acd.rules.definition import HoursTable
-from acd.settings import TransferReply
 from acd.store.tapi import TapiRefusal
 from acd.tapi.client import (
     GatewayAddress,
     GatewayRefusedError,
-    HCall,
     LineError,
     line_initialize_ex,
 )
 from acd.tapi.constants import LineCallFeature, LineCallState, LineDisconnectMode, LineErr
 from tests.fakes.lines import FakePool, Script
-from tests.unit.tapi.stage import NUMBER, OPEN, StandingClock, stage, until
-
-
-def states(call: HCall) -> Sequence[LineCallState]:
-    return [event.state for event in call.events]
-
+from tests.unit.tapi.stage import ABROAD, NUMBER, OPEN, StandingClock, stage, states, until
 
 S = LineCallState
 
@@ -183,35 +171,6 @@ async def test_nobody_is_dialed_while_the_database_is_away() -> None:
         assert on.pool.used == []
 
 
-async def test_a_refused_transfer_leaves_the_call_connected() -> None:
-    refused = TransferRefused(at_seconds=0, sip_status=603)
-    async with stage(Script(transfers=deque([refused]))) as on:
-        call = await on.connected()
-        with pytest.raises(LineError) as failed:
-            await on.app.line_blind_transfer(call, "7001")
-        assert failed.value.code is LineErr.OPERATIONFAILED
-        assert call.state is S.CONNECTED
-        await on.app.line_blind_transfer(call, "7002")
-        await call.wait_states(S.IDLE)
-
-
-async def test_a_person_whom_the_pbx_took_is_not_kept_as_connected() -> None:
-    failed = TransferFailed(at_seconds=0, sip_status=486, person_with=PersonWith.PBX)
-    async with stage(Script(transfers=deque([failed]))) as on:
-        call = await on.connected()
-        with pytest.raises(LineError):
-            await on.app.line_blind_transfer(call, "7001")
-        await call.wait_states(S.IDLE)
-    assert on.books.closed[0].abandoned
-
-
-async def test_a_bye_after_the_202_counts_as_handed_over() -> None:
-    unconfirmed = TransferUnconfirmed(at_seconds=0)
-    async with stage(Script(transfers=deque([unconfirmed]))) as on:
-        call = await on.connected()
-        await on.app.line_blind_transfer(call, "7001")
-
-
 async def test_who_waits_too_long_for_a_transfer_hears_the_message_and_is_counted() -> None:
     message = Path("sorry.wav")
     async with stage(client={"wait_limit_seconds": 0.2, "wait_message": message}) as on:
@@ -224,13 +183,45 @@ async def test_who_waits_too_long_for_a_transfer_hears_the_message_and_is_counte
         assert on.metrics.abandoned.labels("tapi:overdialer")._value.get() == 1
 
 
-async def test_transfer_targets_are_held_against_the_clients_patterns() -> None:
-    async with stage(client={"transfer_targets": ("70??",)}) as on:
-        call = await on.connected()
+async def test_each_client_dials_by_its_own_rules() -> None:
+    async with stage(client={"allowed_regions": ("DE",)}) as on:
+        line = await on.app.line_open(1)
         with pytest.raises(LineError) as refused:
-            await on.app.line_blind_transfer(call, "8001")
-        assert refused.value.code is LineErr.ADDRESSBLOCKED
-        await on.app.line_blind_transfer(call, "7001")
+            await on.app.line_make_call(line, NUMBER)
+        assert refused.value.rule == "region"
+        await on.app.line_make_call(line, ABROAD)
+    async with stage(client={"allow": ("600",)}) as on:
+        await on.app.line_make_call(await on.app.line_open(1), "600")
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("+43 (1) 50564-1", "+431505641"), ("+43150564", "+43150564")]
+)
+async def test_a_client_shows_the_caller_ids_that_are_its_own(asked: str, shown: str) -> None:
+    async with stage(client={"caller_ids": ("+43150564*",)}) as on:
+        line = await on.app.line_open(1)
+        for wrong in ("+4915112345678", "Ann", "+43150564;x=y"):
+            with pytest.raises(LineError) as refused:
+                await on.app.line_make_call(line, NUMBER, calling_party_id=wrong)
+            assert (refused.value.code, refused.value.rule) == (
+                LineErr.INVALCALLPARAMS,
+                "caller_id",
+            )
+        await on.app.line_make_call(line, NUMBER, calling_party_id=asked)
+        caller_id = on.pool.used[0].requests[0].caller_id
+        assert caller_id is not None
+        assert caller_id.number == shown
+
+
+@pytest.mark.parametrize("unplayable", [False, True])
+async def test_who_waits_hears_the_clients_comfort_audio(unplayable: bool) -> None:
+    waiting, sorry = Path("waiting.wav"), Path("sorry.wav")
+    client = {"wait_limit_seconds": 0.2, "comfort_audio": waiting, "wait_message": sorry}
+    async with stage(Script(unplayable=unplayable), client=client) as on:
+        call = await on.connected()
+        await call.wait_states(S.IDLE)
+        heard = [] if unplayable else [(waiting, True), (sorry, False)]
+        assert on.pool.used[0].played == heard
 
 
 async def test_a_client_that_says_goodbye_leaves_no_call() -> None:
@@ -240,6 +231,21 @@ async def test_a_client_that_says_goodbye_leaves_no_call() -> None:
         await call.wait_states(S.RINGBACK)
         await on.app.line_shutdown()
         await until(lambda: not on.pool.leased)
+
+
+async def test_no_handle_is_given_twice() -> None:
+    async with stage() as on:
+        line, names = await on.app.line_open(1), set()
+        for _ in range(5):
+            call = await on.app.line_make_call(line, NUMBER)
+            names.add(call.name)
+            await on.app.line_drop(call)
+            await call.wait_states(S.IDLE)
+        assert len(names) == 5
+        # A client that is less careful is told so, as long as it has not let go of the first one.
+        with pytest.raises(LineError) as used:
+            await on.app._ask("call.make", line=1, call=call.name, dest=NUMBER)
+        assert used.value.code is LineErr.INVALCALLPARAMS
 
 
 async def test_closing_a_line_drops_its_call() -> None:
@@ -395,30 +401,6 @@ async def test_a_line_that_changed_while_it_was_closed_is_told_when_it_is_opened
         while (mine := on.app.line_get_dev_caps()[0]).in_service:
             await on.app.wait_devices_changed()
         assert not mine.registered
-
-
-async def test_a_transfer_may_be_completed_when_the_pbx_has_accepted_it() -> None:
-    script = Script(transfers=deque([0.5]))
-    async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:
-        call = await on.connected()
-        await on.app.line_blind_transfer(call, "7001")
-        assert call.state is S.CONNECTED
-        # Until the agent has the person, no second transfer.
-        with pytest.raises(LineError) as second:
-            await on.app.line_blind_transfer(call, "7002")
-        assert second.value.code is LineErr.INVALCALLSTATE
-        await call.wait_states(S.IDLE)
-        assert states(call)[-2:] == [S.CONNECTED, S.IDLE]
-
-
-async def test_an_accepted_transfer_that_fails_leaves_the_call_to_be_handed_over_again() -> None:
-    failed = TransferFailed(at_seconds=0, sip_status=404, person_with=PersonWith.US)
-    script = Script(transfers=deque([failed]))
-    async with stage(script, client={"transfer_reply": TransferReply.ACCEPTED}) as on:
-        call = await on.connected()
-        await on.app.line_blind_transfer(call, "7001")
-        await on.app.line_blind_transfer(call, "7002")
-        await call.wait_states(S.IDLE)
 
 
 async def test_a_client_of_999_lines_is_told_all_of_them() -> None:

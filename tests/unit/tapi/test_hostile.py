@@ -8,9 +8,13 @@ from collections.abc import Sequence
 
 import pytest
 import trio
+from trio.testing import lockstep_stream_pair
 
+from acd.tapi import server
+from acd.tapi.client import LineError
 from acd.tapi.constants import LineCallState as S
-from acd.tapi.wire import MOST_BYTES, Message, MessageReader, sign
+from acd.tapi.constants import LineErr
+from acd.tapi.wire import MOST_BYTES, Message, MessageReader, decode, sign
 from tests.fakes.lines import Script
 from tests.unit.tapi.stage import NUMBER, TOKEN, Stage, stage, until
 
@@ -44,8 +48,24 @@ async def cut_off(stream: trio.SocketStream) -> bool:
         b"[" * 50_000 + b"\n",
         b"\xff\xfe\n",
         b"x" * (2 * MOST_BYTES),
+        b'{"t":"auth","proto":1,"client":"x","inst":"\\ud800","hmac":"a"}\n',
+        b'{"t":"auth","proto":1,"client":"x","inst":"x","hmac":"\\udfff"}\n',
+        b'{"t":"auth","proto":1,"client":"x","inst":"\\u0000","hmac":"a"}\n',
+        b'{"t":"call.drop","id":1,"call":"\xed\xa0\x80"}\n',
     ],
-    ids=["text", "list", "no t", "t a number", "deep", "no UTF-8", "long"],
+    ids=[
+        "text",
+        "list",
+        "no t",
+        "t a number",
+        "deep",
+        "no UTF-8",
+        "long",
+        "surrogate",
+        "surrogate in hmac",
+        "NUL",
+        "surrogate in bytes",
+    ],
 )
 @pytest.mark.parametrize("before", [True, False], ids=["before auth", "after auth"])
 async def test_nonsense_ends_its_own_connection_only(sent: bytes, before: bool) -> None:
@@ -69,6 +89,8 @@ async def test_nonsense_ends_its_own_connection_only(sent: bytes, before: bool) 
         {"t": "call.make", "id": 1, "line": 1, "call": "c", "dest": {"a": 1}},
         {"t": "line.open", "id": 1, "n": 1e300},
         {"t": "line.open", "id": 1, "n": -1},
+        {"t": "call.make", "id": 1, "line": 1, "call": "c", "dest": "1", "noanswer_s": 10**400},
+        {"t": "call.make", "id": 1, "line": 1, "call": "c", "dest": "1", "params": 2**32},
     ],
 )
 async def test_a_field_of_another_type_is_an_answer_and_no_crash(request_: object) -> None:
@@ -78,6 +100,64 @@ async def test_a_field_of_another_type_is_an_answer_and_no_crash(request_: objec
             await stream.send_all(json.dumps(request_).encode() + b"\n")
             reply = json.loads(await stream.receive_some(1000))
             assert reply["name"] == "LINEERR_INVALPARAM"
+
+
+@pytest.mark.parametrize(
+    "text", ["\\\\u0000", "\\ud83d\\ude00"], ids=["a backslash before it", "a pair"]
+)
+async def test_an_escape_that_only_looks_bad_is_taken(text: str) -> None:
+    assert decode(f'{{"t":"x","text":"{text}"}}'.encode())["t"] == "x"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"params": 1 << 30}, {"auto": {"states": 1 << 30 | 0x100, "target": "7001"}}],
+    ids=["params", "states"],
+)
+async def test_a_flag_that_tapi_has_not_is_refused(field: dict[str, object]) -> None:
+    async with stage() as on:
+        await on.app.line_open(1)
+        with pytest.raises(LineError) as refused:
+            await on.app._ask("call.make", line=1, call="c", dest=NUMBER, **field)
+        assert refused.value.code is LineErr.INVALCALLPARAMS
+
+
+async def test_what_follows_a_subaddress_sign_is_written_down_nowhere() -> None:
+    async with stage() as on:
+        call = await on.connected()
+        await on.app.line_blind_transfer(call, "7001|\u2028^whatever")
+        await call.wait_states(S.IDLE)
+    assert [closed.transfer_target for closed in on.books.closed] == ["7001"]
+
+
+async def test_a_fault_of_ours_costs_its_connection_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with stage() as on:
+        with monkeypatch.context() as patched:
+            patched.setattr(server, "signed_by", lambda *_, **__: 1 / 0)
+            stream = await trio.open_tcp_stream(on.address.host, on.address.port)
+            async with stream:
+                await stream.send_all(
+                    b'{"t":"auth","proto":1,"client":"x","inst":"x","hmac":"a"}\n'
+                )
+                assert await cut_off(stream)
+        await on.connected()
+    assert "tapi.fault" in capsys.readouterr().out
+
+
+async def test_a_client_that_reads_nothing_is_taken_for_gone() -> None:
+    # wait_limit 0: as long as the client counts as there, its person waits.
+    async with stage(gateway={"heartbeat_seconds": 0.1}, connect=False) as on:
+        ours, theirs = lockstep_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.gateway.serve, theirs)
+            hello = json.loads(await ours.receive_some(1000))
+            signature = sign(TOKEN, nonce=hello["nonce"], inst="x")
+            auth = {"t": "auth", "proto": 1, "client": "overdialer", "inst": "x", "hmac": signature}
+            await ours.send_all(json.dumps(auth).encode() + b"\n")
+            await until(lambda: on.gateway.counts()["overdialer"].connected == 1)
+            await until(lambda: on.gateway.counts()["overdialer"].lost == 1)
 
 
 async def send(stream: trio.SocketStream, *messages: Message) -> None:

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,38 @@ def test_source_that_is_not_pjproject_is_one_sentence(
     assert f"{source} is not a pjproject source tree" in sentences[0]
     assert "set PJPROJECT_SOURCE to one that" in sentences[0]
     assert list((cache / "wheels").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        (build.configure, "pjproject's configure failed: the lines above in the log say why; "),
+        (
+            lambda tree: build.compile_binding(tree, tree),
+            "pjproject's libraries did not compile: the lines above in the log say why; ",
+        ),
+        (
+            lambda tree: build.limits_module(tree, "2.17", ()),
+            "pjproject does not tell its cflags: ",
+        ),
+        (build.self_check, "pjsua2 was built but does not import: "),
+    ],
+)
+def test_a_step_that_fails_is_one_sentence_with_a_remedy(
+    tmp_path: Path, step: Callable[[Path], object], told: str
+) -> None:
+    tree = make_source(tmp_path / "pjproject")
+    (tree / "aconfigure").write_text("exit 1\n")
+    (tree / "Makefile").write_text("lib:\n\tfalse\n")
+    (tree / build.STRIPPED_FILE).parent.mkdir(parents=True)
+    (tree / "pjsua2.py").write_text("import nothing_of_this_name\n")
+    python = tree / "pjsip-apps/src/swig/python"
+    python.mkdir()
+    (python / "helper.mak").write_text("cflags:\n\tfalse\n")
+    with pytest.raises(build.BuildError) as failed:
+        step(tree)
+    assert str(failed.value).startswith(told)
+    assert str(failed.value).endswith(build.REMEDY)
 
 
 def test_missing_tools_are_all_in_one_sentence(

@@ -1,0 +1,49 @@
+"""A number that is listed while its lead is claimed and waits for a line is never dialed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.acceptance.support.carrier import (
+    FIRST_NUMBER,
+    Carrier,
+    dialing_installation,
+    handed_over,
+)
+from tests.acceptance.support.installation import Installation
+from tests.peers.addresses import Addresses
+
+pytestmark = pytest.mark.real
+
+RING_MS = 6000
+"""The only line is taken for so long: time for another process to list the next lead's number."""
+FIRST, LISTED, LAST = (f"+{FIRST_NUMBER + lead}" for lead in range(3))
+
+
+async def test_a_claimed_leads_number_that_another_process_lists_gets_no_invite(
+    tmp_path: Path,
+) -> None:
+    steps = handed_over(ring_ms=RING_MS)
+    with Carrier(tmp_path / "carrier", Addresses.free().carrier, steps) as carrier:
+        installation = await dialing_installation(tmp_path, carrier, leads=3, lines=1)
+        async with installation.engine() as engine:
+            await carrier.wait(lambda seen: seen.calls == 1)
+            with trio.fail_after(RING_MS / 1000):
+                while states(installation) != {"claimed"}:  # noqa: ASYNC110 - only SQL says it
+                    await trio.sleep(0.02)
+            await installation.succeed(f"acd dnc add {LISTED}")
+            assert carrier.calls == 1, "it was listed while its lead waited for the line"
+            await carrier.wait(lambda seen: LAST in seen.invites())
+            assert await engine.end() == 0, engine.log()
+    assert set(carrier.invites()) == {FIRST, LAST}
+    assert '"lead.blocked"' in engine.log()
+    (waiting,) = (row for row in installation.rows("leads") if row["state"] == "waiting")
+    assert waiting["attempts"] == 0
+    assert len(installation.rows("attempts")) == 2
+
+
+def states(installation: Installation) -> set[str]:
+    return {row["state"] for row in installation.rows("leads")}
