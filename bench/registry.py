@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.answer_to_agent import AnswerToAgent
 from bench.cpu_a_call import CpuACall
 from bench.endurance import Endurance
 from bench.held import HeldCall
@@ -20,6 +21,7 @@ BENCHES: tuple[Bench, ...] = (
     WholeEngine(),
     ThroughAsterisk(),
     ThroughFarAsterisk(),
+    AnswerToAgent(),
     LeadsImport(),
     MetricsCost(),
     TraceCost(),

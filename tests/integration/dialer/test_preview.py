@@ -194,7 +194,7 @@ async def test_a_campaign_that_is_paused_takes_its_lead_back(floor: Floor) -> No
         await until(lambda: floor.column(t.leads.c.state) == ["waiting"])
         assert scheduler.previews.of(ANNA) is None
         # It is leaving, or has left.
-        with pytest.raises(BadInput, match="running for them: none|cannot dial at this moment"):
+        with pytest.raises(BadInput, match=r"running for them: none|cannot dial at this moment"):
             await scheduler.previews.take(ANNA, "anna")
     assert what_happened(floor, "anna")[-2:] == ["reserved", "ready"]
 
