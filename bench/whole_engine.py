@@ -93,7 +93,14 @@ class WholeEngineForMinutes:
     name: str = "engine-minutes"
     title: str = f"The whole engine for {MINUTES} min at {RATE_PER_SECOND:.0f} calls/s"
     figures: tuple[Figure, ...] = (
-        Figure(key="completed", title="calls handed over", unit="", decimals=0),
+        Figure(
+            key="failed",
+            title="calls not handed over",
+            unit="",
+            target=0.0,
+            judge=Judge.WORST,
+            decimals=0,
+        ),
         Figure(key="rate", title="calls handed over a second", unit="/s", decimals=1),
         Figure(
             key="rowless",
@@ -113,7 +120,7 @@ class WholeEngineForMinutes:
         with common_peer():
             used = sides.engine(order)
         return {
-            "completed": used.completed,
+            "failed": calls - used.completed,
             "rate": used.completed / used.wall_seconds,
             "rowless": calls - used.counted["rows"],
             "ms": used.cpu_seconds / max(1, used.completed) * 1000,
