@@ -186,7 +186,8 @@ async def test_row_03_asterisk_keeps_nobody_whose_user_is_busy_or_silent(tmp_pat
             assert bye.call_id == failed.call_id
             assert 0 < bye.at_seconds - failed.at_seconds < END_SECONDS
         (gave_up,) = office.to(agent_address(addresses, 103), "CANCEL")
-        assert gave_up.at_seconds < failed.at_seconds
+        # Asterisk sends both in one breath: the capture may stamp them alike.
+        assert gave_up.at_seconds <= failed.at_seconds
     for row in office.installation.rows("attempts"):
         assert (row["transfer_result"], bool(row["abandoned"])) == ("failed", True)
 

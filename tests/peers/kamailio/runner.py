@@ -9,11 +9,13 @@ with pbx_behind("127.64.1.2") as pbx:
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -148,6 +150,8 @@ async def run_kamailio(
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
+                # Its children hold its ports: whoever outlives it must be found again.
+                start_new_session=True,
             )
         kamailio = Kamailio(address=address, pid=process.pid, log_path=folder / "kamailio.log")
         try:
@@ -191,12 +195,13 @@ async def _wait_ready(kamailio: Kamailio, process: trio.Process) -> None:
 
 
 async def _stop(process: trio.Process) -> None:
-    """SIGTERM ends it with all its children; one that hangs is killed."""
+    """SIGTERM ends it with all its children; whatever hangs is killed."""
     with trio.CancelScope(shield=True):
         if process.poll() is None:
             process.terminate()
         with trio.move_on_after(_STOP_SECONDS):
             await process.wait()
-            return
-        process.kill()
+        # A child that came up while the signal went round does not hear of it.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
