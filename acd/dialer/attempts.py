@@ -39,6 +39,7 @@ from acd.lines import (
     PersonWith,
     Refused,
     TransferAnswered,
+    TransferFailed,
     TransferRefused,
     TransferResult,
     TransferTimedOut,
@@ -403,7 +404,7 @@ class Attempt:
             result = await self._settle(result, handover)
         if result is None:
             return None
-        joined_at = await self._joined(result, handover, until)
+        result, joined_at = await self._joined(result, handover, until)
         late = self._abandoned or joined_at > until
         self._transfer = record_of(result, target=name, late=late, missed=handover.missed)
         metrics.transfers.labels(self._campaign, self._transfer.outcome).inc(
@@ -422,16 +423,28 @@ class Attempt:
             self._dialing.metrics.agents_benched.labels(self._campaign).inc()
             log.warning("agent not ready", action="agent.benched", agent=place.agent, limit=limit)
 
-    async def _joined(self, result: TransferResult, handover: Handover, until: float) -> float:
-        """When the agent answered, by whoever tells the truth; `NEVER`: not inside the limit."""
-        if not isinstance(result, TransferAnswered):
-            return result.at_seconds
-        answered_at = await handover.wait_answer(
-            told_at=result.at_seconds, until_seconds=until + NOTIFY_GRACE_SECONDS
-        )
+    async def _joined(
+        self, result: TransferResult, handover: Handover, until: float
+    ) -> tuple[TransferResult, float]:
+        """What became of the transfer, and when, by whoever tells the truth.
+
+        `NEVER`: no agent answered inside the limit. Of a person who was seen to hang up while
+        they were on the way nothing else is known than of one whose BYE came then.
+        """
+        answered_at: float | None = result.at_seconds
+        limit = until + NOTIFY_GRACE_SECONDS
+        match result:
+            case TransferAnswered(at_seconds=told_at):
+                answered_at = await handover.wait_answer(told_at=told_at, until_seconds=limit)
+            case TransferFailed(at_seconds=told_at, person_with=PersonWith.PBX):
+                await handover.wait_hang_up(told_at=told_at, until_seconds=limit)
+        gone_at = handover.hung_up_at
+        if gone_at is not None and handover.picked_up_at is None:
+            self._unconfirmed_at = gone_at
+            return TransferUnconfirmed(at_seconds=gone_at), gone_at
         if answered_at is None and not self._abandoned:
             self._abandon()
-        return NEVER if answered_at is None else answered_at
+        return result, NEVER if answered_at is None else answered_at
 
     async def _settle(self, unconfirmed: TransferUnconfirmed, handover: Handover) -> TransferResult:
         """What the feed makes of a BYE that came after the 202 and before a final NOTIFY."""

@@ -121,11 +121,11 @@ class StageMaker:
 
     def __init__(self, store: Store, nursery: trio.Nursery) -> None:
         self._store = store
-        self._nursery = nursery
+        self.nursery = nursery
 
     async def make(self, script: Script, **definition: Any) -> ScriptedStage:
-        trunk = FakeTrunk(FakePool(self._nursery, 5, [script]))
-        dialing = await self.dialing(trunk, FixedFeed(self._nursery), **definition)
+        trunk = FakeTrunk(FakePool(self.nursery, 5, [script]))
+        dialing = await self.dialing(trunk, FixedFeed(self.nursery), **definition)
         return ScriptedStage(dialing, trio.Event(), trunk)
 
     async def dialing(self, trunk: Trunk, feed: FixedFeed, **definition: Any) -> Dialing:
@@ -143,8 +143,8 @@ class StageMaker:
         watch, clock = StoreWatch(store, metrics), SystemClock()
         outcomes = Outcomes(store=watch, metrics=metrics, clock=clock, node="node")
         beginnings = Beginnings(store=watch, clock=clock, node="node")
-        self._nursery.start_soon(outcomes.write)
-        self._nursery.start_soon(beginnings.write)
+        self.nursery.start_soon(outcomes.write)
+        self.nursery.start_soon(beginnings.write)
         return Dialing(
             campaign=campaign,
             trunk=trunk,
@@ -195,6 +195,36 @@ async def test_an_agent_who_was_seen_picking_up_has_the_person_whatever_the_pbx_
         row = await stage.run()
     assert (row["disposition"], row["transfer_result"]) == ("handed_over", "answered")
     assert not row["abandoned"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        TransferAnswered(at_seconds=0.0),
+        TransferFailed(at_seconds=0.0, sip_status=503, person_with=PersonWith.PBX),
+    ],
+    ids=["the PBX calls the ringing an answer", "the PBX says 503"],
+)
+async def test_who_was_seen_to_hang_up_while_the_phone_rang_was_not_abandoned_nor_missed(
+    stages: StageMaker, said: TransferAnswered | TransferFailed
+) -> None:
+    stage = await stages.make(
+        Script(transfers=deque([said])), agents={"extensions": ["201"], "no_answer_limit": 1}
+    )
+    roster, feed = stage.dialing.roster, SeeingFeed(stages.nursery)
+    stage.dialing = replace(stage.dialing, feed=feed)
+
+    def follow(place: AgentPlace, handover: Handover) -> None:
+        handover.take(Phone.RINGING, trio.current_time())
+        handover.hang_up(trio.current_time())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roster, "follow", follow)
+        row = await stage.run()
+    assert (row["disposition"], row["abandoned"]) == ("handed_over_unconfirmed", False)
+    assert row["transferred_at"] is None
+    assert stage.count("acd_abandoned") == stage.count("acd_live_answers") == 0
+    assert roster.states() == {AgentState.READY: 1}, "one more who is not taken would bench them"
 
 
 async def test_whoever_answers_is_handed_to_the_agent(stages: StageMaker) -> None:
