@@ -27,6 +27,7 @@ from acd.dialer.no_answers import PickUp, judge_pick_up
 from acd.dialer.overflow import Overflow
 from acd.dialer.person import LegWatch
 from acd.dialer.places import AgentPlace
+from acd.dialer.redirects import may_follow
 from acd.dialer.store_watch import SLOW_SECONDS
 from acd.errors import BadInput, IllegalTransition, StoreUnavailable, TrunkUnavailable
 from acd.lines import (
@@ -170,6 +171,7 @@ def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> Ori
         caller_id=None
         if shown is None
         else CallerId(number=shown.number, display_name=shown.display_name),
+        may_follow=partial(may_follow, dialing.store, dialing.campaign.campaign_id),
     )
 
 

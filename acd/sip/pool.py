@@ -101,7 +101,9 @@ class SipLinePool:
     async def borrow(self, holder: str, deadline_seconds: float, weight: int) -> _Lease:
         """Wait for a line; its lease is to be ended."""
         number = await self._wait_number(holder, weight)
-        lease = _Lease(number, self._host, holder, deadline_seconds, self._give_back)
+        lease = _Lease(
+            number, self._host, holder, deadline_seconds, self._give_back, start=self._start
+        )
         self._leases.add(lease)
         self._expire_at(lease)
         return lease
@@ -235,8 +237,10 @@ class _Lease:
         holder: str,
         deadline_seconds: float,
         give_back: Callable[[_Lease], None],
+        *,
+        start: Callable[[Callable[[], Awaitable[None]]], None],
     ) -> None:
-        self.line = SipLine(number, host, self._idle)
+        self.line = SipLine(number, host, self._idle, start)
         self.holder = holder
         self.deadline_seconds = deadline_seconds
         self.deadline_at = trio.current_time() + deadline_seconds
