@@ -195,7 +195,7 @@ def test_an_agent_whose_phone_rang_unheard_is_not_ready_with_a_reason_once(
 
 
 def test_an_agent_who_is_logged_off_stays_so(store: Store, brought_in: AgentsImported) -> None:
-    store.run_sync(note_agent_benched, AgentBenched(extension="201", reason="no answer"))
+    store.run_sync(note_agent_benched, AgentBenched(extension="201", reason="no answer"), now=NOON)
     assert agent(store, "anna").wanted is AgentState.LOGGED_OFF
 
 
