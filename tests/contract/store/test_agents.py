@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from datetime import datetime
 from pathlib import Path
 
@@ -132,6 +133,25 @@ def test_a_wrong_line_is_named_and_nothing_changes(
         bring(store, tmp_path, text)
     assert told in str(raised.value)
     assert store.read_sync(agents_version) == version
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('name,extension\nanna,201\nx,"301\n', 3),
+        ('name,"extension\nanna,201\n', 1),
+    ],
+    ids=["row", "headers"],
+)
+def test_a_cell_past_the_longest_is_named(
+    store: Store, tmp_path: Path, text: str, line: int
+) -> None:
+    was = csv.field_size_limit(1000)
+    try:
+        with pytest.raises(BadInput, match=f"line {line}: no cell is so long"):
+            bring(store, tmp_path, text + "x" * 2000)
+    finally:
+        csv.field_size_limit(was)
 
 
 def test_every_change_of_state_is_an_event(store: Store, brought_in: AgentsImported) -> None:
