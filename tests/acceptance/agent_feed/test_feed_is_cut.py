@@ -117,7 +117,8 @@ async def test_a_pbx_that_hangs_for_ten_seconds_stops_the_dialing_where_it_is_al
                 os.kill(pbx.pid, signal.SIGSTOP)
                 try:
                     await engine.wait_metric("acd_feed_up", 0, feed="dialog_info")
-                    await engine.wait_metric("acd_agents", 0, state="ready", timeout_seconds=1)
+                    # The metric follows the agents a moment later.
+                    await engine.wait_metric("acd_agents", 0, state="ready", timeout_seconds=2)
                     # How long it is away is what is tried.
                     await trio.sleep(cut_at + CUT_SECONDS - time.time())
                     await engine.read_metrics()
