@@ -86,7 +86,7 @@ class FeedLatency:
     def run(self, effort: Effort) -> Measured:
         try:
             return trio.run(_all, effort)
-        except* (AsteriskError, WireError, SippError) as group:
+        except* (AsteriskError, WireError, SippError, BenchError) as group:
             raise BenchError("; ".join(str(error) for error in group.exceptions)) from None
 
 
@@ -193,13 +193,21 @@ def _say(desktop: http.client.HTTPConnection, name: str, word: str) -> None:
 
 
 def _listen(api: Api, talks: Callable[[str], None]) -> None:
-    """Have every agent's talk begin when the engine says so; blocks until the engine is gone."""
-    with closing(http.client.HTTPConnection("127.0.0.1", api.port)) as connection:
-        connection.request("GET", "/v1/events", headers=_authorized())
-        for line in connection.getresponse():
-            event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
-            if event.get("what") == "on_call" and event.get("agent"):
-                talks(event["agent"])
+    """Have every agent's talk begin when the engine says so; blocks until the engine is gone.
+
+    A listener that is late is dropped, and goes on where it was: see docs/api.md.
+    """
+    last = ""
+    with suppress(ConnectionError, http.client.HTTPException):
+        while True:
+            with closing(http.client.HTTPConnection("127.0.0.1", api.port)) as connection:
+                headers = {**_authorized(), "Last-Event-ID": last}
+                connection.request("GET", "/v1/events", headers=headers)
+                for line in connection.getresponse():
+                    last = line[4:].decode().strip() if line.startswith(b"id: ") else last
+                    event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+                    if event.get("what") == "on_call" and event.get("agent"):
+                        talks(event["agent"])
 
 
 def _authorized() -> dict[str, str]:
