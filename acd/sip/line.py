@@ -57,6 +57,7 @@ from acd.sip.messages import (
     TransferCall,
     TransferEnded,
 )
+from acd.sip.pace import InvitePace
 from acd.sip.plan import TrunkPlan
 from acd.sip.transfer import TransferOutcome
 from acd.sip.uris import checked_headers, destination_uri, from_header, refer_target
@@ -93,9 +94,12 @@ class LineHost(Protocol):
 class SipLine:
     """One lease of one line; `acd.lines.Line`."""
 
-    def __init__(self, number: int, host: LineHost, on_idle: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, host: LineHost, pace: InvitePace, on_idle: Callable[[], None]
+    ) -> None:
         self._number = number
         self._host = host
+        self._pace = pace
         self._on_idle = on_idle
         self._progress = CallProgress(CallState.IDLE)
         self._leg: int | None = None
@@ -137,14 +141,14 @@ class SipLine:
         return self._leg is not None
 
     async def originate(self, request: OriginateRequest) -> None:
-        """Start a call; returns once the SIP side has the order.
+        """Start a call once its turn has come; returns when the SIP side has the order.
 
         Raises:
             LineInUse: the line still carries a call, or its lease is over.
             TrunkUnavailable: the trunk may not dial now; no INVITE was sent.
             BadInput: a header, caller ID or URI that no SIP message may carry.
         """
-        await trio.lowlevel.checkpoint()
+        await self._pace.wait_turn()
         if self._closed:
             raise LineInUse(f"the lease of line {self._number} is over")
         if self._leg is not None:
