@@ -199,6 +199,8 @@ class Connection:
                 self._tell(fact)
 
     def _tell(self, fact: Fact) -> None:
+        if (ended := self._queues.ended_by(fact)) is not None:
+            self._tell(ended)
         now = trio.current_time()
         if self._fresh is not None:
             view, queues = self._fresh

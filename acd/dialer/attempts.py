@@ -13,6 +13,7 @@ start marks it unknown. What is between the answer and the end is in `acd.dialer
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from math import inf
 
 import structlog
@@ -21,6 +22,7 @@ import trio
 from acd.dialer.attempt_books import AttemptBooks
 from acd.dialer.dialing import CallsInFlight, Dialing, OwnerHold
 from acd.dialer.person import LegWatch
+from acd.dialer.redirects import may_follow
 from acd.dialer.serving import Serving
 from acd.dialer.store_watch import SLOW_SECONDS
 from acd.errors import StoreUnavailable, TrunkUnavailable
@@ -147,6 +149,7 @@ def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> Ori
         caller_id=None
         if shown is None
         else CallerId(number=shown.number, display_name=shown.display_name),
+        may_follow=partial(may_follow, dialing.store, dialing.campaign.campaign_id),
     )
 
 

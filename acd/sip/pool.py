@@ -104,7 +104,7 @@ class SipLinePool:
     async def borrow(self, holder: str, deadline_seconds: float, weight: int) -> _Lease:
         """Wait for a line; its lease is to be ended."""
         number = await self._wait_number(holder, weight)
-        line = partial(SipLine, number, self._host, self._pace)
+        line = partial(SipLine, number, self._host, self._pace, self._start)
         lease = _Lease(line, holder, deadline_seconds, self._give_back)
         self._leases.add(lease)
         self._expire_at(lease)
