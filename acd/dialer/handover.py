@@ -140,6 +140,11 @@ class Handover:
         return self.rang_at is not None and self.picked_up_at is None and not self._lost
 
     @property
+    def waits(self) -> bool:
+        """The person is in a queue of the PBX's, and nobody was seen to pick up."""
+        return self._waits and self.picked_up_at is None and not self._lost
+
+    @property
     def joined_at(self) -> float | None:
         """When the agent had the person, beyond doubt: their phone rang for them and was picked up.
 
