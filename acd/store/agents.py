@@ -100,10 +100,19 @@ class AgentBenched:
 
 def all_agents(conn: sa.Connection) -> list[AgentRow]:
     """Every agent, by name."""
+    return _agents(conn, sa.true())
+
+
+def _agents(conn: sa.Connection, which: sa.ColumnElement[bool]) -> list[AgentRow]:
     skills, campaigns = defaultdict(set), defaultdict(set)
-    for agent_id, skill in conn.execute(sa.select(t.agent_skills)):
+    mine = sa.select(t.agents.c.agent_id).where(which)
+    for agent_id, skill in conn.execute(
+        sa.select(t.agent_skills).where(t.agent_skills.c.agent_id.in_(mine))
+    ):
         skills[agent_id].add(skill)
-    for agent_id, campaign_id in conn.execute(sa.select(t.agent_campaigns)):
+    for agent_id, campaign_id in conn.execute(
+        sa.select(t.agent_campaigns).where(t.agent_campaigns.c.agent_id.in_(mine))
+    ):
         campaigns[agent_id].add(campaign_id)
     return [
         AgentRow(
@@ -122,7 +131,7 @@ def all_agents(conn: sa.Connection) -> list[AgentRow]:
             version=row.version,
             wraps_up_until=row.wraps_up_until,
         )
-        for row in conn.execute(sa.select(t.agents).order_by(t.agents.c.name))
+        for row in conn.execute(sa.select(t.agents).where(which).order_by(t.agents.c.name))
     ]
 
 
@@ -138,11 +147,10 @@ def agent_named(conn: sa.Connection, text: str) -> AgentRow:
     Raises:
         UnknownName: there is none; the sentence names those that exist.
     """
+    found = _agents(conn, sa.or_(t.agents.c.name == text, t.agents.c.extension == text))
+    if found:
+        return min(found, key=lambda agent: agent.name != text)
     agents = all_agents(conn)
-    for attribute in ("name", "extension"):
-        for agent in agents:
-            if getattr(agent, attribute) == text:
-                return agent
     known = ", ".join(agent.name for agent in agents[:10])
     raise UnknownName(
         Problem(
