@@ -187,7 +187,7 @@ class Leg:
             self._release()
             return
         call, self.call = self.call, None
-        call.muted = True
+        call.mute()
         slot = call.getId()
         shadow: pj.Call = call
         if is_tied(call, slot):

@@ -41,7 +41,7 @@ def send_invite(command: StartCall, trunk: TrunkSide, inbox: Inbox) -> LegCall |
         try:
             call.makeCall(command.uri, options)
         except pj.Error as error:
-            call.muted = True
+            call.mute()
             if error.status != _ADDRESS_IN_USE or attempt == _MOST_PORT_TRIES:
                 # Only plain values leave: a traceback would keep the call object alive.
                 return Refusal(_cause_of_error(error.status), error.reason)
