@@ -144,7 +144,8 @@ class SipLine:
             TrunkUnavailable: the trunk may not dial now; no INVITE was sent.
             BadInput: a header, caller ID or URI that no SIP message may carry.
         """
-        await trio.lowlevel.checkpoint()
+        # No turn of the loop: whoever has a lease waited for it.
+        await trio.lowlevel.checkpoint_if_cancelled()
         if self._closed:
             raise LineInUse(f"the lease of line {self._number} is over")
         if self._leg is not None:
