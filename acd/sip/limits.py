@@ -35,7 +35,7 @@ class BindingLimits:
     buddies: int = 256
     players: int = 32
     shared_auth: bool = False
-    """Whether nonces are re-used between calls (PJSIP_AUTH_HEADER_CACHING, _AUTO_SEND_NEXT)."""
+    """Whether nonces are re-used between calls (PJSIP_AUTH_AUTO_SEND_NEXT)."""
     patches: frozenset[str] = frozenset()
     """Names of `acd/sip/binding/patches` that are in it."""
 
@@ -52,7 +52,7 @@ def compiled_limits() -> BindingLimits:
         accounts=told.MAX_ACCOUNTS,
         buddies=told.MAX_BUDDIES,
         players=told.MAX_PLAYERS,
-        shared_auth=bool(told.AUTH_HEADER_CACHING and told.AUTH_AUTO_SEND_NEXT),
+        shared_auth=bool(told.AUTH_AUTO_SEND_NEXT),
         patches=frozenset(getattr(told, "PATCHES", ())),
     )
 
