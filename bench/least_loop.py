@@ -24,7 +24,7 @@ from bench.marks import Marks
 from bench.order import CallOrder
 
 _LONGEST_SLEEP_MS = 1000
-_ANSWERED = 1
+_ANSWERED, _OVER = 1, 2
 _UP_TO_ITS_STATUS = "\r\n\r\nSIP/2.0 200"
 
 Order = Callable[[], None]
@@ -43,9 +43,8 @@ class LeastLoop:
         self.reports: ReportBox[Report] | None = None
         self.ready = trio.Event()
         self.completed = 0
-        self._waiting: list[Inlet[None]] = [Inlet() for _ in range(order.calls + 1)]
+        self._waiting: list[Inlet[bool]] = [Inlet() for _ in range(order.calls + 1)]
         self._calls: dict[int, pj.Call] = {}
-        self._over: list[pj.Call] = []
         self._answered: set[int] = set()
         self._options = call_options()
         self._stopped = False
@@ -63,7 +62,6 @@ class LeastLoop:
             self._turn(self.pjsua.endpoint)
         self.commands.close()
         self._calls.clear()
-        self._over.clear()
         self.pjsua.close()
 
     def _tell(self, report: Report) -> None:
@@ -73,23 +71,29 @@ class LeastLoop:
     def _turn(self, endpoint: pj.Endpoint) -> None:
         endpoint.libHandleEvents(_LONGEST_SLEEP_MS if self.commands.about_to_sleep() else 0)
         self.commands.awake()
-        self._over.clear()
         for number, _, kind, method, *_, message, _ in endpoint.takeCallEvents():
             # CONFIRMED comes as well as CONNECTING.
             if kind == _ANSWERED and number not in self._answered:
                 self._answered.add(number)
-                self._tell(partial(self._waiting[number].put, None))
+                self._tell(partial(self._waiting[number].put, True))
             elif method == "NOTIFY" and _UP_TO_ITS_STATUS in message:
                 self._hang_up(number)
+            elif kind == _OVER:
+                self._over_with(number, done=False)
         while (order := self.commands.take()) is not None:
             order()
 
     def _hang_up(self, number: int) -> None:
-        call = self._calls.pop(number)
-        call.queueEvents(0)
-        call.hangup(pj.CallOpParam())
-        self._over.append(call)
-        self._tell(partial(self._waiting[number].put, None))
+        call = self._calls.get(number)
+        if call is not None:  # a NOTIFY that was sent twice
+            call.queueEvents(0)
+            call.hangup(pj.CallOpParam())
+            self._over_with(number, done=True)
+
+    def _over_with(self, number: int, *, done: bool) -> None:
+        # Its object dies here, before another call may have its slot.
+        if self._calls.pop(number, None) is not None:
+            self._tell(partial(self._waiting[number].put, done))
 
     def _start(self, number: int) -> None:
         self._calls[number] = call = pj.Call(self.pjsua.account)
@@ -98,7 +102,9 @@ class LeastLoop:
         call.makeCall(f"sip:{self.order.lead_of(number)}@{host}", self._options)
 
     def _refer(self, number: int) -> None:
-        self._calls[number].xfer(f"sip:{self.order.agent}@{self.order.peer}", pj.CallOpParam())
+        call = self._calls.get(number)
+        if call is not None:
+            call.xfer(f"sip:{self.order.agent}@{self.order.peer}", pj.CallOpParam())
 
     async def run(self) -> None:
         """The calls, each a task."""
@@ -110,10 +116,10 @@ class LeastLoop:
 
     async def _call(self, number: int) -> None:
         self.commands.post(partial(self._start, number))
-        await self._waiting[number].take()
-        self.commands.post(partial(self._refer, number))
-        await self._waiting[number].take()
-        self.completed += 1
+        if await self._waiting[number].take():
+            self.commands.post(partial(self._refer, number))
+            landed = await self._waiting[number].take()
+            self.completed += landed
 
     def stop(self) -> None:
         """End the thread."""
