@@ -74,12 +74,7 @@ class BareLoop:
         self.account.create(_account_config(self.order, transport_id), True)
 
     def run(self) -> None:
-        options = pj.CallOpParam(True)
-        options.opt.audioCount = 1
-        options.opt.videoCount = 0
-        # As in acd.sip: from 2.16 on pjsua2 offers a text stream too unless told otherwise.
-        if hasattr(options.opt, "textCount"):
-            options.opt.textCount = 0
+        options = call_options()
         began = perf_counter()
         while self.ended < self.order.calls:
             next_at = began + self.started / self.order.rate_per_second
@@ -110,6 +105,17 @@ class BareLoop:
             self.calls.discard(call)
             self.ended += 1
             self.completed += call.transferred
+
+
+def call_options() -> pj.CallOpParam:
+    """One audio stream."""
+    options = pj.CallOpParam(True)
+    options.opt.audioCount = 1
+    options.opt.videoCount = 0
+    # As in acd.sip: from 2.16 on pjsua2 offers a text stream too unless told otherwise.
+    if hasattr(options.opt, "textCount"):
+        options.opt.textCount = 0
+    return options
 
 
 def _endpoint_config(most_calls: int) -> pj.EpConfig:

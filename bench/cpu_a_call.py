@@ -1,4 +1,4 @@
-"""CPU that one complete call takes in the caller's process, three callers side by side."""
+"""CPU that one complete call takes in the caller's process, four callers side by side."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ RATE_PER_SECOND = 200.0
 _SIDES: dict[str, tuple[str, Callable[[CallOrder], Used]]] = {
     "sipp": ("sipp", sides.sipp),
     "bare": ("bare", sides.bare),
+    "least": ("acd", sides.least_busy),
     "quiet": ("acd", sides.acd_quiet),
     "busy": ("acd", sides.acd_busy),
 }
@@ -29,6 +30,12 @@ class CpuACall:
     figures: tuple[Figure, ...] = (
         Figure(key="sipp.ms", title="SIPp as caller", unit="ms", ratio_to="bare.ms"),
         Figure(key="bare.ms", title="bare pjsua2 loop", unit="ms"),
+        Figure(
+            key="least.ms",
+            title="trio and one SIP thread, nothing else (busy)",
+            unit="ms",
+            ratio_to="bare.ms",
+        ),
         Figure(
             key="busy.ms",
             title="acd.sip, trio busy (load subtracted)",
@@ -66,7 +73,9 @@ class CpuACall:
             with common_peer() as peer:
                 used = caller(order)
                 counts = final_counts(peer)
-            cpu_seconds = sides.without_load(used, alone) if key == "busy" else used.cpu_seconds
+            cpu_seconds = (
+                sides.without_load(used, alone) if used.counted.get("bursts") else used.cpu_seconds
+            )
             found[f"{key}.ms"] = cpu_seconds / max(1, used.completed) * 1000
             found[f"{key}.mb"] = used.peak_resident_mb
             found["failed"] += calls - used.completed

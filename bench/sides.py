@@ -37,18 +37,28 @@ def acd_quiet(order: CallOrder) -> Used:
     return run_python("bench.acd_loop", order.to_json(), timeout_seconds=order.longest_seconds)
 
 
+def least_busy(order: CallOrder) -> Used:
+    """As `acd_busy`, with as little between trio and pjsua as there can be."""
+    return run_python(
+        "bench.least_loop", _busy(order).to_json(), timeout_seconds=order.longest_seconds
+    )
+
+
 def acd_busy(
     order: CallOrder, *, prefix: Sequence[str] = (), sample: Sampler | None = None
 ) -> Used:
     """`acd.sip` under a busy trio side; the load is still in what it used."""
-    busy = replace(order, burst_iterations=burst_iterations())
     return run_python(
         "bench.acd_loop",
-        busy.to_json(),
+        _busy(order).to_json(),
         timeout_seconds=order.longest_seconds,
         prefix=prefix,
         sample=sample,
     )
+
+
+def _busy(order: CallOrder) -> CallOrder:
+    return replace(order, burst_iterations=burst_iterations())
 
 
 def engine(order: CallOrder) -> Used:

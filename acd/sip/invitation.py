@@ -9,7 +9,7 @@ from hashlib import sha256
 from urllib.parse import unquote
 
 from acd.lines.incoming import CallerLine
-from acd.sip.leftover import headers_of
+from acd.sip.headers import headers_of
 from acd.sip.plan import TrunkPlan
 
 _REQUEST_URI = re.compile(r"^INVITE\s+(\S+)\s+SIP/2\.0", re.IGNORECASE)

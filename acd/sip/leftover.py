@@ -17,6 +17,7 @@ import trio
 
 from acd.lines import DialogId
 from acd.settings import Transport
+from acd.sip.headers import headers_of
 from acd.sip.plan import TrunkPlan
 from acd.sip.uris import host_and_port
 
@@ -29,9 +30,7 @@ _CSEQ_AHEAD = 1000
 _ENDED = frozenset({200, 481})
 _MAX_BYTES = 65535
 
-_COMPACT = {"i": "call-id", "f": "from", "t": "to", "m": "contact"}
 _TAG = re.compile(r";\s*tag\s*=", re.IGNORECASE)
-_NEXT_ROUTE = re.compile(r",\s*(?=<)")
 _BRACKETED = re.compile(r"<([^>]+)>")
 _URI_HOST = re.compile(r"^sips?:(?:[^@]*@)?((?:\[[^\]]+\]|[^:;?\s]+)(?::\d+)?)", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"^SIP/2\.0 (\d{3})", re.IGNORECASE)
@@ -53,26 +52,6 @@ def dialog_of(message: str) -> DialogId | None:
         routes=tuple(reversed(headers.get("record-route", []))),
         cseq=int(number),
     )
-
-
-def headers_of(head: str) -> dict[str, list[str]]:
-    """Values by lower-case name; lists of routes are taken apart, folded lines joined."""
-    found: dict[str, list[str]] = {}
-    if "\r\n " in head or "\r\n\t" in head:
-        head = re.sub(r"\r\n[ \t]+", " ", head)
-    for line in head.split("\r\n")[1:]:
-        name, _, value = line.partition(":")
-        name = name.strip().lower()
-        name = _COMPACT.get(name, name)
-        if name == "record-route":
-            values = [part.strip() for part in _NEXT_ROUTE.split(value)]
-        else:
-            values = [value.strip()]
-        if name in found:
-            found[name] += values
-        else:
-            found[name] = values
-    return found
 
 
 def _uri_of(value: str) -> str:

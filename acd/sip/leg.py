@@ -43,7 +43,7 @@ from acd.sip.closing import Closing, is_tied
 from acd.sip.late_orders import no_such_call
 from acd.sip.leftover import dialog_of
 from acd.sip.leg_media import LegMedia
-from acd.sip.leg_start import Refusal, refer_options, send_invite
+from acd.sip.leg_start import Refusal, hang_up_options, refer_options, send_invite
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import (
     CallAlerting,
@@ -200,12 +200,12 @@ class Leg:
             self._release()
             return
         call, self.call = self.call, None
-        call.muted = True
+        call.mute()
         slot = call.getId()
         shadow: pj.Call = call
         if is_tied(call, slot):
             with suppress(pj.Error):
-                call.hangup(pj.CallOpParam())
+                call.hangup(hang_up_options())
             # Its destructor unties the slot, so it must run before the shadow is tied to it.
             del shadow, call
             shadow = pj.Call(self.trunk.account, slot)

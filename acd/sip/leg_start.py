@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import pjsua2 as pj
 
@@ -35,13 +36,13 @@ class Refusal:
 
 def send_invite(command: StartCall, trunk: TrunkSide, inbox: Inbox) -> LegCall | Refusal:
     """Start a call, on whatever RTP ports are free."""
-    options = _invite_options(command)
+    options = _invite_options(command.from_header, command.headers)
     for attempt in range(1, _MOST_PORT_TRIES + 1):
         call = LegCall(trunk.account, command.leg, inbox)
         try:
             call.makeCall(command.uri, options)
         except pj.Error as error:
-            call.muted = True
+            call.mute()
             if error.status != _ADDRESS_IN_USE or attempt == _MOST_PORT_TRIES:
                 # Only plain values leave: a traceback would keep the call object alive.
                 return Refusal(_cause_of_error(error.status), error.reason)
@@ -50,25 +51,34 @@ def send_invite(command: StartCall, trunk: TrunkSide, inbox: Inbox) -> LegCall |
     raise AssertionError
 
 
-def _invite_options(command: StartCall) -> pj.CallOpParam:
+@lru_cache(maxsize=32)
+def _invite_options(from_header: str, headers: tuple[tuple[str, str], ...]) -> pj.CallOpParam:
+    """Plain values that pjsua only reads, and each of them takes a way into C++ and back."""
     options = pj.CallOpParam(True)
     options.opt.audioCount = 1
     options.opt.videoCount = 0
     # From 2.16 on pjsua2 offers a text stream too unless told otherwise.
     if hasattr(options.opt, "textCount"):
         options.opt.textCount = 0
-    options.txOption.localUri = command.from_header
-    for name, value in command.headers:
+    options.txOption.localUri = from_header
+    for name, value in headers:
         options.txOption.headers.append(_header(name, value))
     return options
 
 
+@lru_cache(maxsize=32)
 def refer_options(referred_by: str) -> pj.CallOpParam:
     """A REFER's options; without a Referred-By of ours pjsua writes the call's From."""
     options = pj.CallOpParam()
     if referred_by:
         options.txOption.headers.append(_header("Referred-By", referred_by))
     return options
+
+
+@cache
+def hang_up_options() -> pj.CallOpParam:
+    """CANCEL or BYE with nothing of ours in it."""
+    return pj.CallOpParam()
 
 
 def _header(name: str, value: str) -> pj.SipHeader:

@@ -44,7 +44,8 @@ class InvitePace:
 
     async def wait_turn(self) -> None:
         """Wait until one more INVITE may leave."""
-        await trio.lowlevel.checkpoint()
+        # No turn of the loop where none must wait: whoever has a lease waited for it.
+        await trio.lowlevel.checkpoint_if_cancelled()
         if not self._waiting and self._bucket.take(trio.current_time()) <= 0:
             return
         self._waiting += 1

@@ -24,6 +24,7 @@ from acd.settings import Codec
 from acd.sip.callbacks import (
     Broken,
     CallerTurnedAway,
+    CallEvent,
     CertificateRefused,
     Challenged,
     Inbox,
@@ -101,6 +102,7 @@ class SipThread:
         self._plans = plans
         self._traced = traced
         self._limits = limits
+        self._queues_call_events = "call-events" in limits.patches
         self._commands = commands
         self._reports = reports
         self._inbox: Inbox = Inbox()
@@ -175,6 +177,7 @@ class SipThread:
             self._inbox,
             called=self._callers.arrived,
             codecs=plan.codecs if plan.own_words else None,
+            queues_call_events=self._queues_call_events,
         )
         account.create(
             account_config(plan, transport_id, shared_auth=self._limits.shared_auth),
@@ -195,6 +198,8 @@ class SipThread:
         self._commands.awake()
         if happened:
             self._sweep_due = True
+        if self._queues_call_events:
+            self._gather(endpoint)
         while self._inbox:
             self._see(self._inbox.popleft())
         self._callers.sweep()
@@ -206,6 +211,13 @@ class SipThread:
         self._timers.run_due(now)
         self._tracer.flush()
         self._reports.announce_due(now)
+
+    def _gather(self, endpoint: pj.Endpoint) -> None:
+        """Fill the inbox with what happened to calls, as callbacks do elsewhere."""
+        for event in map(CallEvent._make, endpoint.takeCallEvents()):
+            leg = self._legs.get(event.leg)
+            if leg is not None and leg.call is not None:
+                leg.call.told(event)
 
     def _sleep_milliseconds(self) -> int:
         now = perf_counter()

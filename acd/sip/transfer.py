@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from acd.lines import PersonWith
+from acd.sip.headers import headers_of
 
 RACE_STATUS = 400
 _STILL_OURS = frozenset({400, 404})
@@ -208,24 +209,22 @@ class Notify:
     """Which REFER it is for, where it tells (RFC 3515 2.4.6)."""
 
 
-_EVENT = re.compile(
-    r"^(?:Event|o)[ \t]*:[ \t]*refer\b(?:[^\r\n]*;[ \t]*id[ \t]*=[ \t]*(\d{1,10})\b)?",
-    re.IGNORECASE | re.MULTILINE,
-)
-_STATE = re.compile(r"^Subscription-State[ \t]*:[ \t]*(\w+)", re.IGNORECASE | re.MULTILINE)
+_EVENT = re.compile(r"refer\b(?:.*;\s*id\s*=\s*(\d{1,10})\b)?", re.IGNORECASE)
+_STATE = re.compile(r"\w+")
 _SIPFRAG = re.compile(r"\A\s*SIP/2\.0[ \t]+([1-6]\d\d)\b", re.IGNORECASE)
 
 
 def read_notify(message: str) -> Notify | None:
     """Read a whole NOTIFY (RFC 3515 2.4.4, RFC 3420); None where it belongs to something else."""
     head, _, body = message.partition("\r\n\r\n")
-    event = _EVENT.search(head)
+    headers = headers_of(head)
+    event = _EVENT.match(headers.get("event", [""])[0])
     if event is None:
         return None
-    state = _STATE.search(head)
+    state = _STATE.match(headers.get("subscription-state", [""])[0])
     status = _SIPFRAG.search(body)
     return Notify(
         sip_status=int(status[1]) if status else None,
-        terminated=state is not None and state[1].lower() == "terminated",
+        terminated=state is not None and state[0].lower() == "terminated",
         refer_cseq=int(event[1]) if event[1] else None,
     )

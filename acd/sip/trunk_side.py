@@ -142,8 +142,10 @@ class TrunkSide:
 
     def transfer_ended(self, done: TransferDone) -> None:
         """A blind transfer has its outcome."""
-        self._judge.transfers_refused = self._permission.note(done)
-        self._publish()
+        refused_with = self._permission.note(done)
+        if refused_with != self._judge.transfers_refused:
+            self._judge.transfers_refused = refused_with
+            self._publish()
 
     def seen_registration(self, seen: Registered) -> None:
         """REGISTER was answered."""

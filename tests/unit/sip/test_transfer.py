@@ -200,7 +200,13 @@ def test_an_answered_transfer_between_two_refusals_forgives() -> None:
             "NOTIFY sip:a@b SIP/2.0\r\nEvent: refer\r\nSubscription-State: terminated\r\n\r\n",
             Notify(None, terminated=True),
         ),
+        (
+            "NOTIFY sip:a@b SIP/2.0\r\nEVENT : Refer\r\n ;ID=7\r\n"
+            "Subscription-state: TERMINATED;reason=noresource\r\n\r\nSIP/2.0 486 Busy",
+            Notify(486, terminated=True, refer_cseq=7),
+        ),
         ("NOTIFY sip:a@b SIP/2.0\r\nEvent: presence\r\n\r\nSIP/2.0 200 OK", None),
+        ("NOTIFY sip:a@b SIP/2.0\r\nEvent: referral\r\n\r\nSIP/2.0 200 OK", None),
     ],
 )
 def test_a_notify_is_read_as_rfc_3515_writes_it(message: str, expected: Notify | None) -> None:
