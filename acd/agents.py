@@ -143,7 +143,7 @@ class QueueSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonSeen:
-    """One person of a queue, as a feed sees them."""
+    """One person of a queue, or on the way to an agent's phone, as a feed sees them."""
 
     number: str
     """Whom the PBX called; its way to write it."""
@@ -154,6 +154,8 @@ class PersonSeen:
     """Whose phone that is; None: the feed cannot tell."""
     waits: bool = False
     """They have just come into the queue, and no member has them; `phone` says nothing then."""
+    hung_up: bool = False
+    """They have hung up by themselves, wherever they were; `phone` says nothing then."""
 
 
 def queue_of_place(agent: AgentId) -> str:
@@ -176,7 +178,7 @@ class AgentUpdate:
     queue: QueueSeen | None = None
     """Set where `agent` is no agent but the name of a queue."""
     person: PersonSeen | None = None
-    """The same, and the news is of one of its people."""
+    """The same, and the news is of one of its people; the name is empty where it is of no queue."""
 
 
 class AgentFeed(Protocol):

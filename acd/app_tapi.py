@@ -13,10 +13,11 @@ import structlog
 from acd.clock import SystemClock
 from acd.control import Handler
 from acd.dialer.outcomes import Outcomes
+from acd.dialer.redirects import may_follow
 from acd.dialer.store_watch import StoreWatch
 from acd.dialer.surroundings import Companion
 from acd.errors import BadSettings
-from acd.lines import Trunk
+from acd.lines import NotFollowed, Trunk
 from acd.lines.shares import LineShare, TrunkShare
 from acd.metrics import Metrics, TapiCounts
 from acd.rules.dispositions import Disposition
@@ -35,7 +36,8 @@ from acd.settings import (
     with_tapi_part,
 )
 from acd.store.outcomes import Outcome
-from acd.store.tapi import TapiRefusal, begin_tapi_attempt
+from acd.store.suppressions import Barred
+from acd.store.tapi import begin_tapi_attempt
 from acd.tapi.books import Desk, open_desk
 from acd.tapi.constants import LineErr
 from acd.tapi.progress import ORDER
@@ -112,7 +114,7 @@ class _Books:
         """Whether a new call could be recorded."""
         return self._store.up
 
-    async def begin(self, *, client: str, e164: str | None, line: int) -> int | TapiRefusal:
+    async def begin(self, *, client: str, e164: str | None, line: int) -> int | Barred:
         """Commit a row before its INVITE."""
         return await self._store.run(
             begin_tapi_attempt,
@@ -123,6 +125,10 @@ class _Books:
             line=line,
             now=self._clock.now(),
         )
+
+    async def may_follow(self, e164: str) -> NotFollowed | None:
+        """Why a number that a 3xx names must not be called; None: it may be."""
+        return await may_follow(self._store, None, e164)
 
     def put(
         self, outcome: Outcome, *, settled: Callable[[Disposition], None] | None = None

@@ -93,7 +93,7 @@ async def _one(target: str, *, rate: int, calls: int) -> dict[str, float]:
             await _man_the_queue(pbx)
         with tempfile.TemporaryDirectory(prefix="acd-bench-") as folder:
             messages = await _dial(Path(folder), target, rate=rate, calls=calls)
-    return _delays(messages, f"{target}.{rate}", calls=calls)
+    return delays_of(messages, f"{target}.{rate}", calls=calls)
 
 
 async def _man_the_queue(pbx: Asterisk) -> None:
@@ -131,7 +131,8 @@ async def _dial(folder: Path, target: str, *, rate: int, calls: int) -> list[Sip
         return await trio.to_thread.run_sync(wire.sip)
 
 
-def _delays(messages: Sequence[SipMessage], key: str, *, calls: int) -> dict[str, float]:
+def delays_of(messages: Sequence[SipMessage], key: str, *, calls: int) -> dict[str, float]:
+    """The figures of one target and rate; without percentiles where nobody got that far."""
     leads = _numbers(messages, to=CARRIER, header="")
     people = _numbers(messages, to=AGENTS_PHONES, header="from")
     answered = _first(messages, 200, of=CARRIER, numbers=leads)

@@ -24,7 +24,8 @@ class Judge(StrEnum):
 
     MEDIAN = "median"
     WORST = "worst"
-    """For promises such as `none failed`."""
+    """For promises such as `none failed`: the highest of what is to be at most so much, the lowest
+    of what is to be at least so much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Figure:
     unit: str
     target: float | None = None
     """At most this much."""
+    at_least: float | None = None
+    """At least this much."""
     judge: Judge = Judge.MEDIAN
     ratio_to: str = ""
     """Key of the figure that the ratio column compares with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.answer_to_agent import AnswerToAgent
 from bench.cpu_a_call import CpuACall
 from bench.endurance import Endurance
+from bench.feed_latency import FeedLatency
 from bench.held import HeldCall
 from bench.leads_import import LeadsImport
 from bench.metrics_cost import MetricsCost
@@ -22,6 +23,7 @@ BENCHES: tuple[Bench, ...] = (
     ThroughAsterisk(),
     ThroughFarAsterisk(),
     AnswerToAgent(),
+    FeedLatency(),
     LeadsImport(),
     MetricsCost(),
     TraceCost(),

@@ -16,6 +16,9 @@ class Spread:
     lowest: float
     highest: float
 
+    def __neg__(self) -> Spread:
+        return Spread(-self.median, -self.highest, -self.lowest)
+
 
 def percentile(values: Iterable[float], percent: float) -> float:
     """The smallest value that at least `percent` of all values do not exceed (nearest rank).

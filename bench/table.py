@@ -27,12 +27,14 @@ class Row:
     def verdict(self) -> str:
         """`reached`, `short by …`, or nothing where nothing was promised."""
         figure = self.figure
-        if figure.target is None and figure.ratio_target is None:
+        if figure.target is None and figure.at_least is None and figure.ratio_target is None:
             return ""
         if self.value is None:
             return "not measured"
         parts = [
             _short_by(self.value, figure.target, figure, f" {figure.unit}"),
+            # At least so much is at most so much of the opposite.
+            _short_by(-self.value, _opposite(figure.at_least), figure, f" {figure.unit}"),
             _short_by(self.ratio, figure.ratio_target, figure, " x"),
         ]
         said = [part for part in parts if part]
@@ -67,6 +69,10 @@ def _short_by(spread: Spread | None, target: float | None, figure: Figure, unit:
     return f"short by {miss:.{figure.decimals}f}{unit}".rstrip() if miss > 0 else REACHED
 
 
+def _opposite(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
 def table_of(title: str, benches: Sequence[tuple[Bench, Sequence[Row]]]) -> Table:
     table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("figure")
@@ -95,6 +101,8 @@ def _target(figure: Figure) -> str:
     told = []
     if figure.target is not None:
         told.append(f"≤ {figure.target:g} {figure.unit}")
+    if figure.at_least is not None:
+        told.append(f"≥ {figure.at_least:g} {figure.unit}")
     if figure.ratio_target is not None:
         told.append(f"≤ {figure.ratio_target:g} x")
     return ", ".join(told)

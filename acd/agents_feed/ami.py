@@ -28,6 +28,7 @@ from acd.agents_feed.ami_view import (
     ListRefused,
     MemberDone,
     PersonFact,
+    PersonHungUp,
     QueueWaiting,
     Reloaded,
     ShuttingDown,
@@ -199,6 +200,8 @@ class Connection:
                 self._tell(fact)
 
     def _tell(self, fact: Fact) -> None:
+        if (ended := self._queues.ended_by(fact)) is not None:
+            self._tell(ended)
         now = trio.current_time()
         if self._fresh is not None:
             view, queues = self._fresh
@@ -217,10 +220,11 @@ class Connection:
                 self._nursery.start_soon(self._tell_after, queue, wrap_up_seconds)
 
     def _tell_person(self, fact: PersonFact) -> None:
-        interface = "" if isinstance(fact, QueueWaiting) else fact.interface
+        interface = "" if isinstance(fact, QueueWaiting | PersonHungUp) else fact.interface
         person = person_of(fact, self._view.agent_at(interface))
         if person is not None:
-            self._listener.saw_person(fact.queue, person)
+            queue = "" if isinstance(fact, PersonHungUp) else fact.queue
+            self._listener.saw_person(queue, person)
 
     def _tell_queue(self, queue: str) -> None:
         self._listener.saw_queue(queue, self._queues.seen(queue, at_seconds=trio.current_time()))

@@ -20,6 +20,9 @@ from acd.agents_feed.ami_view import (
 
 _FREE = frozenset({Phone.IDLE, Phone.UNKNOWN})
 """Asterisk calls a member of unknown state too (app_queue.c, `is_member_available`)."""
+_BUSY = frozenset({Phone.RINGING, Phone.IN_USE})
+_OVER = frozenset({Phone.IDLE, Phone.UNAVAILABLE})
+"""Of a phone on which somebody talked."""
 
 
 @dataclass(slots=True)
@@ -27,6 +30,8 @@ class _Member:
     phone: Phone = Phone.UNKNOWN
     paused: bool = False
     has_person: bool = False
+    person: str = ""
+    """Their number, where it was told."""
     wrap_up_seconds: float = 0.0
     wraps_up_until: float = 0.0
 
@@ -62,7 +67,8 @@ class QueueView:
             case MemberGone(queue=queue, interface=interface):
                 self._queue(queue).members.pop(interface, None)
             case MemberJoined(queue=queue):
-                self._member(fact).has_person = True
+                member = self._member(fact)
+                member.has_person, member.person = True, fact.person
             case MemberDone(queue=queue):
                 member = self._member(fact)
                 member.has_person = False
@@ -71,12 +77,26 @@ class QueueView:
                 return ""
         return queue if queue in self._told else ""
 
+    def ended_by(self, fact: Fact) -> MemberDone | None:
+        """The talk that is over because the member's phone is idle again; ask before `take`.
+
+        Asterisk begins to look for the end of a call some time after the answer (app_queue.c,
+        `setup_stasis_subs`): of a member who hangs up before that it never says AgentComplete.
+        """
+        if not isinstance(fact, MemberSeen):
+            return None
+        member = self._member(fact)
+        was_busy = member.has_person and member.phone in _BUSY
+        if not was_busy or fact.has_person or fact.phone not in _OVER:
+            return None
+        return MemberDone(fact.queue, fact.interface, member.person)
+
     def _note(self, member: _Member, seen: MemberSeen) -> None:
         member.phone, member.paused = seen.phone, seen.paused
         member.wrap_up_seconds = seen.wrap_up_seconds
         if seen.has_person is not None:
             member.has_person = seen.has_person
-        elif seen.phone in (Phone.IDLE, Phone.UNAVAILABLE):
+        elif seen.phone in _OVER:
             # An attended transfer may take the person away without a word about the member.
             member.has_person = False
 

@@ -109,6 +109,14 @@ class MemberDone:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonHungUp:
+    """Somebody's own phone has ended a call, an agent's or a person's."""
+
+    person: str
+    """The number of whoever that is."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListEnded:
     """All was told that this action asked for."""
 
@@ -134,7 +142,7 @@ class ShuttingDown:
 
 
 QueueFact = MemberSeen | MemberGone | QueueWaiting | MemberCalled | MemberJoined | MemberDone
-Fact = DeviceSeen | QueueFact | ListEnded | ListRefused | Reloaded | ShuttingDown
+Fact = DeviceSeen | QueueFact | PersonHungUp | ListEnded | ListRefused | Reloaded | ShuttingDown
 
 
 def decode(packet: Packet) -> Fact | None:
@@ -162,6 +170,8 @@ def decode(packet: Packet) -> Fact | None:
             return MemberJoined(*_member_of_person(packet))
         case "AgentComplete":
             return MemberDone(*_member_of_person(packet))
+        case "HangupRequest":
+            return PersonHungUp(packet.get("CallerIDNum", ""))
         case "DeviceStateListComplete" | "QueueStatusComplete":
             return ListEnded(packet.get("ActionID", ""))
         case "FullyBooted" | "Reload":
@@ -191,12 +201,15 @@ def _member_of_person(packet: Packet) -> tuple[str, str, str]:
     return packet.get("Queue", ""), packet.get("Interface", ""), packet.get("CallerIDNum", "")
 
 
-PersonFact = QueueWaiting | MemberCalled | MemberJoined | MemberDone
+PersonFact = QueueWaiting | MemberCalled | MemberJoined | MemberDone | PersonHungUp
 
 
 def person_of(fact: PersonFact, agent: AgentId | None) -> PersonSeen | None:
-    """What a fact says of one of a queue's people, whose member is this agent; None: nobody's."""
+    """What a fact says of one person, of whom a queue's member is this agent; None: nobody's."""
     match fact:
+        case PersonHungUp():
+            gone = PersonSeen(number=fact.person, phone=Phone.IDLE, hung_up=True)
+            return gone if fact.person else None
         case QueueWaiting():
             came = PersonSeen(number=fact.person, phone=Phone.IDLE, waits=True)
             return came if fact.person else None

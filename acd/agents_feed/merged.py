@@ -182,8 +182,8 @@ class MergedFeed:
         self._say(sighting.agent)
 
     def saw_person(self, queue: str, person: PersonSeen) -> None:
-        """A member's phone has done something for one of a queue's people."""
-        self._tells_persons = True
+        """A member's phone has done something for one of a queue's people, or somebody hung up."""
+        self._tells_persons = self._tells_persons or bool(queue)
         update = AgentUpdate(agent=AgentId(queue), state=AgentState.ON_CALL, person=person)
         self._send.send_nowait(update)
 

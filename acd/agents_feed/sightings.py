@@ -45,7 +45,10 @@ class Listener(Protocol):
         ...
 
     def saw_person(self, queue: str, person: PersonSeen) -> None:
-        """A member's phone has done something for one of a queue's people."""
+        """A member's phone has done something for one of a queue's people, or somebody hung up.
+
+        Of whoever has hung up no queue is told: it is empty.
+        """
         ...
 
     def saw_queue(self, queue: str, seen: QueueSeen) -> None:

@@ -89,21 +89,39 @@ def _rows(path: Path) -> Iterator[_Row]:
         raise BadInput(
             Problem(str(path), "it is not written in UTF-8", "save it as UTF-8")
         ) from exc
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    reader = csv.reader(text.splitlines(), delimiter=separator)
-    names = [cell.strip().lower() for cell in next(reader, [])]
+    records = _records(path, text)
+    _, header = next(records, (1, []))
+    names = [cell.strip().lower() for cell in header]
     _check_header(path, names)
-    for cells in reader:
+    for line, cells in records:
         if not any(cell.strip() for cell in cells):
             continue
-        where = f"{path}, line {reader.line_num}"
+        where = f"{path}, line {line}"
         if len(cells) > len(names):
             raise BadInput(Problem(where, f"{len(cells)} cells stand under {len(names)} columns"))
-        if reader.line_num > MAX_AGENTS + 1:
+        if line > MAX_AGENTS + 1:
             raise BadInput(Problem(str(path), f"more than {MAX_AGENTS} agents are not taken"))
         padded = [*cells, *[""] * (len(names) - len(cells))]
         yield _Row(where, dict(zip(names, (cell.strip() for cell in padded), strict=True)))
+
+
+def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line on which it ends."""
+    header = text.partition("\n")[0]
+    reader = csv.reader(text.splitlines(), delimiter=max(",;\t", key=header.count))
+    last = 0
+    try:
+        for cells in reader:
+            last = reader.line_num
+            yield last, cells
+    except csv.Error as exc:
+        raise BadInput(
+            Problem(
+                f"{path}, line {last + 1}",
+                "no cell is so long; a quote may be opened and not closed",
+                'a quote inside a quoted cell is written ""',
+            )
+        ) from exc
 
 
 def _check_header(path: Path, names: list[str]) -> None:

@@ -145,6 +145,7 @@ class AttemptBooks:
             ended_at=self._wall(end.at_seconds) if end else self._dialing.clock.now(),
             abandoned=abandoned,
             agent=agent,
+            not_followed=end.not_followed if end else "",
         )
         self._dialing.outcomes.put(closed, settled=self._settled)
 
@@ -162,6 +163,8 @@ class AttemptBooks:
                 sip_status=end.sip_status,
                 sip_call_id=self._sip_call_id,
             )
+            if end.not_followed:
+                log.info("redirect not followed", action="redirect.left", why=end.not_followed)
             metrics.ended.labels(self._campaign, end.cause).inc(exemplar=self.exemplar)
             seen = response_class(200 if watch.answered_at is not None else end.sip_status)
             metrics.responses.labels(self._campaign, seen).inc(exemplar=self.exemplar)

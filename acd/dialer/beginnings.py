@@ -4,7 +4,8 @@
 
 A transaction costs the same for one row as for twenty, in processor time and in waits for the
 disk. Whoever comes alone is written at once; while many come, one transaction follows another
-not sooner than after `GATHER_SECONDS`, with all that came meanwhile.
+not sooner than after `GATHER_SECONDS`, with all that came meanwhile. That pause is spent on
+letting them go on in bunches, none larger than transactions twice as often would make them.
 
 A task that is cancelled while it waits in the queue goes at once, and its lead was never dialed.
 One whose row is being written waits for what becomes of it: its INVITE has not left, but somebody
@@ -14,6 +15,7 @@ must know of the row.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import trio
@@ -24,8 +26,11 @@ from acd.errors import StoreUnavailable
 from acd.store.beginning import Blocked, NewAttempt, begin_attempts
 
 MOST_AT_ONCE = 200
-GATHER_SECONDS = 0.025
+GATHER_SECONDS = 0.05
 """From one transaction's start to the next one's, where attempts come faster."""
+BUNCHES = 2
+"""In which the tasks of one transaction go on: calls that run together cost less each, and a
+carrier would rather not have them all at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,10 +82,10 @@ class Beginnings:
                 self._news = trio.Event()
                 await self._news.wait()
             next_at = trio.current_time() + GATHER_SECONDS
-            await self._write_batch()
+            await self._write_batch(next_at)
             await trio.sleep_until(next_at)
 
-    async def _write_batch(self) -> None:
+    async def _write_batch(self, next_at: float) -> None:
         batch = [self._queue.popleft() for _ in range(min(MOST_AT_ONCE, len(self._queue)))]
         try:
             begun = await self._store.run(
@@ -96,8 +101,18 @@ class Beginnings:
                 # One for each: an exception that is raised in many tasks gathers their tracebacks.
                 waiting.answer = StoreUnavailable(*exc.args)
         finally:
-            for waiting in batch:
-                trio.lowlevel.reschedule(waiting.task)
-                # One a turn: trio runs the tasks of one turn in any order, and who came first
-                # is dialed first.
-                await trio.lowlevel.cancel_shielded_checkpoint()
+            await _let_go(batch, until=next_at)
+
+
+async def _let_go(batch: Sequence[_Waiting], *, until: float) -> None:
+    """Wake each in its turn, in bunches spread over what is left of the time.
+
+    One a turn of trio's loop in any case: it runs the tasks of one turn in any order, and who
+    came first is dialed first.
+    """
+    now = trio.current_time()
+    apart = max(0.0, until - now) / BUNCHES
+    with trio.CancelScope(shield=True):
+        for number, waiting in enumerate(batch):
+            await trio.sleep_until(now + number * BUNCHES // len(batch) * apart)
+            trio.lowlevel.reschedule(waiting.task)

@@ -40,6 +40,8 @@ class Handover:
     rang_at: float | None = None
     answered_at: float | None = None
     over_at: float | None = None
+    hung_up_at: float | None = None
+    """When the person was seen to hang up by themselves, and no agent had them."""
     picked_up_at: float | None = None
     """When the phone was seen in use: later than `answered_at`, if the feed was lost meanwhile."""
     _offered_to: AgentId | None = field(init=False)
@@ -55,6 +57,8 @@ class Handover:
     _called: trio.Event = field(default_factory=trio.Event)
     """The phone did something, or nobody sees it any more."""
     _answered: trio.Event = field(default_factory=trio.Event)
+    _gone: trio.Event = field(default_factory=trio.Event)
+    """The person has hung up."""
     _rung: trio.Event = field(default_factory=trio.Event)
     """It rang, and does so no more."""
 
@@ -87,6 +91,14 @@ class Handover:
         if self.picked_up_at is None:
             self._waits = True
             self._called.set()
+
+    def hang_up(self, at_seconds: float) -> None:
+        """The feed says that the person has hung up."""
+        if self.picked_up_at is None:
+            self.hung_up_at = at_seconds
+            self._called.set()
+            self._answered.set()
+            self._gone.set()
 
     def _take(self, phone: Phone, at_seconds: float) -> None:
         was_lost = self._phone is Phone.UNKNOWN
@@ -128,6 +140,11 @@ class Handover:
         return self.rang_at is not None and self.picked_up_at is None and not self._lost
 
     @property
+    def waits(self) -> bool:
+        """The person is in a queue of the PBX's, and nobody was seen to pick up."""
+        return self._waits and self.picked_up_at is None and not self._lost
+
+    @property
     def joined_at(self) -> float | None:
         """When the agent had the person, beyond doubt: their phone rang for them and was picked up.
 
@@ -138,7 +155,12 @@ class Handover:
 
     @property
     def missed(self) -> bool:
-        """A feed sees the phone, and by now nobody has picked up, nor does it ring."""
+        """A feed sees the phone, and by now nobody has picked up, nor does it ring.
+
+        Or there is nobody any more to pick up for.
+        """
+        if self.hung_up_at is not None:
+            return True
         elsewhere = bool(self.queue) or self._in_queue or self._waits
         untold = elsewhere or self._rings_now
         return self.seen and not untold and self.picked_up_at is None
@@ -163,10 +185,13 @@ class Handover:
         """When the agent answered, of a transfer that the PBX called answered at `told_at`.
 
         None: their phone still rang at `until_seconds`, or the person was in a queue by then of
-        which no member had picked up. A phone that neither rang nor was picked up is not where
-        the person is: the PBX has sent them on, and its word is all there is.
+        which no member had picked up, or has hung up (`hung_up_at`). A phone that neither rang nor
+        was picked up is not where the person is: the PBX has sent them on, and its word is all
+        there is.
         """
         await self._wait_called(min(told_at + SIGHTING_SECONDS, until_seconds))
+        if self.hung_up_at is not None:
+            return None
         if (self._rings_now or self._is_kept_waiting) and self.picked_up_at is None:
             with trio.move_on_at(until_seconds):
                 await self._answered.wait()
@@ -184,6 +209,15 @@ class Handover:
             with trio.move_on_at(until_seconds):
                 await self._rung.wait()
         return self.picked_up_at
+
+    async def wait_hang_up(self, *, told_at: float, until_seconds: float) -> None:
+        """Wait for the feed's word on why a transfer failed at `told_at`.
+
+        A PBX that has lost the person says the same as one that found no agent.
+        """
+        if self.seen:
+            with trio.move_on_at(min(told_at + SIGHTING_SECONDS, until_seconds)):
+                await self._gone.wait()
 
     async def _wait_called(self, until_seconds: float) -> None:
         if self.seen:

@@ -80,12 +80,13 @@ def inspect_file(path: Path) -> LeadFile:
     with _text(path, encoding) as handle:
         for _ in range(preamble):
             handle.readline()
-        reader = csv.reader(handle, delimiter=delimiter)
+        lines = _Lines(handle)
+        reader = csv.reader(lines, delimiter=delimiter)
         try:
             headers = next(reader, [])
         except csv.Error as exc:
             raise _never_closed(path, preamble + 1) from exc
-        if reader.line_num > MAX_LINES_A_ROW:
+        if reader.line_num > MAX_LINES_A_ROW or (headers and lines.asked_past_the_end):
             raise _never_closed(path, preamble + 1)
         first_line = preamble + reader.line_num + 1
     return LeadFile(
@@ -97,6 +98,18 @@ def inspect_file(path: Path) -> LeadFile:
         bytes_total=size,
         sha256=sha256,
     )
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The lines of a file; a CSV reader wants one more only while it stands inside a quote."""
+
+    handle: TextIO
+    asked_past_the_end: bool = False
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.handle
+        self.asked_past_the_end = True
 
 
 def read_rows(file: LeadFile, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[tuple[list[Row], int]]:

@@ -6,7 +6,7 @@ That is at the engine's next start, or when another one takes over from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import structlog
@@ -20,11 +20,13 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 BETWEEN_SECONDS = 0.005
 """999 BYEs in one breath would be lost in a PBX's receive buffer."""
+_DIALOG_FIELDS = tuple(field.name for field in fields(DialogId))
 
 
 def dialog_as_json(dialog: DialogId) -> Mapping[str, Any]:
     """As the database keeps it."""
-    return asdict(dialog)
+    # Not `asdict`: it copies every value, and this is asked with each call's first answer.
+    return {field: getattr(dialog, field) for field in _DIALOG_FIELDS}
 
 
 def dialog_of_json(kept: Mapping[str, Any]) -> DialogId:

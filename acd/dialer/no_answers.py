@@ -50,8 +50,8 @@ def judge_pick_up(result: TransferResult, handover: Handover, *, late: bool) -> 
         return PickUp.TAKEN
     match result:
         case TransferAnswered():
-            # It rang, and somebody else has picked up.
-            return PickUp.MISSED if handover.unheard else PickUp.TAKEN
+            # It rang, and somebody else has picked up; or it was busy, and they wait in a queue.
+            return PickUp.MISSED if handover.unheard or handover.waits else PickUp.TAKEN
         case TransferFailed() | TransferTimedOut():
             return PickUp.MISSED
         case TransferRefused(sip_status=status):

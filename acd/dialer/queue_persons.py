@@ -4,6 +4,7 @@ Places of a queue are all alike, so a place does not tell whose phone rings for 
 tells the number of the person instead, and by that the person's own `Handover` is found, which
 outlives the place: a place is ready again as soon as the queue has room. People who were sent to
 an agent's phone are followed too, in whatever queue a dialplan puts them when it is not picked up.
+Whoever hangs up is known by the number alone, wherever they are.
 """
 
 from __future__ import annotations
@@ -34,13 +35,18 @@ class QueuePersons:
         # Both in the order of their moments.
         self._following: dict[_Key, tuple[float, Handover]] = {}
         self._sent_on: dict[_Key, tuple[float, Handover]] = {}
+        self._on_the_way: dict[_Key, tuple[float, Handover]] = {}
+        """Whom no agent was seen to have; no queue in the key."""
 
     def follow(self, handover: Handover, *, now_seconds: float) -> None:
         """Tell this handover what becomes of its person in a queue."""
         _forget(self._following, before_seconds=now_seconds - LONGEST_SECONDS)
         _forget(self._sent_on, before_seconds=now_seconds - SENT_ON_SECONDS)
+        _forget(self._on_the_way, before_seconds=now_seconds - SENT_ON_SECONDS)
         key = _key_of(handover)
         if key[1]:
+            self._on_the_way.pop(("", key[1]), None)
+            self._on_the_way["", key[1]] = now_seconds, handover
             following = self._following if handover.queue else self._sent_on
             following.pop(key, None)
             following[key] = now_seconds, handover
@@ -54,8 +60,13 @@ class QueuePersons:
                 del following[_key_of(handover)]
 
     def take(self, queue: str, person: PersonSeen, *, now_seconds: float) -> None:
-        """The feed says what the phone of a member does for one person."""
+        """The feed says what the phone of a member does for one person, or that they hung up."""
         tail = tail_of(person.number)
+        if person.hung_up:
+            _, gone = self._on_the_way.pop(("", tail), (0.0, None))
+            if gone is not None:
+                gone.hang_up(now_seconds)
+            return
         self._catch(queue, tail, now_seconds)
         followed = self._following.get((queue, tail))
         if followed is None:

@@ -282,7 +282,7 @@ def _name(trunk: TrunkSettings) -> str:
 
 def _ending(end: Ended) -> str:
     status = f"{end.sip_status} " if end.sip_status else ""
-    words = f"{status}{end.reason_text or end.cause.replace('_', ' ')}"
+    words = f"{status}{end.not_followed or end.reason_text or end.cause.replace('_', ' ')}"
     return f"{words} (Q.850 cause {end.q850_cause})" if end.q850_cause else words
 
 

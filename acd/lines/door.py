@@ -104,6 +104,11 @@ class Door:
             return self._judge_target(text)
         return self._judge(text, kind)
 
+    def number_of(self, text: str) -> str | None:
+        """E.164 of what a lead's destination or a redirect's dials; None: it is no number."""
+        number = self._read(plain(text))
+        return number.e164 if isinstance(number, PhoneNumber) else None
+
     def admit_asked(self, text: str) -> Destination | Refused:
         """Let a transfer target through that a program asks for and no setting names.
 

@@ -64,6 +64,9 @@ class Ended:
     sip_status: int | None = None
     q850_cause: int | None = None
     reason_text: str = ""
+    not_followed: str = ""
+    """Why the number that a 3xx named was not called, without any whole number; empty: no 3xx
+    led anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

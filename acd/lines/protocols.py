@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NewType, Protocol
 
-from acd.calls import CallState
+from acd.calls import CallState, DisconnectCause
 from acd.lines.events import DialogId, LineEvent, TransferResult
 from acd.lines.extensions import ExtensionUpdates
 from acd.lines.incoming import CallerLine, IncomingEnd
@@ -54,6 +54,22 @@ class CallerId:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotFollowed:
+    """Why the number that a 3xx names is not called: how the call ends instead."""
+
+    cause: DisconnectCause
+    sentence: str
+    """Shows no full number."""
+
+
+RedirectGuard = Callable[[str], Awaitable[NotFollowed | None]]
+"""Asked for the E.164 number that a 3xx names, before its INVITE leaves; None: it may be called.
+
+The ring timeout goes on, and when the call ends meanwhile, the question is cancelled.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OriginateRequest:
     """One call to start."""
 
@@ -64,6 +80,8 @@ class OriginateRequest:
     caller_id: CallerId | None = None
     headers: tuple[tuple[str, str], ...] = ()
     """Extra SIP headers, as (name, value)."""
+    may_follow: RedirectGuard | None = None
+    """Where the trunk follows redirects; None: to every number that the door lets through."""
 
 
 class Line(Protocol):

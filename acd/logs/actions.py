@@ -72,6 +72,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "preview.end": "an agent has said, or time has, what becomes of the lead before them",
         "preview.none": "an agent asked for a lead and none may be dialed now (debug)",
         "preview.shown": "an agent is shown a lead, and is reserved for it",
+        "redirect.left": "the number that a 3xx named was not called, and why",
         "sip.callback_failed": "a callback of ours failed; a bug",
         "sip.small_binding": "the engine's pjsua2 holds few calls",
         "sip.thread_stuck": "the SIP thread did not end in time",

@@ -6,9 +6,11 @@ from time import perf_counter
 
 from acd.lines import PersonWith
 from acd.sip.messages import (
+    FollowRedirect,
     HangUpCall,
     HoldCall,
     HoldEnded,
+    LeaveRedirect,
     LegOrder,
     PlayEnded,
     PlayWav,
@@ -34,5 +36,5 @@ def no_such_call(command: LegOrder) -> Report | None:
             return PlayEnded(command.leg, command.order)
         case HoldCall() | ResumeCall():
             return HoldEnded(command.leg, agreed=False)
-        case HangUpCall() | StopPlaying():
+        case HangUpCall() | StopPlaying() | FollowRedirect() | LeaveRedirect():
             return None

@@ -50,10 +50,13 @@ from acd.sip.messages import (
     CallAnswered,
     CallEnded,
     CallProceeding,
+    CallRedirected,
     CallReleased,
     Counted,
+    FollowRedirect,
     HangUpCall,
     HoldCall,
+    LeaveRedirect,
     LegOrder,
     PlayWav,
     Report,
@@ -126,6 +129,10 @@ class Leg:
     _timers: list[Timer] = field(default_factory=list)
     _media: LegMedia = field(init=False)
     _redirects: Redirects = field(init=False)
+    _next: StartCall | None = None
+    """What a 3xx leads to, until its holder says whether it may be called."""
+    _moved_status: int | None = None
+    """Of that 3xx."""
 
     def __post_init__(self) -> None:
         world = self.world
@@ -158,6 +165,12 @@ class Leg:
         """Carry out one order to this call."""
         if isinstance(order, HangUpCall):
             self.hang_up()
+            return
+        if isinstance(order, FollowRedirect):
+            self._follow()
+            return
+        if isinstance(order, LeaveRedirect):
+            self._leave(order)
             return
         call = self.call
         answered = call is not None and self.answered_at is not None and not self.ended
@@ -275,7 +288,7 @@ class Leg:
             return
         target = self._redirect_target(seen)
         if isinstance(target, NextTarget):
-            self._redirect(seen, target.uri)
+            self._redirect(seen, target)
             return
         reason = reason_of(seen.message)
         cause = self._cause_of(seen, reason)
@@ -284,7 +297,7 @@ class Leg:
             at_seconds=seen.at_seconds,
             sip_status=seen.sip_status or None,
             reason=reason,
-            reason_text=target,
+            not_followed=target,
         )
         self._release(seen.at_seconds)
 
@@ -293,18 +306,35 @@ class Leg:
             return ""
         return self._redirects.target(seen.sip_status, seen.message)
 
-    def _redirect(self, seen: Over, uri: str) -> None:
-        """Call somebody else on this leg; its holder sees one call."""
+    def _redirect(self, seen: Over, target: NextTarget) -> None:
+        """Call somebody else on this leg, asking its holder first where he wants that."""
         self._tell_refused(seen)
         self.alerted = self.responded = False
         self.call = None
         before = self._started
         if before is None:
             return
+        self._next, self._moved_status = replace(before, uri=target.uri), seen.sip_status
+        if before.asks_before_following and target.e164 is not None:
+            self.world.reports.post(CallRedirected(self.number, target.e164))
+        else:
+            self._follow()
+
+    def _follow(self) -> None:
+        """Its holder sees one call."""
+        following, self._next = self._next, None
+        if following is None:
+            return
         self.world.reports.post(Counted("redirects_followed", self.trunk.plan.name))
         # Not now: other calls that ended may still be tied to the slot that it would be given.
-        again = partial(self._invite, replace(before, uri=uri))
+        again = partial(self._invite, following)
         self._timers.append(self.world.timers.at(perf_counter(), again))
+
+    def _leave(self, order: LeaveRedirect) -> None:
+        """The 3xx is the end."""
+        if self._next is not None:
+            self._end(order.cause, sip_status=self._moved_status, not_followed=order.why)
+            self._release()
 
     def _seen_refer_answer(self, seen: ReferAnswered) -> None:
         """The REFER's final response."""
@@ -369,6 +399,7 @@ class Leg:
         sip_status: int | None = None,
         reason: Reason | None = None,
         reason_text: str = "",
+        not_followed: str = "",
     ) -> None:
         self.ended = True
         self._cancel_timers()
@@ -383,6 +414,7 @@ class Leg:
                 sip_status,
                 reason.q850_cause if reason else None,
                 reason_text or (reason.text if reason else ""),
+                not_followed,
             )
         )
 

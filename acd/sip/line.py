@@ -8,7 +8,8 @@ exception that nobody could have avoided.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -26,6 +27,7 @@ from acd.lines import (
     OriginateRequest,
     PersonWith,
     Proceeding,
+    RedirectGuard,
     Released,
     TransferAnswered,
     TransferFailed,
@@ -41,12 +43,15 @@ from acd.sip.messages import (
     CallAnswered,
     CallEnded,
     CallProceeding,
+    CallRedirected,
     CallReleased,
     Command,
     EventReport,
+    FollowRedirect,
     HangUpCall,
     HoldCall,
     HoldEnded,
+    LeaveRedirect,
     LegReport,
     PlayEnded,
     PlayWav,
@@ -57,6 +62,7 @@ from acd.sip.messages import (
     TransferCall,
     TransferEnded,
 )
+from acd.sip.pace import InvitePace
 from acd.sip.plan import TrunkPlan
 from acd.sip.transfer import TransferOutcome
 from acd.sip.uris import checked_headers, destination_uri, from_header, refer_target
@@ -93,10 +99,19 @@ class LineHost(Protocol):
 class SipLine:
     """One lease of one line; `acd.lines.Line`."""
 
-    def __init__(self, number: int, host: LineHost, on_idle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        host: LineHost,
+        pace: InvitePace,
+        start: Callable[[Callable[[], Awaitable[None]]], None],
+        on_idle: Callable[[], None],
+    ) -> None:
         self._number = number
         self._host = host
+        self._pace = pace
         self._on_idle = on_idle
+        self._start = start
         self._progress = CallProgress(CallState.IDLE)
         self._leg: int | None = None
         self._call_id = ""
@@ -110,6 +125,8 @@ class SipLine:
         self._last_play = 0
         self._plays: dict[int, Inlet[PlayEnded]] = {}
         self._hold: tuple[CallEvent, Inlet[bool]] | None = None
+        self._may_follow: RedirectGuard | None = None
+        self._asking: trio.CancelScope | None = None
 
     @property
     def number(self) -> int:
@@ -137,15 +154,14 @@ class SipLine:
         return self._leg is not None
 
     async def originate(self, request: OriginateRequest) -> None:
-        """Start a call; returns once the SIP side has the order.
+        """Start a call once its turn has come; returns when the SIP side has the order.
 
         Raises:
             LineInUse: the line still carries a call, or its lease is over.
             TrunkUnavailable: the trunk may not dial now; no INVITE was sent.
             BadInput: a header, caller ID or URI that no SIP message may carry.
         """
-        # No turn of the loop: whoever has a lease waited for it.
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await self._pace.wait_turn()
         if self._closed:
             raise LineInUse(f"the lease of line {self._number} is over")
         if self._leg is not None:
@@ -156,6 +172,7 @@ class SipLine:
         self._events.clear()
         command = _start_command(request, self._host.plan)
         self._call_id = request.call_id
+        self._may_follow = request.may_follow
         self._leg = self._host.attach(self._receive)
         self._progress = CallProgress()
         self._progress.apply(CallEvent.INVITE_SENT)
@@ -294,6 +311,9 @@ class SipLine:
                     self._on_accepted()
             case TransferEnded():
                 self._take_transfer(report, report.at_seconds + self._ahead_seconds)
+            case CallRedirected():
+                self._asking = trio.CancelScope()
+                self._start(partial(self._ask, report, self._asking))
             case _:
                 self._take_event(report, report.at_seconds + self._ahead_seconds)
 
@@ -304,8 +324,20 @@ class SipLine:
             if self._transfer is not None:
                 self._take_transfer(_gone(report), at_seconds)
             self._take_hold(agreed=False)
+            if self._asking is not None:
+                self._asking.cancel()
             self._leg = None
             self._on_idle()
+
+    async def _ask(self, redirected: CallRedirected, asking: trio.CancelScope) -> None:
+        """Whether the number of a 3xx may be called; of a call that is over nobody is told."""
+        with asking:
+            refusal = await self._may_follow(redirected.e164) if self._may_follow else None
+            self._host.post(
+                FollowRedirect(redirected.leg)
+                if refusal is None
+                else LeaveRedirect(redirected.leg, refusal.cause, refusal.sentence)
+            )
 
     def _take_hold(self, *, agreed: bool) -> None:
         waiting, self._hold = self._hold, None
@@ -339,7 +371,14 @@ def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int]
 
     def command(leg: int) -> StartCall:
         return StartCall(
-            leg, plan.name, uri, shown, headers, request.ring_timeout_seconds, request.call_id
+            leg,
+            plan.name,
+            uri,
+            shown,
+            headers,
+            request.ring_timeout_seconds,
+            request.call_id,
+            asks_before_following=request.may_follow is not None,
         )
 
     return command
@@ -360,6 +399,7 @@ def _line_event(report: EventReport, at_seconds: float) -> LineEvent:
                 sip_status=report.sip_status,
                 q850_cause=report.q850_cause,
                 reason_text=report.reason_text,
+                not_followed=report.not_followed,
             )
         case CallReleased():
             return Released(at_seconds=at_seconds)

@@ -38,6 +38,24 @@ class StartCall:
     ring_timeout_seconds: float
     call_id: str = ""
     """The holder's name of the call, for the trace."""
+    asks_before_following: bool = False
+    """The number of a 3xx is called once `FollowRedirect` comes, not before."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowRedirect:
+    """The answer to `CallRedirected`: send the next INVITE."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRedirect:
+    """The other answer to `CallRedirected`: the call is over."""
+
+    leg: int
+    cause: DisconnectCause
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +179,10 @@ class RedirectCaller:
     """A whole Contact value."""
 
 
-LegOrder = HangUpCall | TransferCall | PlayWav | StopPlaying | HoldCall | ResumeCall
+RedirectAnswer = FollowRedirect | LeaveRedirect
+LegOrder = (
+    HangUpCall | TransferCall | PlayWav | StopPlaying | HoldCall | ResumeCall | RedirectAnswer
+)
 WatchOrder = WatchExtension | UnwatchExtension
 CallerOrder = TakeCalls | RingCaller | TurnCallerAway | RedirectCaller
 Command = StartCall | LegOrder | WatchOrder | CallerOrder | RestTrunk | TraceMessages | Stop
@@ -204,6 +225,7 @@ class CallEnded:
     sip_status: int | None = None
     q850_cause: int | None = None
     reason_text: str = ""
+    not_followed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +234,14 @@ class CallReleased:
 
     leg: int
     at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallRedirected:
+    """A 3xx names a number that the door lets through; may it be called?"""
+
+    leg: int
+    e164: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +374,7 @@ class Stopped:
 
 
 EventReport = CallProceeding | CallAlerting | CallAnswered | CallEnded | CallReleased
-LegReport = EventReport | TransferAccepted | TransferEnded | PlayEnded | HoldEnded
+LegReport = EventReport | TransferAccepted | TransferEnded | PlayEnded | HoldEnded | CallRedirected
 TraceReport = CallNamed | MessageSeen
 CallerReport = CallerArrived | CallerGone
 Report = (

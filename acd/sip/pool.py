@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 import trio
@@ -23,10 +24,11 @@ from acd.lines.fair_queue import FairQueue
 from acd.lines.token_bucket import TokenBucket
 from acd.sip.inlet import Inlet
 from acd.sip.line import LineHost, SipLine
+from acd.sip.pace import InvitePace, wait_for_token
 
 _log = structlog.get_logger(__name__)
 
-_BURST_SECONDS = 0.1
+BURST_SECONDS = 0.1
 """How much of its rate a trunk may use at once after a rest; also evens out late wake-ups."""
 
 
@@ -46,8 +48,9 @@ class SipLinePool:
         """Leased lines, and those whose dialog outlives its lease."""
         self._waiting: FairQueue[_Request] = FairQueue()
         self._serving = False
-        burst = max(1.0, calls_per_second * _BURST_SECONDS)
+        burst = max(1.0, calls_per_second * BURST_SECONDS)
         self._bucket = TokenBucket(calls_per_second, burst=burst)
+        self._pace = InvitePace(calls_per_second)
         self._expired_leases = 0
         self._expiring = False
         self._first_deadline = trio.CancelScope()
@@ -101,7 +104,8 @@ class SipLinePool:
     async def borrow(self, holder: str, deadline_seconds: float, weight: int) -> _Lease:
         """Wait for a line; its lease is to be ended."""
         number = await self._wait_number(holder, weight)
-        lease = _Lease(number, self._host, holder, deadline_seconds, self._give_back)
+        line = partial(SipLine, number, self._host, self._pace, self._start)
+        lease = _Lease(line, holder, deadline_seconds, self._give_back)
         self._leases.add(lease)
         self._expire_at(lease)
         return lease
@@ -117,7 +121,8 @@ class SipLinePool:
         self._waiting.add(request, holder=holder, weight=weight)
         if not self._serving:
             # Where nobody waits and both are there, no task is needed to find out whose turn it is.
-            if len(self._free) and self._bucket.take(trio.current_time()) <= 0:
+            ready = len(self._free) and self._pace.is_short
+            if ready and self._bucket.take(trio.current_time()) <= 0:
                 self._hand_out(self._free.take_now())
                 return request.number
             self._serving = True
@@ -138,7 +143,8 @@ class SipLinePool:
                 number = await self._free.take()
                 try:
                     if len(self._waiting):
-                        await self._wait_for_token()
+                        await self._pace.wait_short()
+                        await wait_for_token(self._bucket)
                 finally:
                     self._hand_out(number)
         finally:
@@ -154,13 +160,6 @@ class SipLinePool:
             self._waiting.pop().serve(number)
         else:
             self._free.put(number)
-
-    async def _wait_for_token(self) -> None:
-        wait_seconds = self._bucket.take(trio.current_time())
-        while wait_seconds > 0:
-            # Only the clock fills the bucket: there is no event to wait for.
-            await trio.sleep(wait_seconds)
-            wait_seconds = self._bucket.take(trio.current_time())
 
     def _expire_at(self, lease: _Lease) -> None:
         """Have the lease ended at its deadline: one task sleeps until the first of them all."""
@@ -230,13 +229,12 @@ class _Lease:
 
     def __init__(
         self,
-        number: int,
-        host: LineHost,
+        line: Callable[[Callable[[], None]], SipLine],
         holder: str,
         deadline_seconds: float,
         give_back: Callable[[_Lease], None],
     ) -> None:
-        self.line = SipLine(number, host, self._idle)
+        self.line = line(self._idle)
         self.holder = holder
         self.deadline_seconds = deadline_seconds
         self.deadline_at = trio.current_time() + deadline_seconds

@@ -30,6 +30,8 @@ class NextTarget:
     """Whom to call now."""
 
     uri: str
+    e164: str | None
+    """The number dialed; None: an extension that `[destinations]` lets through."""
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class Redirects:
             return "redirected in a circle"
         if len(self.dialed) > MOST_REDIRECTS:
             return f"redirected more than {MOST_REDIRECTS} times"
-        return NextTarget(uri)
+        return NextTarget(uri, door.number_of(user))
 
 
 def contact_user(message: str) -> str | None:

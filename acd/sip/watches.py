@@ -26,6 +26,8 @@ _LOST_RETRY_SECONDS = 2.0
 _REFUSED_RETRY_SECONDS = 30.0
 _LOST_STATUSES = frozenset({408, 481, 500, 503})
 """The PBX is busy, was away, or forgot us: nothing that only its owner could change."""
+_NO_CREDENTIALS = frozenset({401, 407})
+"""With credentials that were good before: the PBX was restarted and does not know its nonce."""
 _NO_SUCH_EVENT = frozenset({405, 489, 501})
 _NO_PBX = "the PBX does not answer"
 
@@ -46,6 +48,8 @@ class _Watch:
     """None until a NOTIFY told."""
     detail: str = ""
     told: tuple[ExtensionState, str] | None = None
+    accepted: bool = False
+    """The credentials were good, and have not been refused since."""
     retry: Timer | None = None
 
     @property
@@ -146,6 +150,7 @@ class Watches:
             return
         watch.take(seen.message.partition("\r\n\r\n")[2])
         if not seen.ended:
+            watch.accepted = True
             self._tell(watch, seen.at_seconds)
         elif seen.presence and seen.sip_status in _NO_SUCH_EVENT:
             watch.asks_presence = False
@@ -175,12 +180,17 @@ class Watches:
     def _lost(self, watch: _Watch, seen: Watched) -> None:
         if seen.sip_status < 300:
             self._try_again(watch, "the PBX ended the subscription")
-        elif seen.sip_status in _LOST_STATUSES:
+        elif seen.sip_status in _LOST_STATUSES or self._is_forgotten(watch, seen.sip_status):
             self._try_again(watch, f"SUBSCRIBE was answered {seen.sip_status}")
         else:
             self._try_again(
                 watch, f"SUBSCRIBE was answered {seen.sip_status}", wait=_REFUSED_RETRY_SECONDS
             )
+
+    def _is_forgotten(self, watch: _Watch, sip_status: int) -> bool:
+        """Whether credentials are refused that were good; true once, a password may change."""
+        was_accepted, watch.accepted = watch.accepted, False
+        return was_accepted and sip_status in _NO_CREDENTIALS
 
     def _try_again(self, watch: _Watch, detail: str, *, wait: float = _LOST_RETRY_SECONDS) -> None:
         now = perf_counter()

@@ -2,7 +2,8 @@
 
 Two columns say what an agent does. `wanted` is what a person asked for (log off, not ready,
 ready) and is changed by commands alone; `state` is what the agent does and follows `wanted` as
-soon as no person is with them. Every change of `state` is a row in the event log.
+soon as no person is with them. Every change of `state` is a row in the event log; so is what is
+asked of an agent, as `asked`, where no state follows at once.
 """
 
 from __future__ import annotations
@@ -99,10 +100,19 @@ class AgentBenched:
 
 def all_agents(conn: sa.Connection) -> list[AgentRow]:
     """Every agent, by name."""
+    return _agents(conn, sa.true())
+
+
+def _agents(conn: sa.Connection, which: sa.ColumnElement[bool]) -> list[AgentRow]:
     skills, campaigns = defaultdict(set), defaultdict(set)
-    for agent_id, skill in conn.execute(sa.select(t.agent_skills)):
+    mine = sa.select(t.agents.c.agent_id).where(which)
+    for agent_id, skill in conn.execute(
+        sa.select(t.agent_skills).where(t.agent_skills.c.agent_id.in_(mine))
+    ):
         skills[agent_id].add(skill)
-    for agent_id, campaign_id in conn.execute(sa.select(t.agent_campaigns)):
+    for agent_id, campaign_id in conn.execute(
+        sa.select(t.agent_campaigns).where(t.agent_campaigns.c.agent_id.in_(mine))
+    ):
         campaigns[agent_id].add(campaign_id)
     return [
         AgentRow(
@@ -121,7 +131,7 @@ def all_agents(conn: sa.Connection) -> list[AgentRow]:
             version=row.version,
             wraps_up_until=row.wraps_up_until,
         )
-        for row in conn.execute(sa.select(t.agents).order_by(t.agents.c.name))
+        for row in conn.execute(sa.select(t.agents).where(which).order_by(t.agents.c.name))
     ]
 
 
@@ -137,11 +147,10 @@ def agent_named(conn: sa.Connection, text: str) -> AgentRow:
     Raises:
         UnknownName: there is none; the sentence names those that exist.
     """
+    found = _agents(conn, sa.or_(t.agents.c.name == text, t.agents.c.extension == text))
+    if found:
+        return min(found, key=lambda agent: agent.name != text)
     agents = all_agents(conn)
-    for attribute in ("name", "extension"):
-        for agent in agents:
-            if getattr(agent, attribute) == text:
-                return agent
     known = ", ".join(agent.name for agent in agents[:10])
     raise UnknownName(
         Problem(
@@ -241,8 +250,12 @@ def ask_agent(
     """
     agent = agent_named(conn, text)
     _update(conn, agent.agent_id, wanted=wanted.value, version=t.agents.c.version + 1)
-    for step in resting_steps(agent.state, wanted):
+    steps = resting_steps(agent.state, wanted)
+    for step in steps:
         _move(conn, agent.name, step, now, told_by=Teller.COMMAND, reason=reason)
+    if not steps:
+        asked = {"wanted": wanted.value, "told_by": Teller.COMMAND.value, "reason": reason}
+        _record(conn, agent.name, "asked", now, **asked)
     if agent.reason != reason:
         _update(conn, agent.agent_id, reason=reason)
     return agent_named(conn, agent.name)
@@ -314,22 +327,23 @@ class MovingAgents:
             self._conn.execute(_MOVE, list(self._moves.values()))
 
 
-def note_agent_benched(conn: sa.Connection, benched: AgentBenched) -> None:
+def note_agent_benched(conn: sa.Connection, benched: AgentBenched, *, now: datetime) -> None:
     """Want an agent not ready, as a command would; one who shall not be ready anyway stays.
 
     The state follows by `note_agent_moved`.
     """
-    conn.execute(
+    wanted = AgentState.NOT_READY.value
+    name = conn.scalar(
         sa.update(t.agents)
         .where(
             t.agents.c.extension == benched.extension, t.agents.c.wanted == AgentState.READY.value
         )
-        .values(
-            wanted=AgentState.NOT_READY.value,
-            reason=benched.reason,
-            version=t.agents.c.version + 1,
-        )
+        .values(wanted=wanted, reason=benched.reason, version=t.agents.c.version + 1)
+        .returning(t.agents.c.name)
     )
+    if name is not None:
+        asked = {"wanted": wanted, "told_by": Teller.ENGINE.value, "reason": benched.reason}
+        _record(conn, name, "asked", now, **asked)
 
 
 def _move(

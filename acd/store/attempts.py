@@ -120,6 +120,8 @@ class AttemptClosed:
     """When the last REFER left."""
     agent: str | None = None
     """Who has the person, or was offered them last: an extension, or a place in a queue."""
+    not_followed: str = ""
+    """Why the number that a 3xx named was not called, without any whole number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +274,8 @@ class OpenAttempts:
         self._dialogs.pop(row.attempt_id, None)
         self._answers.pop(row.attempt_id, None)
         detail = {"disposition": disposition.value, "cause": closed.cause}
+        if closed.not_followed:
+            detail["not_followed"] = closed.not_followed
         self._note(row.attempt_id, "closed", self._now, detail)
         if row.lead_id is not None and row.campaign_id is not None:
             ended = Ended(

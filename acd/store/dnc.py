@@ -187,8 +187,10 @@ def list_by_name(conn: sa.Connection, name: str) -> DncList:
     raise UnknownName(f"list {name}: there is no do-not-call list of that name")
 
 
-def listed_numbers(conn: sa.Connection, numbers: Sequence[str], campaign_id: int) -> set[str]:
-    """Those of the numbers that must not be dialed by the campaign."""
+def listed_numbers(
+    conn: sa.Connection, numbers: Sequence[str], campaign_id: int | None
+) -> set[str]:
+    """Those of the numbers that must not be dialed by the campaign, or by any (None)."""
     found: set[str] = set()
     for some in _chunks(numbers):
         found.update(

@@ -171,4 +171,4 @@ def _write_alone(conn: sa.Connection, outcome: Outcome, node: str, now: datetime
                 now=now,
             )
         case AgentBenched():
-            note_agent_benched(conn, outcome)
+            note_agent_benched(conn, outcome, now=now)

@@ -6,6 +6,7 @@ Statements live in the modules beside this one; nothing else in the program runs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,19 @@ from sqlalchemy.engine import Dialect
 
 SCHEMA_REVISION = "0008"
 """The migration that this program's statements are written for."""
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone must not be stored")
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def _sqlite_text(moment: datetime | None) -> str | None:
+    """A moment as SQLAlchemy writes it for SQLite, and reads it back."""
+    if moment is None:
+        return None
+    return _in_utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -30,10 +44,13 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         """Refuse a moment without a zone: nobody knows when it is."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError("a moment without a time zone must not be stored")
-        in_utc = value.astimezone(UTC)
-        return in_utc if dialect.name == "postgresql" else in_utc.replace(tzinfo=None)
+        return (
+            _in_utc(value) if dialect.name == "postgresql" else _in_utc(value).replace(tzinfo=None)
+        )
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """On SQLite the text at once: a call writes a dozen moments, and this takes a third."""
+        return _sqlite_text if dialect.name == "sqlite" else super().bind_processor(dialect)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give the zone back."""

@@ -2,7 +2,9 @@
 
 How it works: rows go into temporary tables of one connection, which belong to nobody else and
 vanish with it, so that reading and judging a file of any size holds no lock. What SQL knows
-better (the same number in another row or lead, a do-not-call list) is sifted there too.
+better (the same number in another row or lead, a do-not-call list) is sifted there too: reasons
+go into a table of their own as they are found, and the rows then move by them. A file whose
+every row is refused takes no more memory than one whose rows are added.
 `imports.publish` then copies what is left in one short transaction: all of it or nothing.
 """
 
@@ -13,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,8 +65,25 @@ staged_rejects = sa.Table(
     prefixes=["TEMPORARY"],
 )
 
+staged_reasons = sa.Table(
+    "staged_reasons",
+    staging,
+    sa.Column("line", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("reason", sa.Text),
+    prefixes=["TEMPORARY"],
+)
+"""Of one rule, while its rows are being moved to the rejects."""
+
+_IN_ORDER = (staged_numbers.c.line, staged_numbers.c.position)
+
+_BATCH = 5000
+"""Rows read, or reasons written, at once."""
+
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 """Made once: `json.dumps` with an argument makes a new encoder for every row."""
+
+Reason = tuple[int, str]
+"""The line of a row that is refused, and why."""
 
 DUPLICATE = "duplicate"
 DNC = "dnc"
@@ -221,28 +241,29 @@ class Staging:
         )
         return self._conn.scalar(newest) or 0
 
-    def _refuse(self, rule: str, reasons: Mapping[int, str]) -> int:
-        """Move leads to the rejects: line → reason."""
-        lines = [{"b_line": line, "b_reason": reason} for line, reason in reasons.items()]
+    def _refuse(self, rule: str, reasons: Iterator[Reason]) -> int:
+        """Move leads to the rejects; how many."""
+        lines = 0
+        while batch := list(islice(reasons, _BATCH)):
+            _insert(self._conn, staged_reasons, batch)
+            lines += len(batch)
         if not lines:
             return 0
-        line, reason = (
-            sa.bindparam("b_line", type_=sa.Integer),
-            sa.bindparam("b_reason", type_=sa.Text),
-        )
         moved = sa.select(
             staged_leads.c.line,
             sa.literal("refused"),
             sa.literal(rule),
-            reason,
+            staged_reasons.c.reason,
             staged_leads.c.columns,
             staged_leads.c.number_cells,
-        ).where(staged_leads.c.line == line)
+        ).join_from(staged_reasons, staged_leads, staged_leads.c.line == staged_reasons.c.line)
         names = [column.name for column in staged_rejects.c]
-        self._conn.execute(sa.insert(staged_rejects).from_select(names, moved), lines)
-        self._conn.execute(sa.delete(staged_leads).where(staged_leads.c.line == line), lines)
-        self._conn.execute(sa.delete(staged_numbers).where(staged_numbers.c.line == line), lines)
-        return len(lines)
+        self._conn.execute(sa.insert(staged_rejects).from_select(names, moved))
+        refused = sa.select(staged_reasons.c.line)
+        for table in (staged_leads, staged_numbers):
+            self._conn.execute(sa.delete(table).where(table.c.line.in_(refused)))
+        self._conn.execute(sa.delete(staged_reasons))
+        return lines
 
 
 @contextmanager
@@ -261,15 +282,16 @@ def _lock_campaign(conn: sa.Connection, campaign_id: int) -> None:
     )
 
 
-def _known(conn: sa.Connection, campaign_id: int | None) -> dict[int, str]:
-    """Line → reason, for rows with a number that a lead of the campaign has."""
+def _known(conn: sa.Connection, campaign_id: int | None) -> Iterator[Reason]:
+    """For rows with a number that a lead of the campaign has."""
     if campaign_id is None:
-        return {}
-    rows = conn.execute(
+        return iter(())
+    rows = _read(
+        conn,
         sa.select(staged_numbers.c.line, staged_numbers.c.e164, t.lead_numbers.c.lead_id)
         .join_from(staged_numbers, t.lead_numbers, t.lead_numbers.c.e164 == staged_numbers.c.e164)
         .where(t.lead_numbers.c.campaign_id == campaign_id)
-        .order_by(staged_numbers.c.line, staged_numbers.c.position)
+        .order_by(*_IN_ORDER),
     )
     return _first_reasons(
         (row.line, f"{masked(row.e164)} is the number of lead {row.lead_id} already")
@@ -277,53 +299,53 @@ def _known(conn: sa.Connection, campaign_id: int | None) -> dict[int, str]:
     )
 
 
-def _listed(conn: sa.Connection, campaign_id: int | None) -> dict[int, str]:
-    """Line → reason, for rows with a number on a list that holds for the campaign."""
-    rows = conn.execute(
+def _listed(conn: sa.Connection, campaign_id: int | None) -> Iterator[Reason]:
+    """For rows with a number on a list that holds for the campaign."""
+    rows = _read(
+        conn,
         sa.select(staged_numbers.c.line, staged_numbers.c.e164)
         .join_from(staged_numbers, t.dnc_numbers, t.dnc_numbers.c.e164 == staged_numbers.c.e164)
         .join(t.dnc_lists, t.dnc_lists.c.list_id == t.dnc_numbers.c.list_id)
         .where(
             sa.or_(t.dnc_lists.c.campaign_id.is_(None), t.dnc_lists.c.campaign_id == campaign_id)
         )
-        .order_by(staged_numbers.c.line, staged_numbers.c.position)
+        .order_by(*_IN_ORDER),
     )
     return _first_reasons(
         (row.line, f"{masked(row.e164)} is on a do-not-call list") for row in rows
     )
 
 
-def _erased(conn: sa.Connection, hashes: Set[str]) -> dict[int, str]:
-    """Line → reason, for people who had themselves erased."""
+def _erased(conn: sa.Connection, hashes: Set[str]) -> Iterator[Reason]:
+    """For people who had themselves erased."""
     if not hashes:
-        return {}
-    rows = conn.execute(sa.select(staged_numbers.c.line, staged_numbers.c.e164))
-    return {
-        row.line: f"{masked(row.e164)} belongs to somebody who was erased: not to be called"
+        return iter(())
+    rows = _read(conn, sa.select(staged_numbers.c.line, staged_numbers.c.e164).order_by(*_IN_ORDER))
+    return _first_reasons(
+        (row.line, f"{masked(row.e164)} belongs to somebody who was erased: not to be called")
         for row in rows
         if number_hash(row.e164) in hashes
-    }
+    )
 
 
-def _twins(conn: sa.Connection) -> dict[int, str]:
-    """Line → reason, for rows that repeat a number: the first row that holds it keeps it."""
+def _twins(conn: sa.Connection) -> Iterator[Reason]:
+    """For rows that repeat a number: the first row that holds it keeps it."""
     repeated = (
         sa.select(staged_numbers.c.e164).group_by(staged_numbers.c.e164).having(sa.func.count() > 1)
     )
-    rows = conn.execute(
+    rows = _read(
+        conn,
         sa.select(staged_numbers.c.line, staged_numbers.c.e164)
         .where(staged_numbers.c.e164.in_(repeated))
-        .order_by(staged_numbers.c.line, staged_numbers.c.position)
+        .order_by(*_IN_ORDER),
     )
     holders: dict[str, int] = {}
-    reasons: dict[int, str] = {}
     for line, numbers in _by_line(rows):
         taken = next((number for number in numbers if number in holders), None)
         if taken is None:
             holders.update(dict.fromkeys(numbers, line))
         else:
-            reasons[line] = f"{masked(taken)} is the number of line {holders[taken]} already"
-    return reasons
+            yield line, f"{masked(taken)} is the number of line {holders[taken]} already"
 
 
 def _by_line(rows: Iterable[Any]) -> Iterator[tuple[int, list[str]]]:
@@ -338,11 +360,18 @@ def _by_line(rows: Iterable[Any]) -> Iterator[tuple[int, list[str]]]:
         yield line, numbers
 
 
-def _first_reasons(pairs: Iterable[tuple[int, str]]) -> dict[int, str]:
-    reasons: dict[int, str] = {}
-    for line, reason in pairs:
-        reasons.setdefault(line, reason)
-    return reasons
+def _first_reasons(reasons: Iterable[Reason]) -> Iterator[Reason]:
+    """Of several for a line, which follow each other, the first."""
+    last = None
+    for line, reason in reasons:
+        if line != last:
+            last = line
+            yield line, reason
+
+
+def _read(conn: sa.Connection, query: sa.Select[Any]) -> Iterator[Any]:
+    """The rows of a query, few at a time: they may be as many as the file's."""
+    return iter(conn.execute(query, execution_options={"yield_per": _BATCH}))
 
 
 def _insert(conn: sa.Connection, table: sa.Table, rows: Sequence[tuple[Any, ...]]) -> None:

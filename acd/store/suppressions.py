@@ -1,4 +1,4 @@
-"""Numbers of people who had themselves erased: hashed, so that an import can know them again.
+"""Numbers of people who had themselves erased: hashed, so that they are known again.
 
 A hash of a phone number hides it from a reader, not from somebody who tries all numbers: what is
 kept is as little as the duty never to call again allows (GDPR article 17(3)(b)), not nothing.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 
 import sqlalchemy as sa
 
 from acd.store import schema as t
+from acd.store.dnc import listed_numbers
 from acd.store.locks import lock_name, share_name
 
 _NAME = "suppressions"
@@ -32,6 +34,26 @@ def is_erased(conn: sa.Connection, e164: str) -> bool:
     """Whether the number belongs to somebody who was erased."""
     query = sa.select(t.suppressions.c.erased_at)
     return conn.scalar(query.where(t.suppressions.c.number_hash == number_hash(e164))) is not None
+
+
+class Barred(StrEnum):
+    """Why a number that is no lead's must not be dialed."""
+
+    DNC = "dnc"
+    ERASED = "erased"
+
+
+def why_barred(conn: sa.Connection, e164: str, *, campaign_id: int | None) -> Barred | None:
+    """What stands against dialing a number; None: nothing.
+
+    Args:
+        conn: may be one that only reads.
+        e164: the number.
+        campaign_id: whose lists count beside those for every campaign; None: a TAPI client's call.
+    """
+    if listed_numbers(conn, [e164], campaign_id):
+        return Barred.DNC
+    return Barred.ERASED if is_erased(conn, e164) else None
 
 
 def begin_erasure(conn: sa.Connection) -> None:

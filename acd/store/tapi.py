@@ -9,20 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 import sqlalchemy as sa
 
 from acd.store import schema as t
 from acd.store.events import Subject, record
-from acd.store.suppressions import is_erased
-
-
-class TapiRefusal(StrEnum):
-    """Why a number is not dialed for a TAPI client."""
-
-    DNC = "dnc"
-    ERASED = "erased"
+from acd.store.suppressions import Barred, why_barred
 
 
 def begin_tapi_attempt(
@@ -34,7 +26,7 @@ def begin_tapi_attempt(
     trunk: str,
     line: int,
     now: datetime,
-) -> int | TapiRefusal:
+) -> int | Barred:
     """Commit that a number is about to be dialed; the attempt's id, or why it must not be.
 
     Args:
@@ -46,9 +38,9 @@ def begin_tapi_attempt(
         line: the TAPI line device, 1 to 999.
         now: the start.
     """
-    refusal = None if e164 is None else _why_not(conn, e164)
-    if refusal is not None:
-        return refusal
+    barred = None if e164 is None else why_barred(conn, e164, campaign_id=None)
+    if barred is not None:
+        return barred
     attempt_id: int = conn.execute(
         sa.insert(t.attempts)
         .values(
@@ -72,19 +64,6 @@ def begin_tapi_attempt(
         detail={"tapi_client": client, "node": node, "line": line},
     )
     return attempt_id
-
-
-def _why_not(conn: sa.Connection, e164: str) -> TapiRefusal | None:
-    """Only lists for every campaign count: a client is of none."""
-    listed = conn.scalar(
-        sa.select(sa.literal(1))
-        .select_from(t.dnc_numbers.join(t.dnc_lists))
-        .where(t.dnc_numbers.c.e164 == e164, t.dnc_lists.c.campaign_id.is_(None))
-        .limit(1)
-    )
-    if listed:
-        return TapiRefusal.DNC
-    return TapiRefusal.ERASED if is_erased(conn, e164) else None
 
 
 def forget_tapi_numbers(conn: sa.Connection, numbers: Sequence[str]) -> list[int]:

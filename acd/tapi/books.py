@@ -17,7 +17,15 @@ import trio
 
 from acd.clock import WallClock
 from acd.errors import StoreUnavailable
-from acd.lines import Destination, DestinationKind, Door, LinePool, Refused, Trunk
+from acd.lines import (
+    Destination,
+    DestinationKind,
+    Door,
+    LinePool,
+    NotFollowed,
+    Refused,
+    Trunk,
+)
 from acd.lines.token_bucket import TokenBucket
 from acd.metrics import Metrics
 from acd.numbers import PhoneNumber, plain, read_number
@@ -30,7 +38,7 @@ from acd.settings import (
     TrunkSettings,
 )
 from acd.store.outcomes import Outcome
-from acd.store.tapi import TapiRefusal
+from acd.store.suppressions import Barred
 from acd.tapi.constants import LineErr
 from acd.tapi.dialing import dialed_number, transfer_target
 from acd.tapi.mapping import DOOR_ERRORS
@@ -45,12 +53,16 @@ class Books(Protocol):
         """Whether a new call could be recorded."""
         ...
 
-    async def begin(self, *, client: str, e164: str | None, line: int) -> int | TapiRefusal:
+    async def begin(self, *, client: str, e164: str | None, line: int) -> int | Barred:
         """Commit a row before its INVITE.
 
         Raises:
             StoreUnavailable: the database is away.
         """
+        ...
+
+    async def may_follow(self, e164: str) -> NotFollowed | None:
+        """Why a number that a 3xx names must not be called; None: it may be."""
         ...
 
     def put(
@@ -247,14 +259,14 @@ class Desk:
             begun = await self.books.begin(client=self.name, e164=dialed.e164, line=line)
         except StoreUnavailable:
             return LineErr.RESOURCEUNAVAIL
-        if isinstance(begun, TapiRefusal):
+        if isinstance(begun, Barred):
             return _refused(Law(begun), LineErr.ADDRESSBLOCKED, _LISTED[begun])
         return begun
 
 
 _LISTED = {
-    TapiRefusal.DNC: "on a do-not-call list",
-    TapiRefusal.ERASED: "the person had their data erased",
+    Barred.DNC: "on a do-not-call list",
+    Barred.ERASED: "the person had their data erased",
 }
 
 

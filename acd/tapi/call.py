@@ -149,6 +149,8 @@ class TapiCall:
             headers=self._course.headers,
             ring_timeout_seconds=self._order.no_answer_seconds,
             caller_id=CallerId(number=shown) if shown else None,
+            # Where the user's own phone sends a call on is the user's business.
+            may_follow=self._desk.books.may_follow if self._course.person_first else None,
         )
         try:
             await line.originate(request)

@@ -463,4 +463,5 @@ class LiveCall:
             transferred_at=None if joined_at is None else self._wall(joined_at),
             ended_at=self._wall(end.at_seconds) if end else self._desk.clock.now(),
             abandoned=self._abandoned,
+            not_followed=end.not_followed if end else "",
         )

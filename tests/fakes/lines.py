@@ -32,6 +32,7 @@ from acd.lines import (
     OriginateRequest,
     PersonWith,
     Proceeding,
+    RedirectGuard,
     Released,
     TransferAnswered,
     TransferRefused,
@@ -59,6 +60,8 @@ class Script:
     unplayable: bool = False
     answer_crosses: bool = False
     """The answer is on its way up when we hang up."""
+    sent_on_to: str = ""
+    """A 3xx names this E.164 number, which the door lets through; the rest is its story."""
 
 
 class FakeLine:
@@ -91,11 +94,13 @@ class FakeLine:
         self._call = CallProgress()
         self._over = trio.Event()
         self._call.apply(CallEvent.INVITE_SENT)
-        self._nursery.start_soon(self._play_script, request.ring_timeout_seconds)
+        self._nursery.start_soon(self._play_script, request)
 
-    async def _play_script(self, ring_timeout_seconds: float) -> None:
+    async def _play_script(self, request: OriginateRequest) -> None:
         over = self._over
-        with trio.move_on_after(ring_timeout_seconds) as ringing:
+        with trio.move_on_after(request.ring_timeout_seconds) as ringing:
+            if self.script.sent_on_to and request.may_follow is not None:
+                await self._ask(request.may_follow)
             await self._ring()
         if over.is_set():
             return
@@ -109,6 +114,19 @@ class FakeLine:
         hangs_up_after = self.script.hangs_up_after
         if hangs_up_after is not None and not await self._over_within(hangs_up_after):
             self._end(self.script.cause)
+
+    async def _ask(self, may_follow: RedirectGuard) -> None:
+        """Whether the 3xx may be followed; the call is over where not."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._leave_at_the_end, nursery.cancel_scope)
+            refusal = await may_follow(self.script.sent_on_to)
+            if refusal is not None:
+                self._end(refusal.cause, not_followed=refusal.sentence)
+            nursery.cancel_scope.cancel()
+
+    async def _leave_at_the_end(self, scope: trio.CancelScope) -> None:
+        await self._over.wait()
+        scope.cancel()
 
     async def _ring(self) -> None:
         """Until the answer, or whatever else ends the ringing."""
@@ -130,12 +148,12 @@ class FakeLine:
     def _say(self, event: LineEvent) -> None:
         self._send.send_nowait(event)
 
-    def _end(self, cause: DisconnectCause) -> None:
+    def _end(self, cause: DisconnectCause, *, not_followed: str = "") -> None:
         if self._over.is_set():
             return
         self._over.set()
         now = trio.current_time()
-        self._say(Ended(at_seconds=now, cause=cause))
+        self._say(Ended(at_seconds=now, cause=cause, not_followed=not_followed))
         self._say(Released(at_seconds=now))
 
     async def next_event(self) -> LineEvent:

@@ -1,8 +1,14 @@
-"""The manager interface is cut for ten seconds under dialing ahead: nobody is guessed at."""
+"""What tells of agents is cut for ten seconds under dialing ahead: nobody is guessed at.
+
+The manager interface is cut by itself, and calls go on; with subscriptions the PBX hangs, whose
+calls stand still with them.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from datetime import datetime
 from itertools import pairwise
@@ -13,7 +19,7 @@ import pytest
 import trio
 
 from tests.acceptance.agent_feed.test_agent_feed import HANDED_OVER, first_of_each_call
-from tests.acceptance.support.floor import floor_installation, number
+from tests.acceptance.support.floor import SUBSCRIPTIONS, floor_installation, number
 from tests.acceptance.support.installation import Engine
 from tests.peers import phones
 from tests.peers.addresses import Addresses
@@ -32,6 +38,8 @@ KNOWN_SECONDS = 0.2
 """From the log's line to the last agent's state, on a busy machine."""
 STOPPED_SECONDS = 1.0
 """An INVITE whose row is being written may still leave; the rest is for a busy machine."""
+SILENT_SECONDS = 8.0
+"""From the PBX's last word to the loss of the feed."""
 DEFINITION = """
 dial_mode = "ratio"
 calls_per_agent = 2
@@ -61,7 +69,7 @@ async def test_ten_seconds_without_it_stop_the_dialing_and_lose_nobody(tmp_path:
         network = phones.carrier(HERE.carrier, answer_ms=2500)
         with Wire(HERE.pbx, port=5060) as wire, network, phone:
             async with installation.engine() as engine:
-                await wait_dialing_ahead(engine)
+                await wait_dialing_ahead(engine, "ami")
                 cut_at = time.time()
                 way.cut()
                 await engine.wait_metric("acd_feed_up", 0, feed="ami")
@@ -86,13 +94,73 @@ async def test_ten_seconds_without_it_stop_the_dialing_and_lose_nobody(tmp_path:
     assert_settled(rows, lost_at=lost_at(engine), mended_at=mended_at)
 
 
+async def test_a_pbx_that_hangs_for_ten_seconds_stops_the_dialing_where_it_is_all_that_tells(
+    tmp_path: Path,
+) -> None:
+    desks = dict.fromkeys(AGENTS, f"{HERE.agent_101}:5060")
+    async with run_asterisk(address=HERE.pbx, carrier=f"{HERE.carrier}:5060", agents=desks) as pbx:
+        installation = await floor_installation(
+            tmp_path,
+            pbx=HERE.pbx,
+            manager=SUBSCRIPTIONS,
+            extensions=AGENTS,
+            leads=[number(lead) for lead in range(LEADS)],
+            lines=60,
+            campaign=DEFINITION,
+        )
+        phone = phones.agent_answers(HERE.agent_101, ring_ms=2000, talk_ms=500)
+        network = phones.carrier(HERE.carrier, answer_ms=2500)
+        with Wire(HERE.pbx, port=5060) as wire, network, phone:
+            async with installation.engine() as engine:
+                await wait_dialing_ahead(engine, "dialog_info")
+                cut_at = time.time()
+                os.kill(pbx.pid, signal.SIGSTOP)
+                try:
+                    await engine.wait_metric("acd_feed_up", 0, feed="dialog_info")
+                    # The metric follows the agents a moment later.
+                    await engine.wait_metric("acd_agents", 0, state="ready", timeout_seconds=2)
+                    # How long it is away is what is tried.
+                    await trio.sleep(cut_at + CUT_SECONDS - time.time())
+                    await engine.read_metrics()
+                    assert engine.metric("acd_agents", state="ready") == 0
+                    before = engine.metric(
+                        HANDED_OVER, campaign="sample", disposition="handed_over"
+                    )
+                    mended_at = time.time()
+                finally:
+                    os.kill(pbx.pid, signal.SIGCONT)
+                await engine.wait_metric("acd_feed_up", 1, feed="dialog_info")
+                await wait_handed_over(engine, more_than=before + len(AGENTS))
+                assert await engine.end(timeout_seconds=30) == 0, engine.log()
+            messages = wire.sip()
+    known_at = lost_at(engine)
+    assert known_at - last_word_at(messages, before=mended_at) <= SILENT_SECONDS
+    dialed = [
+        m.at_seconds
+        for m in first_of_each_call(invites(messages, HERE.pbx))
+        if m.source[0] not in (HERE.carrier, HERE.agent_101)
+    ]
+    assert not [at for at in dialed if known_at + STOPPED_SECONDS < at < mended_at]
+    assert [at for at in dialed if at > mended_at]
+    assert_one_person_at_a_time(messages)
+    rows = installation.rows("attempts")
+    assert {row["state"] for row in rows} == {"closed"}
+    assert len({row["lead_id"] for row in rows}) == len(rows)
+
+
+def last_word_at(messages: list[SipMessage], *, before: float) -> float:
+    """When the PBX said something last."""
+    said = (m.at_seconds for m in messages if m.source[0] == HERE.pbx)
+    return max(at for at in said if at < before)
+
+
 def invites(messages: list[SipMessage], to: str) -> list[SipMessage]:
     return [m for m in select(messages, "INVITE") if m.destination[0] == to]
 
 
-async def wait_dialing_ahead(engine: Engine) -> None:
+async def wait_dialing_ahead(engine: Engine, feed: str) -> None:
     """Until more calls are under way than there are ready agents, and phones ring for people."""
-    await engine.wait_metric("acd_feed_up", 1, feed="ami")
+    await engine.wait_metric("acd_feed_up", 1, feed=feed)
     with trio.fail_after(60):
         while True:
             await engine.read_metrics()

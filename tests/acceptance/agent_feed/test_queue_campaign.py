@@ -14,9 +14,10 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     PEOPLE,
     first_of_each_call,
     installation_with_feed,
+    pause,
 )
 from tests.acceptance.agent_feed.test_agent_times import seconds
-from tests.acceptance.support.installation import Installation
+from tests.acceptance.support.installation import Engine, Installation, edit
 from tests.peers import phones
 from tests.peers.centre import Centre, Traffic, open_centre
 from tests.peers.cut import open_way
@@ -61,6 +62,70 @@ async def test_nobody_waits_in_a_queue_that_has_one_member(tmp_path: Path) -> No
     (told,) = await installation.succeed("acd agents times --json")
     (anna,) = json.loads(told.stdout)["agents"]
     assert anna["persons"] == len(PEOPLE), "hers are those whom the queue gave her phone"
+
+
+async def test_nobody_is_dialed_for_a_queue_whose_members_have_all_paused(tmp_path: Path) -> None:
+    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=100, talk_ms=300)
+    installation = await installation_with_feed(tmp_path, host=ADDRESSES.pbx, prepare=use_queue)
+    async with open_centre(ADDRESSES, phone) as centre:
+        await only_101(centre)
+        await pause(centre, "pause")
+        async with installation.engine() as engine:
+            await wait_nobody_free(engine)
+            assert not centre.traffic().from_engine("INVITE")
+            await pause(centre, "unpause")
+            await engine.wait_metric(HANDED_OVER, 2, campaign="sample", disposition="handed_over")
+            assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    assert_nobody_waited(installation, traffic)
+
+
+async def test_nobody_is_dialed_for_a_queue_without_members_until_one_comes(
+    tmp_path: Path,
+) -> None:
+    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=100, talk_ms=300)
+    installation = await installation_with_feed(tmp_path, host=ADDRESSES.pbx, prepare=use_support)
+    async with open_centre(ADDRESSES, phone) as centre:
+        await add_support(centre)
+        async with installation.engine() as engine:
+            await wait_nobody_free(engine)
+            assert not centre.traffic().from_engine("INVITE")
+            await centre.pbx.cli("queue add member PJSIP/101 to support")
+            await engine.wait_metric(HANDED_OVER, 2, campaign="sample", disposition="handed_over")
+            assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    assert_nobody_waited(installation, traffic)
+
+
+def use_support(installation: Installation) -> None:
+    """As `use_queue`, of a queue that nobody is a member of."""
+    use_queue(installation)
+    edit(installation.folder / "campaigns" / "sample" / "campaign.toml", {"queue": '"support"'})
+
+
+async def add_support(centre: Centre) -> None:
+    """Let the dialplan lead to it as to the documented one."""
+    for step in ("1,Set,CHANNEL(tonezone)=acd-silent", "2,Queue,support,r,,,60", "3,Hangup"):
+        priority, application, *values = step.split(",", 2)
+        said = f"{application}({values[0] if values else ''})"
+        await centre.pbx.cli(f"dialplan add extension support,{priority},{said} into acd-agents")
+
+
+async def wait_nobody_free(engine: Engine) -> None:
+    """Wait until everything is up, and the campaign says why it does not dial."""
+    await engine.wait_metric("acd_feed_up", 1, feed="ami")
+    await engine.wait_metric("acd_trunk_up", 1, trunk="main")
+    await engine.wait_metric("acd_campaign_hold", 1, campaign="sample", reason="no_ready_agent")
+
+
+def assert_nobody_waited(installation: Installation, traffic: Traffic) -> None:
+    """Whoever answered was sent to the queue, and the member's phone called, at once."""
+    answers = first_of_each_call(traffic.of(ADDRESSES.carrier, 200, cseq="INVITE"))
+    rings = first_of_each_call(traffic.of(ADDRESSES.agent_101, 180))
+    assert len(answers) == len(rings) == 2, traffic
+    for answer, ring in zip(answers, rings, strict=True):
+        assert ring.at_seconds - answer.at_seconds < LATE_SECONDS
+    assert not [row for row in installation.rows("attempts") if row["abandoned"]]
 
 
 async def test_a_lost_feed_stops_the_dialing_for_a_queue_until_it_is_back(tmp_path: Path) -> None:

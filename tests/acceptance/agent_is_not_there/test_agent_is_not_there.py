@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from acd.rules.dispositions import TransferOutcome
-from tests.acceptance.support.installation import Installation
+from tests.acceptance.support.installation import Installation, edit
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.centre import Traffic, open_centre
+from tests.peers.wire import SipMessage
 
 pytestmark = pytest.mark.real
 
 ADDRESSES = Addresses.free()
 WAIT_LIMIT_SECONDS = 2.0
 """As the sample campaign says: longer without an agent is an abandoned call."""
+PATIENT_SECONDS = 8.0
+"""A limit for a busy machine, where it is to be kept."""
 MOST_REFERS = 1
 """An agent who cannot be reached is not tried again for the same person."""
 
@@ -37,6 +40,43 @@ async def test_an_extension_that_does_not_exist_leaves_the_person_abandoned_not_
     assert (attempt["disposition"], attempt["abandoned"]) == ("abandoned", 1)
     assert attempt["transfer_sip_status"] == 404
     assert engine.metric("acd_abandoned_total", campaign="sample") == 1
+
+
+async def test_an_extension_that_does_not_exist_leaves_the_person_to_the_next_ready_agent(
+    tmp_path: Path,
+) -> None:
+    installation = await Installation.ready(tmp_path, pbx=ADDRESSES.pbx)
+    # Without a feed both are ready, and 199 for as long as 101: the first one named goes first.
+    edit(
+        installation.folder / "campaigns" / "sample" / "campaign.toml",
+        {"extensions": '["199", "101"]', "wait_limit_seconds": str(PATIENT_SECONDS)},
+    )
+    await installation.succeed("acd campaign reload sample")
+    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=100)
+    async with open_centre(ADDRESSES, phone) as centre, installation.engine() as engine:
+        await engine.wait_metric(
+            "acd_dispositions_total", 1, campaign="sample", disposition="handed_over"
+        )
+        assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    refers = first_of_each(traffic.from_engine("REFER"), "cseq")
+    assert [extension_of(refer.get("refer-to")) for refer in refers] == ["199", "101"]
+    (answer,) = first_of_each(traffic.to_engine(200, cseq="INVITE"), "call-id")
+    (picked_up,) = first_of_each(traffic.of(ADDRESSES.agent_101, 200, cseq="INVITE"), "call-id")
+    assert picked_up.at_seconds - answer.at_seconds <= PATIENT_SECONDS
+    (attempt,) = installation.rows("attempts")
+    assert (attempt["disposition"], attempt["abandoned"]) == ("handed_over", 0)
+    assert (attempt["transfer_target"], attempt["agent"]) == ("101", "101")
+    assert engine.metric("acd_transfer_retries_total", campaign="sample") == 1
+
+
+def first_of_each(messages: list[SipMessage], header: str) -> list[SipMessage]:
+    """Without retransmissions."""
+    return list({message.get(header): message for message in reversed(messages)}.values())[::-1]
+
+
+def extension_of(refer_to: str) -> str:
+    return refer_to.partition("sip:")[2].partition("@")[0]
 
 
 async def test_a_busy_agents_person_is_handed_over_when_the_queues_next_agent_picks_up(

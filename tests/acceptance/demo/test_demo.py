@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.acceptance.demo.written import Written
+
 pytestmark = pytest.mark.real
 
 T = TypeVar("T")
-EXPECTED = {
-    "answers_sometime": "handed_over",
-    "hangs_up": "handed_over",
-    "machine": "handed_over",
-    "busy": "busy",
-    "switched_off": "unreachable",
-    "invalid": "invalid_number",
-    "rejects": "rejected",
-    "rings_out": "no_answer",
-    "congested": "congestion",
-}
-"""What the lab did with a number → the one disposition of its attempt."""
 
 
-class Demo:
+class Demo(Written):
     """A running `acd demo` in a terminal's process group of its own."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self._output = folder.with_suffix(".out")
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
@@ -77,33 +65,6 @@ class Demo:
         """Until so many people have answered, by /metrics."""
         (address,) = self.wait_until(lambda: re.findall(r"metrics: (http\S+)", self.output))
         self.wait_until(lambda: scraped(address).get("acd_live_answers_total", 0) >= count)
-
-    @property
-    def lab_pid(self) -> int:
-        lines = (self.folder / "lab.log").read_text().splitlines()
-        pid: int = next(json.loads(line)["pid"] for line in lines if "lab.ready" in line)
-        return pid
-
-    def query(self, sql: str) -> list[Any]:
-        with closing(sqlite3.connect(self.folder / "acd.sqlite")) as database:
-            return database.execute(sql).fetchall()
-
-    def lab_calls(self) -> dict[str, dict[str, Any]]:
-        """The lab's record of each number."""
-        lines = (self.folder / "lab-calls.jsonl").read_text().splitlines()
-        calls = [r for line in lines if (r := json.loads(line))["kind"] == "call"]
-        by_number = {call["number"]: call for call in calls}
-        assert len(by_number) == len(calls), "a number was called twice"
-        return by_number
-
-    def attempts(self) -> dict[str, tuple[str, str | None]]:
-        """Number → disposition and who has the person, from SQL."""
-        rows = self.query(
-            "SELECT e164, disposition, transfer_target FROM attempts JOIN lead_numbers"
-            " USING (number_id)"
-        )
-        assert len(rows) == len({row[0] for row in rows}), "a lead was dialed twice"
-        return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def scraped(address: str) -> dict[str, float]:
@@ -146,13 +107,7 @@ def test_a_small_demo_adds_up_and_the_pbx_says_the_same(tmp_path: Path) -> None:
         assert not is_running(demo.lab_pid)
 
     assert demo.query("SELECT state, count(*) FROM leads GROUP BY state") == [("closed", 40)]
-    calls, attempts = demo.lab_calls(), demo.attempts()
-    assert len(attempts) == 40
-    assert attempts.keys() == calls.keys()
-    for number, (disposition, agent) in attempts.items():
-        call = calls[number]
-        assert disposition == EXPECTED[call["conduct"]], call
-        assert (agent or "") == call["agent"], call
+    demo.assert_rows_are_the_calls(leads=40)
     page = (demo.folder / "metrics.txt").read_text()
     assert sum_of(page, "acd_dispositions_total") == sum_of(page, "acd_originates_total") == 40
     for said in ("leads: closed 40", "attempts (40)", "abandoned: 0 (0.00%)", "acd.sqlite"):

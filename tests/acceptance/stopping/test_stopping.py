@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tests.acceptance.support.carrier import (
     handed_over,
 )
 from tests.acceptance.support.installation import Engine, Installation
+from tests.acceptance.support.locking import locked
 from tests.peers.addresses import Addresses
 from tests.peers.sipp.steps import cancel, only_for, ring, terminate_cancelled, trying
 
@@ -58,14 +58,6 @@ class Scene:
         (call_id,) = self.carrier.sent(202)
         return call_id
 
-    def when(self, call_id: str, method: str, *, received: bool = True) -> float:
-        """When this came, or went, first in one call."""
-        return min(
-            said.at_seconds
-            for said in self.carrier.said()
-            if said.received is received and said.call_id == call_id and said.method == method
-        )
-
     def assert_nobody_was_dialed_since(self, moment: float) -> None:
         late = [s for s in self.carrier.said() if s.method == "INVITE" and s.at_seconds > moment]
         assert not late
@@ -101,10 +93,10 @@ async def test_sigterm_lets_phones_ring_and_people_talk_and_dials_nobody(tmp_pat
             await scene.play()
             told_at = time.time()
             assert await engine.end() == 0, engine.log()
-        rang = scene.when(scene.ringing, "CANCEL") - scene.when(scene.ringing, "INVITE")
+        rang = seen.when(scene.ringing, "CANCEL") - seen.when(scene.ringing, "INVITE")
         assert RING_SECONDS - 0.1 <= rang <= RING_SECONDS + MARGIN_SECONDS
-        notified_at = scene.when(scene.talking, "NOTIFY", received=False)
-        assert told_at < notified_at < scene.when(scene.talking, "BYE")
+        notified_at = seen.when(scene.talking, "NOTIFY", received=False)
+        assert told_at < notified_at < seen.when(scene.talking, "BYE")
         scene.assert_nobody_was_dialed_since(told_at + MARGIN_SECONDS)
         scene.assert_all_is_written()
     become = {row["disposition"] for row in scene.installation.rows("attempts")}
@@ -118,8 +110,8 @@ async def test_a_second_sigterm_ends_every_call_at_once_and_all_is_written(tmp_p
             await scene.play()
             told_at = await end_at_once(engine)
             assert await engine.wait() == 0, engine.log()
-        assert scene.when(scene.ringing, "CANCEL") - told_at <= AT_ONCE_SECONDS + MARGIN_SECONDS
-        assert scene.when(scene.talking, "BYE") - told_at <= AT_ONCE_SECONDS + MARGIN_SECONDS
+        assert seen.when(scene.ringing, "CANCEL") - told_at <= AT_ONCE_SECONDS + MARGIN_SECONDS
+        assert seen.when(scene.talking, "BYE") - told_at <= AT_ONCE_SECONDS + MARGIN_SECONDS
         scene.assert_nobody_was_dialed_since(told_at + MARGIN_SECONDS)
         scene.assert_all_is_written()
 
@@ -129,14 +121,15 @@ async def test_what_a_locked_database_keeps_back_is_written_before_the_end(tmp_p
         scene = await installed(tmp_path, seen)
         async with scene.installation.engine() as engine:
             await scene.play()
-            with locked(scene.installation):
+            with locked(scene.installation.folder / "acd.sqlite"):
                 told_at = await end_at_once(engine)
                 # How long it is locked is what is tried.
                 await trio.sleep(told_at + LOCKED_SECONDS - time.time())
                 assert engine.process.poll() is None, "it waits for what it has to write"
             assert await engine.wait() == 0, engine.log()
-        assert scene.when(scene.ringing, "CANCEL") - told_at <= AT_ONCE_SECONDS + MARGIN_SECONDS
-        assert scene.when(scene.talking, "BYE") - told_at <= AT_ONCE_SECONDS + MARGIN_SECONDS
+        assert seen.when(scene.ringing, "CANCEL") - told_at <= AT_ONCE_SECONDS + MARGIN_SECONDS
+        assert seen.when(scene.talking, "BYE") - told_at <= AT_ONCE_SECONDS + MARGIN_SECONDS
+        scene.assert_nobody_was_dialed_since(told_at + MARGIN_SECONDS)
         scene.assert_all_is_written()
 
 
@@ -150,15 +143,3 @@ async def end_at_once(engine: Engine) -> float:
     told_at = time.time()
     engine.process.send_signal(signal.SIGTERM)
     return told_at
-
-
-@contextmanager
-def locked(installation: Installation) -> Iterator[None]:
-    """Nobody else can write meanwhile."""
-    with closing(sqlite3.connect(installation.folder / "acd.sqlite", timeout=30)) as database:
-        database.isolation_level = None
-        database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            database.execute("ROLLBACK")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -37,10 +38,19 @@ class Api:
     """Where the engine serves."""
 
     port: int
+    authority: Path | None = None
+    """Who has signed its certificate; None: it has none, and speaks HTTP."""
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection that is not open yet."""
+        if self.authority is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        trusted = ssl.create_default_context(cafile=self.authority)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=20, context=trusted)
 
     async def ask(
         self,
@@ -59,8 +69,7 @@ class Api:
         all_headers.update(headers or {})
 
         def fetch() -> Answer:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-            with closing(connection):
+            with closing(self.connect()) as connection:
                 connection.request(method, path, body=text, headers=all_headers)
                 answer = connection.getresponse()
                 raw = answer.read().decode()
@@ -97,20 +106,24 @@ def serve_api(installation: Installation, *more: str) -> None:
 
 
 @asynccontextmanager
-async def open_api_engine(installation: Installation) -> AsyncIterator[tuple[Engine, Api]]:
-    """`acd run`, as soon as its API answers."""
+async def open_api_engine(
+    installation: Installation, *, authority: Path | None = None
+) -> AsyncIterator[tuple[Engine, Api]]:
+    """`acd run`, as soon as its API answers; `authority` as in `Api`."""
     async with installation.engine() as engine:
         with trio.fail_after(60):
-            while (api := _served(engine)) is None:
+            while (port := _served(engine, "http" if authority is None else "https")) is None:
                 assert engine.process.poll() is None, engine.log()
                 await trio.sleep(0.05)  # a log file raises no event
-        yield engine, api
+        yield engine, Api(port, authority)
 
 
-def _served(engine: Engine) -> Api | None:
+def _served(engine: Engine, scheme: str) -> int | None:
     for line in engine.log().splitlines():
         if '"api.serving"' in line and line.endswith("}"):
-            return Api(int(json.loads(line)["address"].rpartition(":")[2]))
+            address = json.loads(line)["address"]
+            assert address.startswith(f"{scheme}://"), address
+            return int(address.rpartition(":")[2])
     return None
 
 

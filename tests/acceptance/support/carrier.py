@@ -141,6 +141,38 @@ class Carrier:
             if not said.received and said.first_line.startswith(start)
         }
 
+    @property
+    def up(self) -> set[str]:
+        """Call-IDs of the calls that are answered and not over."""
+        called = set().union(*self.invites().values())
+        return called & self.sent(200) - self.received("BYE")
+
+    def most_up(self) -> int:
+        """The most calls that were answered and not over at one moment."""
+        called = set().union(*self.invites().values())
+        answered: set[str] = set()
+        over: set[str] = set()
+        most = 0
+        for said in self.said():
+            if said.call_id not in called:
+                continue
+            if not said.received and said.first_line.startswith("SIP/2.0 200"):
+                answered.add(said.call_id)
+            elif said.received and said.method == "BYE":
+                over.add(said.call_id)
+            most = max(most, len(answered) - len(over))
+        return most
+
+    def when(self, call_id: str, start: str, *, received: bool = True) -> float:
+        """When a message that begins like this came, or went, first in one call."""
+        return min(
+            said.at_seconds
+            for said in self.said()
+            if said.received is received
+            and said.call_id == call_id
+            and said.first_line.startswith(start)
+        )
+
     async def wait(self, seen: Callable[[Carrier], object], *, timeout_seconds: float = 30) -> None:
         """Wait until this is true of the log."""
         with trio.move_on_after(timeout_seconds):
@@ -212,3 +244,29 @@ handle_seconds = {handle_seconds}
         "acd leads import sample campaigns/sample/leads.csv", "acd campaign start sample"
     )
     return installation
+
+
+async def add_campaign(
+    installation: Installation, name: str, *, first: int, leads: int, more: str = ""
+) -> None:
+    """Another one like "sample", started, with a queue of its own and numbers from `first` on.
+
+    Args:
+        installation: as `dialing_installation` gives it.
+        name: the campaign's, and its queue's.
+        first: number.
+        leads: how many.
+        more: keys of `campaign.toml` before its first table.
+    """
+    campaigns = installation.folder / "campaigns"
+    sample = (campaigns / "sample" / "campaign.toml").read_text()
+    queue = f'queue = "{QUEUE}"'
+    assert queue in sample
+    (campaigns / name).mkdir()
+    own = sample.replace(queue, f'queue = "{name}"')
+    (campaigns / name / "campaign.toml").write_text(f"{more}\n{own}")
+    numbers = "\n".join(f"+{first + lead}" for lead in range(leads))
+    (campaigns / name / "leads.csv").write_text(f"phone\n{numbers}\n")
+    await installation.succeed(
+        f"acd leads import {name} campaigns/{name}/leads.csv", f"acd campaign start {name}"
+    )

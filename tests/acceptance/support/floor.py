@@ -1,8 +1,8 @@
 """A floor of many agents behind a real Asterisk, and an installation that serves them.
 
-The engine is told by the manager interface what the phones do. Who answers and who only rings
-is chosen by the leads' last two digits (`tests/peers/phones/carrier.xml`), and on the agents'
-side by the address of their phones.
+The engine is told by the manager interface what the phones do, or by what a test names. Who
+answers and who only rings is chosen by the leads' last two digits
+(`tests/peers/phones/carrier.xml`), and on the agents' side by the address of their phones.
 """
 
 from __future__ import annotations
@@ -32,12 +32,17 @@ default_region = "DE"
 port = {metrics_port}
 [store]
 url = "{store_url}"
+{feed}
+"""
+_MANAGER = """
 [feeds.ami]
-host = "{manager_host}"
-port = {manager_port}
-user = "{manager}"
+host = "{host}"
+port = {port}
+user = "{user}"
 password_file = "manager.password"
 """
+SUBSCRIPTIONS = "[feeds.dialog_info]"
+NO_FEED = ""
 _CAMPAIGN = """
 number_columns = ["phone"]
 {more}
@@ -57,7 +62,7 @@ async def floor_installation(
     folder: Path,
     *,
     pbx: str,
-    manager: tuple[str, int],
+    manager: tuple[str, int] | str,
     extensions: Sequence[str],
     leads: Sequence[str],
     lines: int,
@@ -70,7 +75,7 @@ async def floor_installation(
     Args:
         folder: empty, or not there yet.
         pbx: the Asterisk's address.
-        manager: host and port of its manager interface.
+        manager: host and port of its manager interface; or `SUBSCRIPTIONS`, or `NO_FEED`.
         extensions: the agents' phones.
         leads: phone numbers.
         lines: of the one trunk.
@@ -91,9 +96,7 @@ async def floor_installation(
         trunk=trunk,
         metrics_port=installation.metrics_port,
         store_url=store_url,
-        manager_host=manager[0],
-        manager_port=manager[1],
-        manager=MANAGER,
+        feed=manager if isinstance(manager, str) else _manager_feed(*manager),
     )
     (folder / "acd.toml").write_text(settings)
     sample = folder / "campaigns" / "sample"
@@ -106,3 +109,7 @@ async def floor_installation(
         "acd leads import sample campaigns/sample/leads.csv", "acd campaign start sample"
     )
     return installation
+
+
+def _manager_feed(host: str, port: int) -> str:
+    return _MANAGER.format(host=host, port=port, user=MANAGER)

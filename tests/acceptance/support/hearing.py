@@ -57,6 +57,16 @@ def comfort_sound(folder: Path) -> bytes:
     return a_law(samples)
 
 
+def said_whole(words: bytes, packets: Sequence[RtpPacket]) -> Sequence[RtpPacket]:
+    """The packets that say all of this, each frame once, in order and none between; else none."""
+    frames = [words[at : at + FRAME] for at in range(0, len(words), FRAME)]
+    said = [packet.payload for packet in packets]
+    for first in range(len(said) - len(frames) + 1):
+        if said[first : first + len(frames)] == frames:
+            return packets[first : first + len(frames)]
+    return []
+
+
 def is_from(sound: bytes, packets: Sequence[RtpPacket]) -> bool:
     """Whether all of this is from the sound; coders disagree about some of its samples."""
     frames = [sound[at : at + FRAME] for at in range(0, len(sound), FRAME)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,12 @@ def rows_at(url: str) -> Rows:
             engine.dispose()
 
     return rows
+
+
+def seconds(moment: datetime | str) -> float:
+    """Of a row's moment since the epoch; SQLite gives its text, in UTC."""
+    stamp = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,18 @@ class Records:
         for number, call_ids in self.invites.items():
             (attempt,) = self.attempts[number]
             assert attempt["sip_call_id"] in (*call_ids, None)
+
+    def assert_the_same_calls(self) -> None:
+        """Number by number: one INVITE, and one row, closed, which is of that dialog."""
+        carried = {number: sorted(call_ids) for number, call_ids in self.invites.items()}
+        written = {
+            number: [row["sip_call_id"] for row in rows]
+            for number, rows in self.attempts.items()
+            if rows
+        }
+        assert carried == written
+        self.assert_never_twice()
+        self.assert_nothing_open()
 
     def assert_nothing_open(self) -> None:
         """No attempt is open, and no lead is held by anybody."""

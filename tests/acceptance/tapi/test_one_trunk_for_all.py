@@ -10,15 +10,16 @@ import trio
 
 from acd.tapi.client import GatewayAddress, LineApp, LineError, line_initialize_ex
 from acd.tapi.constants import LineCallState as S
-from acd.tapi.constants import LineErr
+from acd.tapi.constants import LineDisconnectMode, LineErr
 from tests.acceptance.support.carrier import (
     FIRST_NUMBER,
     Carrier,
     dialing_installation,
     handed_over,
 )
-from tests.acceptance.tapi.call_centre import TOKEN
+from tests.acceptance.tapi.call_centre import TOKEN, open_scripted_centre
 from tests.peers.addresses import Addresses, free_port
+from tests.peers.sipp.steps import reject
 
 pytestmark = pytest.mark.real
 
@@ -114,3 +115,25 @@ def assert_no_faster(moments: Sequence[float], *, per_second: float) -> None:
     for earlier, first in enumerate(moments):
         for later, last in enumerate(moments[earlier:]):
             assert last - first >= later / per_second - LATE_SECONDS, (earlier, later)
+
+
+async def test_the_number_that_a_clients_call_is_redirected_to_is_asked_of_the_lists(
+    tmp_path: Path,
+) -> None:
+    moved = {"aside": (reject("302 Moved", f"Contact: <sip:{number(LISTED)}@127.3.0.9>"),)}
+    async with (
+        open_scripted_centre(
+            tmp_path, moved, follow_redirects="true", default_region='"DE"'
+        ) as centre,
+        line_initialize_ex(centre.gateway) as app,
+    ):
+        add = f"env TAPI_TOKEN={TOKEN} acd dnc add {number(LISTED)}"
+        await centre.installation.succeed(add)
+        call = await app.line_make_call(await app.line_open(1), "aside")
+        await call.wait_states(S.IDLE)
+        assert call.disconnect_mode is LineDisconnectMode.FORWARDED
+        invites = {message.request_uri.partition("@")[0] for message in centre.sent("INVITE")}
+        show = f"env TAPI_TOKEN={TOKEN} acd calls show 1"
+        (shown,) = await centre.installation.succeed(show)
+    assert invites == {"sip:aside"}
+    assert "it stands on a do-not-call list" in " ".join(shown.stdout.split())

@@ -9,10 +9,10 @@ import pytest
 from tests.acceptance.support.carrier import (
     FIRST_NUMBER,
     Carrier,
+    add_campaign,
     dialing_installation,
     handed_over,
 )
-from tests.acceptance.support.installation import Installation
 from tests.peers.addresses import Addresses
 
 pytestmark = pytest.mark.real
@@ -39,7 +39,13 @@ async def test_weights_share_what_is_scarce(
         installation = await dialing_installation(
             tmp_path, carrier, leads=LIGHT_LEADS, lines=lines, calls_per_second=calls_per_second
         )
-        await add_heavy(installation)
+        await add_campaign(
+            installation,
+            "heavy",
+            first=FIRST_NUMBER + OTHER_BLOCK,
+            leads=HEAVY_LEADS,
+            more="weight = 3",
+        )
         async with installation.engine("acd run --until-finished") as engine:
             assert await engine.wait() == 0, engine.log()
     assert carrier.calls == LIGHT_LEADS + HEAVY_LEADS, (
@@ -50,21 +56,6 @@ async def test_weights_share_what_is_scarce(
     counted = order[SETTLED : SETTLED + COUNTED]
     heavy, light = counted.count("heavy"), counted.count("light")
     assert 2.7 <= heavy / light <= 3.3, (heavy, light)
-
-
-async def add_heavy(installation: Installation) -> None:
-    """A second campaign like the first, of three times its weight."""
-    folder = installation.folder / "campaigns" / "heavy"
-    folder.mkdir()
-    sample = (installation.folder / "campaigns" / "sample" / "campaign.toml").read_text()
-    (folder / "campaign.toml").write_text(
-        "weight = 3\n" + sample.replace('queue = "sales"', 'queue = "support"')
-    )
-    numbers = (f"+{FIRST_NUMBER + OTHER_BLOCK + lead}" for lead in range(HEAVY_LEADS))
-    (folder / "leads.csv").write_text("phone\n" + "\n".join(numbers) + "\n")
-    await installation.succeed(
-        "acd leads import heavy campaigns/heavy/leads.csv", "acd campaign start heavy"
-    )
 
 
 def originates(carrier: Carrier) -> list[str]:

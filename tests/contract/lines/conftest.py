@@ -26,6 +26,7 @@ from acd.lines import (
     LinePool,
     OriginateRequest,
     PersonWith,
+    RedirectGuard,
     Released,
     TransferFailed,
     TransferRefused,
@@ -93,10 +94,14 @@ def is_busy() -> Called:
     return Called(script, (invite(), ring(), reject("486 Busy Here")))
 
 
+SENT_ON_TO = "+43150564200"
+
+
 def is_sent_on() -> Called:
     """To a number that the door lets through, and which answers."""
     moved = redirect("<sip:+43150564200@pbx>", unless=r"\+43150564200")
-    return Called(Script(), (moved, ring(), answer(), ack(), bye()))
+    script = Script(sent_on_to=SENT_ON_TO)
+    return Called(script, (moved, ring(), answer(), ack(), bye()))
 
 
 def is_sent_to_an_emergency_service() -> Called:
@@ -210,11 +215,14 @@ async def world(
             yield World(side, leases)
 
 
-def call(*, ring_timeout_seconds: float = 20) -> OriginateRequest:
+def call(
+    *, ring_timeout_seconds: float = 20, may_follow: RedirectGuard | None = None
+) -> OriginateRequest:
     return OriginateRequest(
         call_id=CallId("call-1"),
         destination=Destination(kind=DestinationKind.LEAD, user="43150564100"),
         ring_timeout_seconds=ring_timeout_seconds,
+        may_follow=may_follow,
     )
 
 

@@ -15,6 +15,7 @@ from acd.lines import (
     Alerting,
     Answered,
     LineEvent,
+    NotFollowed,
     PersonWith,
     TransferAnswered,
     TransferFailed,
@@ -23,6 +24,7 @@ from acd.lines import (
     TransferUnconfirmed,
 )
 from tests.contract.lines.conftest import (
+    SENT_ON_TO,
     Called,
     World,
     agent,
@@ -132,6 +134,60 @@ async def test_a_call_that_is_sent_on_is_one_call(world: World) -> None:
     assert [type(event) for event in events] == [Alerting, Answered]
     await line.hang_up()
     assert the_end(await take(line)).cause is DisconnectCause.HUNG_UP
+
+
+async def test_whom_a_call_is_sent_on_to_is_asked_of_its_holder_first(world: World) -> None:
+    asked = []
+
+    async def may_follow(e164: str) -> None:
+        await trio.lowlevel.checkpoint()
+        asked.append(e164)
+
+    line = await world.line(is_sent_on())
+    await line.originate(call(may_follow=may_follow))
+    await take(line, Answered)
+    assert asked == [SENT_ON_TO]
+
+
+async def test_a_call_that_its_holder_does_not_let_be_sent_on_ends_as_they_say(
+    world: World,
+) -> None:
+    async def may_follow(e164: str) -> NotFollowed:
+        await trio.lowlevel.checkpoint()
+        return NotFollowed(cause=DisconnectCause.TEMPORARY_FAILURE, sentence=f"not {e164}")
+
+    line = await world.line(is_sent_on())
+    await line.originate(call(may_follow=may_follow))
+    ended = the_end(await take(line))
+    assert ended.cause is DisconnectCause.TEMPORARY_FAILURE
+    assert ended.not_followed == f"not {SENT_ON_TO}"
+
+
+@pytest.mark.parametrize("ends", ["hung up", "rang too long"])
+async def test_a_call_that_ends_while_its_holder_is_asked_ends_at_once(
+    world: World, ends: str
+) -> None:
+    asked, left = trio.Event(), trio.Event()
+
+    async def may_follow(_: str) -> None:
+        asked.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            left.set()
+
+    line = await world.line(is_sent_on())
+    hung_up = ends == "hung up"
+    # Short enough to wait for, long enough for the question to be asked.
+    request = call(ring_timeout_seconds=20 if hung_up else 1, may_follow=may_follow)
+    await line.originate(request)
+    await asked.wait()
+    if hung_up:
+        await line.hang_up()
+    ended = the_end(await take(line))
+    assert ended.cause is (DisconnectCause.HUNG_UP if hung_up else DisconnectCause.NO_ANSWER)
+    await left.wait()
+    assert line.state is CallState.IDLE
 
 
 async def test_a_call_that_is_sent_where_nobody_may_call_is_forwarded(world: World) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from datetime import datetime
 from pathlib import Path
 
@@ -134,6 +135,25 @@ def test_a_wrong_line_is_named_and_nothing_changes(
     assert store.read_sync(agents_version) == version
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('name,extension\nanna,201\nx,"301\n', 3),
+        ('name,"extension\nanna,201\n', 1),
+    ],
+    ids=["row", "headers"],
+)
+def test_a_cell_past_the_longest_is_named(
+    store: Store, tmp_path: Path, text: str, line: int
+) -> None:
+    was = csv.field_size_limit(1000)
+    try:
+        with pytest.raises(BadInput, match=f"line {line}: no cell is so long"):
+            bring(store, tmp_path, text + "x" * 2000)
+    finally:
+        csv.field_size_limit(was)
+
+
 def test_every_change_of_state_is_an_event(store: Store, brought_in: AgentsImported) -> None:
     anna = ask(store, "anna", AgentState.READY)
     assert (anna.state, anna.feed, anna.since) == (AgentState.READY, "command", later(minutes=1))
@@ -195,7 +215,7 @@ def test_an_agent_whose_phone_rang_unheard_is_not_ready_with_a_reason_once(
 
 
 def test_an_agent_who_is_logged_off_stays_so(store: Store, brought_in: AgentsImported) -> None:
-    store.run_sync(note_agent_benched, AgentBenched(extension="201", reason="no answer"))
+    store.run_sync(note_agent_benched, AgentBenched(extension="201", reason="no answer"), now=NOON)
     assert agent(store, "anna").wanted is AgentState.LOGGED_OFF
 
 

@@ -169,7 +169,7 @@ def test_an_erased_person_is_gone_everywhere_and_no_import_brings_them_back(
 ) -> None:
     campaign, other = world.campaign(), world.campaign()
     [e164] = world.leads(campaign)
-    rows = world.staged(numbers=[e164])
+    rows = world.staged([e164])
     with open_staging(store) as staging:
         staging.stage(rows)
         with staging.publishing() as conn:

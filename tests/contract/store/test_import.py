@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import gc
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,11 +17,13 @@ from acd.errors import BadInput, BadLeadFile
 from acd.settings import Settings
 from acd.store import Store
 from acd.store import schema as t
+from acd.store import staging as staging_module
 from acd.store.campaigns import find_campaign
 from acd.store.dnc import add_numbers, open_list
 from acd.store.imports import publish
 from acd.store.lead_changes import erase_lead
-from acd.store.staging import open_staging
+from acd.store.staging import DUPLICATE, open_staging
+from acd.store.suppressions import suppress
 from tests.contract.store.world import NOON, World
 
 MINIMAL = '[agents]\nextensions = ["201"]\n'
@@ -216,13 +220,41 @@ def test_whoever_is_erased_during_an_import_does_not_come_back(
     assert numbers(store) == ["+431505641"]
 
 
+def test_rows_that_are_all_refused_are_never_in_memory_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_module, "_BATCH", 100)
+    # The first use of a statement leaves it compiled.
+    _megabytes_of_refusing(world, leads=200)
+    few = _megabytes_of_refusing(world, leads=1000)
+    many = _megabytes_of_refusing(world, leads=8000)
+    # A row with its reason is more than 300 bytes in Python: 7,000 of them would be 2 MB.
+    assert many < few + 0.5
+
+
+def _megabytes_of_refusing(world: World, *, leads: int) -> float:
+    """The most that is taken while each of so many rows is found to be a lead's already."""
+    campaign = world.campaign()
+    known = world.leads(campaign, leads)
+    world.store.run_sync(suppress, ["+431505641"], NOON)
+    with open_staging(world.store) as staging:
+        staging.stage(world.staged(*([e164] for e164 in known)))
+        gc.collect()
+        tracemalloc.start()
+        try:
+            assert staging.sift(campaign)[DUPLICATE] == leads
+            return tracemalloc.get_traced_memory()[1] / 1e6
+        finally:
+            tracemalloc.stop()
+
+
 def test_an_erasure_waits_for_the_leads_that_an_import_is_adding(world: World) -> None:
     store = world.store
     campaign, other = world.campaign(), world.campaign()
     [e164] = world.leads(campaign)
     with ThreadPoolExecutor() as threads:
         with open_staging(store) as staging:
-            staging.stage(world.staged(numbers=[e164]))
+            staging.stage(world.staged([e164]))
             staging.sift(other)
             with staging.publishing() as conn:
                 assert staging.sift_late(other) == {}

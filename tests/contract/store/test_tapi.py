@@ -19,13 +19,14 @@ from acd.store.attempts import (
 from acd.store.dnc import add_numbers, open_list
 from acd.store.lead_changes import erase_lead
 from acd.store.outcomes import DialogSeen
-from acd.store.tapi import TapiCounts, TapiRefusal, begin_tapi_attempt, tapi_counts
+from acd.store.suppressions import Barred
+from acd.store.tapi import TapiCounts, begin_tapi_attempt, tapi_counts
 from tests.contract.store.world import NOON, World
 
 NUMBER = "+431505641"
 
 
-def begin(store: Store, e164: str | None = NUMBER) -> int | TapiRefusal:
+def begin(store: Store, e164: str | None = NUMBER) -> int | Barred:
     return store.run_sync(
         begin_tapi_attempt,
         client="overdialer",
@@ -83,13 +84,13 @@ def test_a_client_may_have_many_calls_open_and_each_is_closed_like_a_campaigns(
 
 def test_a_number_on_a_list_for_everybody_is_not_dialed(store: Store, world: World) -> None:
     campaign = world.campaign()
-    for name, campaign_id, expected in (("own", campaign, int), ("all", None, TapiRefusal)):
+    for name, campaign_id, expected in (("own", campaign, int), ("all", None, Barred)):
         list_id = store.run_sync(
             open_list, name=name, campaign_id=campaign_id, made_on=date(2026, 1, 1), now=NOON
         )
         store.run_sync(add_numbers, list_id=list_id, numbers=[NUMBER], now=NOON)
         assert isinstance(begin(store), expected)
-    assert begin(store) is TapiRefusal.DNC
+    assert begin(store) is Barred.DNC
 
 
 def test_an_extension_has_no_number_and_needs_no_list(store: Store) -> None:
@@ -115,4 +116,4 @@ def test_erasing_a_person_takes_their_number_out_of_a_clients_attempts(
     store.run_sync(erase_lead, lead_id=lead_id, now=NOON)
     kept = store.read_sync(lambda conn: conn.scalars(sa.select(t.attempts.c.tapi_number)).all())
     assert kept == [None]
-    assert begin(store, number) is TapiRefusal.ERASED
+    assert begin(store, number) is Barred.ERASED

@@ -256,7 +256,7 @@ class Drawn:
         st.builds(
             Drawn,
             zones=zone_sets,
-            kind=st.sampled_from(["at", "AT ", "de", ""]),
+            kind=st.sampled_from(["at", "AT ", "de", "", "Straße", "GRÜN"]),
             next_attempt_at=moments,
             callback_at=st.none() | moments,
             owner=st.sampled_from([None, "anna", "ben"]),
@@ -266,7 +266,12 @@ class Drawn:
     ),
     holidays=free_days,
     rules=st.sampled_from(
-        [[], [{"column": "kind", "one_of": ["at"]}], [{"column": "kind", "none_of": ["DE", ""]}]]
+        [
+            [],
+            [{"column": "kind", "one_of": ["at"]}],
+            [{"column": "kind", "one_of": ["strasse", "grün"]}],
+            [{"column": "kind", "none_of": ["DE", "", "STRASSE"]}],
+        ]
     ),
     ready=st.lists(st.sampled_from(["anna", "ben"]), unique=True),
     now=moments,

@@ -102,14 +102,15 @@ class World:
                 )
         return [lead.numbers[0].e164 for lead in new]
 
-    def staged(self, *, numbers: list[str]) -> StagedRows:
-        """One lead with these numbers, as an import hands it over."""
+    def staged(self, *leads: list[str]) -> StagedRows:
+        """A lead with each of these lists of numbers, as an import hands them over."""
         rows = StagedRows()
-        known = [
-            PhoneNumber(e164=e164, region="AT", kind=NumberKind.FIXED, zones=("Europe/Vienna",))
-            for e164 in numbers
-        ]
-        rows.add(NewLead(line=1, numbers=known, columns={"name": "again"}))
+        for line, numbers in enumerate(leads, 1):
+            known = [
+                PhoneNumber(e164=e164, region="AT", kind=NumberKind.FIXED, zones=("Europe/Vienna",))
+                for e164 in numbers
+            ]
+            rows.add(NewLead(line=line, numbers=known, columns={"name": "again"}))
         return rows
 
     def claim(

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from acd.dialer.handover import Handover
 from acd.dialer.lead_why import explain_lead
 from acd.dialer.outcomes import Outcomes
 from acd.dialer.places import AgentPlace, agent_places
+from acd.dialer.redirects import may_follow
 from acd.dialer.reports import campaign_report
 from acd.dialer.routing import Roster
 from acd.dialer.store_watch import StoreWatch
 from acd.dialer.upkeep import show_blocked
+from acd.errors import StoreUnavailable
 from acd.lines import (
     Door,
     PersonWith,
@@ -45,9 +48,12 @@ from acd.rules.eligibility import Rule
 from acd.settings import DestinationSettings, TrunkSettings
 from acd.store import Store, open_store_sync
 from acd.store import schema as t
+from acd.store.calls import call_of
 from acd.store.campaigns import campaign_by_id
+from acd.store.dnc import add_numbers, list_to_add_to
 from acd.store.lead_changes import find_leads, reset_leads
 from acd.store.leads import claim_leads
+from acd.store.suppressions import suppress
 from tests.contract.store.world import NOON, World
 from tests.fakes.lines import FakeLine, FakePool, FakeTrunk, Script
 
@@ -121,11 +127,11 @@ class StageMaker:
 
     def __init__(self, store: Store, nursery: trio.Nursery) -> None:
         self._store = store
-        self._nursery = nursery
+        self.nursery = nursery
 
     async def make(self, script: Script, **definition: Any) -> ScriptedStage:
-        trunk = FakeTrunk(FakePool(self._nursery, 5, [script]))
-        dialing = await self.dialing(trunk, FixedFeed(self._nursery), **definition)
+        trunk = FakeTrunk(FakePool(self.nursery, 5, [script]))
+        dialing = await self.dialing(trunk, FixedFeed(self.nursery), **definition)
         return ScriptedStage(dialing, trio.Event(), trunk)
 
     async def dialing(self, trunk: Trunk, feed: FixedFeed, **definition: Any) -> Dialing:
@@ -143,8 +149,8 @@ class StageMaker:
         watch, clock = StoreWatch(store, metrics), SystemClock()
         outcomes = Outcomes(store=watch, metrics=metrics, clock=clock, node="node")
         beginnings = Beginnings(store=watch, clock=clock, node="node")
-        self._nursery.start_soon(outcomes.write)
-        self._nursery.start_soon(beginnings.write)
+        self.nursery.start_soon(outcomes.write)
+        self.nursery.start_soon(beginnings.write)
         return Dialing(
             campaign=campaign,
             trunk=trunk,
@@ -195,6 +201,36 @@ async def test_an_agent_who_was_seen_picking_up_has_the_person_whatever_the_pbx_
         row = await stage.run()
     assert (row["disposition"], row["transfer_result"]) == ("handed_over", "answered")
     assert not row["abandoned"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        TransferAnswered(at_seconds=0.0),
+        TransferFailed(at_seconds=0.0, sip_status=503, person_with=PersonWith.PBX),
+    ],
+    ids=["the PBX calls the ringing an answer", "the PBX says 503"],
+)
+async def test_who_was_seen_to_hang_up_while_the_phone_rang_was_not_abandoned_nor_missed(
+    stages: StageMaker, said: TransferAnswered | TransferFailed
+) -> None:
+    stage = await stages.make(
+        Script(transfers=deque([said])), agents={"extensions": ["201"], "no_answer_limit": 1}
+    )
+    roster, feed = stage.dialing.roster, SeeingFeed(stages.nursery)
+    stage.dialing = replace(stage.dialing, feed=feed)
+
+    def follow(place: AgentPlace, handover: Handover) -> None:
+        handover.take(Phone.RINGING, trio.current_time())
+        handover.hang_up(trio.current_time())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roster, "follow", follow)
+        row = await stage.run()
+    assert (row["disposition"], row["abandoned"]) == ("handed_over_unconfirmed", False)
+    assert row["transferred_at"] is None
+    assert stage.count("acd_abandoned") == stage.count("acd_live_answers") == 0
+    assert roster.states() == {AgentState.READY: 1}, "one more who is not taken would bench them"
 
 
 async def test_whoever_answers_is_handed_to_the_agent(stages: StageMaker) -> None:
@@ -336,6 +372,70 @@ async def test_a_number_that_the_door_refuses_is_told_and_not_claimed_for_ever(
     why = await stage.dialing.store.run(explain_lead, lead, stage.dialing.clock.now())
     assert not why.eligible
     assert why.checks[0].detail == "the lead is closed: destination_refused"
+
+
+SENT_ON_TO = "+43150564200"
+
+
+@pytest.mark.parametrize(
+    ("barred_by", "disposition", "why"),
+    [
+        ("", "handed_over", ""),
+        ("another campaign's list", "handed_over", ""),
+        ("the campaign's list", "forwarded", "it stands on a do-not-call list"),
+        ("everybody's list", "forwarded", "it stands on a do-not-call list"),
+        ("an erasure", "forwarded", "the person had their data erased"),
+        ("the database is away", "failed", "the do-not-call lists cannot be read now"),
+    ],
+)
+async def test_the_number_that_a_redirect_names_is_asked_of_the_lists(
+    stages: StageMaker,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    barred_by: str,
+    disposition: str,
+    why: str,
+) -> None:
+    stage = await stages.make(Script(sent_on_to=SENT_ON_TO))
+    lists = {
+        "another campaign's list": World(store, _names=count(2)).campaign(),
+        "the campaign's list": stage.dialing.campaign.campaign_id,
+        "everybody's list": None,
+    }
+    if barred_by in lists:
+        store.run_sync(_list_number, SENT_ON_TO, lists[barred_by])
+    elif barred_by == "an erasure":
+        store.run_sync(suppress, [SENT_ON_TO], NOON)
+    elif barred_by:
+        monkeypatch.setattr(store, "read_sync", _away)
+    row = await stage.run()
+    monkeypatch.undo()
+    assert row["disposition"] == disposition
+    _, happened = store.read_sync(call_of, row["attempt_id"])
+    told = str(happened[-1].detail.get("not_followed", ""))
+    assert told.endswith(why)
+    assert SENT_ON_TO not in told
+    dead = store.read_sync(lambda conn: conn.scalars(sa.select(t.lead_numbers.c.dead)).one())
+    assert dead == (disposition == "forwarded"), "an outage says nothing about the lead"
+
+
+def _list_number(conn: sa.Connection, e164: str, campaign_id: int | None) -> None:
+    list_id = list_to_add_to(conn, name="listed", campaign_id=campaign_id, now=NOON)
+    add_numbers(conn, list_id=list_id, numbers=[e164], now=NOON)
+
+
+def _away(*_: object, **__: object) -> None:
+    raise StoreUnavailable("away")
+
+
+async def test_while_the_database_is_known_to_be_away_no_redirect_is_followed(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script())
+    stage.dialing.store._lost("away")
+    refusal = await may_follow(stage.dialing.store, 1, SENT_ON_TO)
+    assert refusal is not None
+    assert refusal.cause is DisconnectCause.TEMPORARY_FAILURE
 
 
 async def test_a_lead_that_nobody_wants_any_more_is_given_back(stages: StageMaker) -> None:

@@ -85,6 +85,7 @@ class Asker:
         self._beginnings = beginnings
         self.asked: list[int] = []
         self.told: dict[int, int | Blocked | str] = {}
+        self.told_at_seconds: list[float] = []
 
     async def ask(self, lead: ClaimedLead) -> None:
         self.asked.append(lead.lead_id)
@@ -93,6 +94,7 @@ class Asker:
             self.told[lead.lead_id] = await self._beginnings.begin(wanted)
         except StoreUnavailable as exc:
             self.told[lead.lead_id] = str(exc)
+        self.told_at_seconds.append(trio.current_time())
 
     async def ask_all(self, leads: list[ClaimedLead]) -> None:
         async with trio.open_nursery() as nursery:
@@ -136,6 +138,24 @@ async def test_who_comes_meanwhile_is_begun_in_one_transaction(
     assert asker.told == rows(store)
     assert list(asker.told) == asker.asked, "who came first goes first"
     assert len(asker.told) == len(leads)
+
+
+async def test_those_who_were_begun_together_go_on_in_two_bunches(
+    leads: list[ClaimedLead],
+    beginnings: Beginnings,
+    asker: Asker,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "GATHER_SECONDS", 1.0)
+    nursery.start_soon(beginnings.write)
+    began_at = trio.current_time()
+    await asker.ask_all(leads)
+    first, second = asker.told_at_seconds[0], asker.told_at_seconds[len(leads) // 2]
+    # The second bunch goes after half of what the transaction has left of that second.
+    left = began_at + module.GATHER_SECONDS - first
+    assert second - first > 0.25 * left
+    assert list(asker.told) == asker.asked, "who came first goes first"
 
 
 async def test_who_comes_alone_waits_for_nobody(

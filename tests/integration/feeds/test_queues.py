@@ -24,7 +24,8 @@ async def until(agents: Told, wanted: QueueSeen, *, after: int = 0) -> int:
     with trio.move_on_after(BOUND_SECONDS):
         while True:
             for index, update in enumerate(agents.updates):
-                if index >= after and update.queue == wanted:
+                ours = index >= after and update.agent == AgentId("sales")
+                if ours and update.queue == wanted:
                     return index
             await agents.wait_news()
     raise AssertionError(f"the queue never was {wanted}: {seen(agents)}")

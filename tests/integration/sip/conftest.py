@@ -19,6 +19,7 @@ from acd.lines import (
     Line,
     LineEvent,
     OriginateRequest,
+    RedirectGuard,
     Released,
     TrunkHealth,
     TrunkStatus,
@@ -46,6 +47,7 @@ class Bench:
     nursery: trio.Nursery
     wire: Wire = field(init=False)
     sip: Sip = field(init=False)
+    destinations: DestinationSettings = field(default_factory=DestinationSettings)
 
     def pbx(self, *steps: str, **options: object) -> Sipp:
         """A SIPp that does these steps for every call."""
@@ -74,7 +76,7 @@ class Bench:
             "bind_address": ENGINE_HOST,
         }
         trunk = TrunkSettings.model_validate(values | settings)
-        self.sip = await self.nursery.start(_run_sip, trunk, probe)
+        self.sip = await self.nursery.start(_run_sip, trunk, probe, self.destinations)
         return self.sip.trunk("main")
 
     async def line(self, trunk: SipTrunk) -> Line:
@@ -94,10 +96,11 @@ class Bench:
 async def _run_sip(
     trunk: TrunkSettings,
     probe: ProbeTiming | None,
+    destinations: DestinationSettings,
     task_status: trio.TaskStatus[Sip] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """A task of its own: `open_sip` holds a nursery, which no fixture may keep open."""
-    async with open_sip([trunk], probe=probe, destinations=DestinationSettings()) as sip:
+    async with open_sip([trunk], probe=probe, destinations=destinations) as sip:
         task_status.started(sip)
         await trio.sleep_forever()
 
@@ -129,6 +132,7 @@ def request(
     ring_timeout_seconds: float = 20,
     caller_id: CallerId | None = None,
     headers: tuple[tuple[str, str], ...] = (),
+    may_follow: RedirectGuard | None = None,
 ) -> OriginateRequest:
     return OriginateRequest(
         call_id=CallId("call-1"),
@@ -136,6 +140,7 @@ def request(
         ring_timeout_seconds=ring_timeout_seconds,
         caller_id=caller_id,
         headers=headers,
+        may_follow=may_follow,
     )
 
 

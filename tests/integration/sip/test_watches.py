@@ -80,16 +80,19 @@ async def test_a_pbx_that_died_leaves_its_extensions_unknown_until_it_is_back() 
                 await take_until(updates, ExtensionState.IDLE)
 
 
-async def test_a_pbx_that_forgot_the_subscription_is_asked_for_a_new_one(bench: Bench) -> None:
+@pytest.mark.parametrize("word", ["481 No Subscription", "401 Unauthorized"])
+async def test_a_pbx_that_forgot_the_subscription_or_who_we_are_is_asked_for_a_new_one(
+    bench: Bench, word: str
+) -> None:
     pbx = bench.pbx(
         *(subscribe(), accept_subscription(expires_seconds=2), _TOLD_FOR_2_SECONDS),
-        *(subscribe_again(), reply("481 No Subscription"), _FOR_LONG),
+        *(subscribe_again(), reply(word), _FOR_LONG),
     )
     trunk = await bench.trunk(str(pbx.bind))
     async with trunk.watch("101") as updates:
         await take_until(updates, ExtensionState.IN_USE)
         (lost,) = await take_until(updates, ExtensionState.UNKNOWN)
-        assert lost.detail == "SUBSCRIBE was answered 481"
+        assert lost.detail == f"SUBSCRIBE was answered {word[:3]}"
         await take_until(updates, ExtensionState.IN_USE)
 
 

@@ -11,7 +11,9 @@ from string import Template
 HERE = Path(__file__).parent
 DOCUMENTED = HERE / "documented"
 PEER = HERE / "peer"
-FOR_EACH_AGENT = frozenset({"agent.conf", "agent_extension.conf", "user.conf"})
+FOR_EACH_AGENT = frozenset(
+    {"agent.conf", "agent_extension.conf", "registering_agent.conf", "user.conf"}
+)
 """Not files of Asterisk's: they are added to others, once for each agent."""
 
 FOLDERS = ("etc", "lib", "agi", "spool", "run", "log", "cache")
@@ -27,7 +29,7 @@ class Layout:
     carrier: str
     """host:port of what plays the telephone network."""
     agents: Mapping[str, str]
-    """Extension → host:port of the agent's phone."""
+    """Extension → host:port of the agent's phone; empty: it registers."""
     users: Mapping[str, str] = field(default_factory=dict)
     """Extension → host:port of the phone of a user who may register something else, too."""
     packet_ms: int = 20
@@ -68,7 +70,7 @@ def write_configuration(
     with (etc / "pjsip.conf").open("a") as pjsip, (etc / "extensions.conf").open("a") as dialplan:
         for extension, contact in layout.agents.items():
             agent = {"extension": extension, "contact": contact}
-            pjsip.write(_filled("agent.conf", agent))
+            pjsip.write(_filled("agent.conf" if contact else "registering_agent.conf", agent))
             # The documented dialplan has ten extensions of its own.
             if not extension.startswith("10"):
                 dialplan.write(_filled("agent_extension.conf", agent))

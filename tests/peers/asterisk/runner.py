@@ -100,7 +100,7 @@ async def run_asterisk(
     Args:
         address: 127.x.y.z that nobody else uses; SIP, RTP and AMI listen there.
         carrier: host:port that the endpoint `carrier` sends calls to.
-        agents: extension → host:port of a phone that needs no REGISTER.
+        agents: extension → host:port of a phone that needs no REGISTER; empty: of one that does.
         users: extension → host:port of a phone whose user may register something else, too.
         port: SIP, over UDP and TCP.
         manager_port: AMI.

@@ -31,15 +31,18 @@ Content-Length: 0
 """
 
 
-def carrier(address: str, *, answer_ms: int = 300, echoes: bool = False) -> Sipp:
+def carrier(
+    address: str, *, answer_ms: int = 300, patience_ms: int = 150, echoes: bool = False
+) -> Sipp:
     """The telephone network behind the PBX's trunk, at port 5060 of `address`.
 
+    Impatient people hang up `patience_ms` after their answer.
     Where it `echoes`, every person says what they hear: each RTP packet goes back at once.
     """
     return Sipp.uas(
         HERE / "carrier.xml",
         Bind(address, 5060),
-        keys={"answer_ms": str(answer_ms)},
+        keys={"answer_ms": str(answer_ms), "patience_ms": str(patience_ms)},
         extra=("-rtp_echo",) if echoes else (),
     )
 

@@ -143,15 +143,23 @@ def redirect(contact: str, *, unless: str = "[^0-9]", after_milliseconds: int = 
     return taken + jump + wait + reject("302 Moved", f"Contact: {contact}") + end
 
 
-def only_for(number: str, *steps: str) -> str:
-    """Right behind `invite`: these steps and no others for calls to this number."""
+def only_for(numbers: str, *steps: str) -> str:
+    """Right behind `invite`: these steps and no others for calls to these numbers.
+
+    Args:
+        numbers: a regular expression of all the digits dialed.
+        steps: what such a call goes through.
+    """
     name = f"only{next(_counter)}"
-    compared = f'<strcmp assign_to="{name}" variable="9" value="{number}"/>'
-    other = f'<test assign_to="{name}other" variable="{name}" compare="not_equal" value="0"/>'
     look = (
-        f'<nop><action>{compared}{other}</action></nop>\n<nop test="{name}other" next="{name}"/>\n'
+        f'<nop><action><ereg regexp="^({escape(numbers)})$" search_in="var" variable="9"'
+        f' assign_to="{name}"/></action></nop>\n'
+        f'<nop test="{name}" next="{name}"/>\n<nop next="{name}other"/>\n'
     )
-    return f'{look}{"".join(steps)}<nop next="end"/>\n<label id="{name}"/>\n'
+    return (
+        f'{look}<label id="{name}"/>\n{"".join(steps)}<nop next="end"/>\n'
+        f'<label id="{name}other"/>\n'
+    )
 
 
 def ack() -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from acd.agents import QueueSeen
 from acd.agents_feed.ami_frames import Packet
 from acd.agents_feed.ami_queues import QueueView
-from acd.agents_feed.ami_view import decode
+from acd.agents_feed.ami_view import Fact, MemberDone, decode
 
 NUMBERS = {"unknown": 0, "idle": 1, "in_use": 2, "gone": 5, "rings": 6}
 """`enum ast_device_state` of Asterisk 22."""
@@ -46,9 +46,7 @@ def people(event: str, count: int) -> Packet:
 def view_of(*packets: Packet, wrap_up_seconds: float = 0.0) -> QueueView:
     view = QueueView(wrap_up_seconds=wrap_up_seconds)
     for packet in packets:
-        fact = decode(packet)
-        assert fact is not None, packet
-        view.take(fact, at_seconds=0.0)
+        view.take(fact_of(packet), at_seconds=0.0)
     return view
 
 
@@ -83,6 +81,39 @@ def test_who_talks_to_a_member_counts_until_the_call_is_over() -> None:
 
 def test_a_member_whose_call_was_taken_away_is_free_without_a_word() -> None:
     assert seen(joins("101"), member("101")) == QueueSeen(usable=1, persons=0)
+
+
+def fact_of(packet: Packet) -> Fact:
+    fact = decode(packet)
+    assert fact is not None, packet
+    return fact
+
+
+def joins_person(name: str) -> Packet:
+    return {**joins(name), "CallerIDNum": "+4930231250001"}
+
+
+def test_a_phone_that_is_idle_ends_a_talk_of_whose_end_nothing_was_said() -> None:
+    view = view_of(params(), member("101", "rings"), joins_person("101"), member("101", "in_use"))
+    assert view.ended_by(fact_of(member("101", "in_use"))) is None
+    ended = view.ended_by(fact_of(member("101")))
+    assert ended == MemberDone("sales", "Local/101@agents", "+4930231250001")
+    view.take(ended, at_seconds=0.0)
+    assert view.ended_by(fact_of(member("101"))) is None, "once"
+
+
+def test_a_talk_of_half_a_second_may_end_before_the_phone_is_seen_in_use() -> None:
+    view = view_of(params(), member("101", "rings"), joins_person("101"))
+    assert view.ended_by(fact_of(member("101"))) is not None
+
+
+def test_an_idle_phone_ends_no_talk_that_was_not_begun_or_is_over() -> None:
+    rang = (params(), member("101", "rings"))
+    idle = fact_of(member("101"))
+    assert view_of(*rang).ended_by(idle) is None
+    assert view_of(*rang, joins_person("101"), done("101")).ended_by(idle) is None
+    # What was told late of the time before the phone rang.
+    assert view_of(params(), member("101"), joins_person("101")).ended_by(idle) is None
 
 
 def test_what_is_listed_anew_counts_people_who_talk_already() -> None:

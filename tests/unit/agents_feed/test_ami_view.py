@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from acd.agents import AgentId, Phone, Word
+from acd.agents import AgentId, PersonSeen, Phone, Word
 from acd.agents_feed.ami_frames import Packet
-from acd.agents_feed.ami_view import PHONES, AmiView, decode
+from acd.agents_feed.ami_view import PHONES, AmiView, PersonHungUp, decode, person_of
 from acd.agents_feed.sightings import Sighting
 
 
@@ -51,6 +51,13 @@ def test_only_devices_of_the_agents_kind_are_agents() -> None:
     assert seen(view, *(device(name, "NOT_INUSE") for name in others)) == []
     (sighting,) = seen(view, device("PJSIP/101-phone", "NOT_INUSE"))
     assert sighting.agent == AgentId("101")
+
+
+def test_who_hangs_up_by_themselves_is_told_by_their_number() -> None:
+    fact = decode({"Event": "HangupRequest", "Channel": "PJSIP/1-1", "CallerIDNum": "+4930"})
+    assert isinstance(fact, PersonHungUp)
+    assert person_of(fact, None) == PersonSeen(number="+4930", phone=Phone.IDLE, hung_up=True)
+    assert person_of(PersonHungUp(""), None) is None
 
 
 def test_the_same_again_is_no_news() -> None:

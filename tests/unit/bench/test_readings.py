@@ -7,6 +7,7 @@ import pytest
 from bench.call_centre import AGENTS_PHONE, CARRIER, answer_to_agent_ms
 from bench.callers import Used
 from bench.endurance import memory
+from bench.feed_latency import ready_after
 from bench.order import CallOrder
 from bench.protocol import Effort
 from bench.sides import without_load
@@ -108,3 +109,8 @@ def test_an_order_numbers_its_leads_where_it_is_told_to() -> None:
 def test_a_small_effort_still_makes_a_call() -> None:
     assert Effort(0.001).calls(100) == 1
     assert Effort().calls(100) == 100
+
+
+def test_each_hang_up_is_followed_by_the_agents_own_ready_before_the_next() -> None:
+    ends, ready = [1.0, 2.0, 3.0], [0.5, 1.1, 1.4, 3.2]
+    assert list(ready_after(ends, ready)) == [(1.0, 1.1), (3.0, 3.2)]

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
+from bench.answer_to_agent import AnswerToAgent, delays_of
 from bench.protocol import Effort, Figure, Judge, Measured
 from bench.registry import BENCHES, LONG_BENCHES
 from bench.table import Row, rows_of, table_of
@@ -57,6 +58,34 @@ def test_a_ratio_may_be_what_is_promised() -> None:
     assert row(figure, {"acd": 4.0, "bare": 2.0}).verdict == "short by 0.50 x"
 
 
+RATE = Figure(key="rate", title="calls", unit="/s", at_least=99.0, decimals=1)
+
+
+def test_at_least_so_much_is_reached_by_that_and_by_more() -> None:
+    assert row(RATE, {"rate": 99.0}).verdict == "reached"
+    assert row(RATE, {"rate": 120.0}).verdict == "reached"
+
+
+def test_less_than_at_least_is_told_in_the_figures_unit() -> None:
+    assert row(RATE, {"rate": 97.5}).verdict == "short by 1.5 /s"
+    assert row(RATE, {"rate": 98.96}).verdict == "reached", "a miss that rounding hides"
+    assert row(RATE).verdict == "not measured"
+
+
+def test_at_least_so_much_is_held_against_the_median_or_the_lowest_run() -> None:
+    runs = ({"rate": 100.0}, {"rate": 90.0}, {"rate": 101.0})
+    assert row(RATE, *runs).verdict == "reached"
+    assert row(replace(RATE, judge=Judge.WORST), *runs).verdict == "short by 9.0 /s"
+
+
+def test_the_table_shows_at_least_as_such() -> None:
+    table = table_of("bench", [(TwoFigures(), [row(RATE, {"rate": 97.0})])])
+    with (console := Console(file=StringIO(), width=200)).capture() as shown:
+        console.print(table)
+    assert "≥ 99 /s" in shown.get()
+    assert "short by 2.0 /s" in shown.get()
+
+
 def test_what_no_run_measured_is_said_to_be_so() -> None:
     assert row(LATENCY).verdict == "not measured"
     assert row(BARE).verdict == ""
@@ -95,6 +124,14 @@ def test_every_bench_compares_with_figures_of_its_own(bench: TwoFigures) -> None
     keys = [figure.key for figure in bench.figures]
     assert len(set(keys)) == len(keys)
     assert {figure.ratio_to for figure in bench.figures} - {""} <= set(keys)
+
+
+def test_a_floor_whose_agents_nobody_reached_has_a_row_for_it_all_the_same() -> None:
+    found = delays_of([], "queue.60", calls=3)
+    rows = {row.figure.key: row for row in rows_of(AnswerToAgent().figures, [found])}
+    assert rows["queue.60.not_joined"].verdict == "short by 3"
+    assert rows["queue.60.agent.p99"].value is None
+    assert rows["queue.60.agent.p99"].verdict == ""
 
 
 def test_no_two_benches_have_one_name() -> None:

@@ -97,6 +97,38 @@ async def test_a_phone_that_still_rings_is_waited_for_inside_the_limit(
     assert answers == [None, 7.0]
 
 
+@pytest.mark.parametrize("phones", [(), (Phone.RINGING,)])
+async def test_who_hangs_up_on_the_way_has_no_agent_and_is_waited_for_no_more(
+    autojump_clock: trio.testing.MockClock, phones: tuple[Phone, ...]
+) -> None:
+    told_at = trio.current_time()
+    one = Handover(on_change=ignore, seen=True)
+    for phone in phones:
+        one.take(phone, told_at)
+    async with trio.open_nursery() as nursery:
+
+        async def hang_up() -> None:
+            await trio.sleep(0.5)
+            one.hang_up(trio.current_time())
+
+        nursery.start_soon(hang_up)
+        assert await one.wait_answer(told_at=told_at, until_seconds=told_at + 5) is None
+    assert trio.current_time() - told_at == 0.5
+    assert one.hung_up_at == trio.current_time()
+    assert one.missed
+
+
+async def test_a_transfer_that_failed_waits_a_moment_for_the_word_that_the_person_is_gone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    told_at = trio.current_time()
+    await Handover(on_change=ignore).wait_hang_up(told_at=told_at, until_seconds=told_at + 5)
+    assert trio.current_time() == told_at, "of a phone that nobody sees no word comes"
+    seen = Handover(on_change=ignore, seen=True)
+    await seen.wait_hang_up(told_at=told_at, until_seconds=told_at + 5)
+    assert trio.current_time() == told_at + SIGHTING_SECONDS
+
+
 async def test_a_phone_that_a_feed_sees_is_given_the_time_to_ring(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -132,6 +132,20 @@ def test_a_quote_that_is_never_closed_is_found_where_it_opens(tmp_path: Path) ->
         read(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("rows", ["", "\n", "\nA;1\n", "\n" + "x" * 70_000])
+def test_a_quote_that_the_headers_open_and_nothing_closes_is_found(
+    tmp_path: Path, rows: str
+) -> None:
+    with pytest.raises(BadLeadFile, match="line 1: a quote is opened"):
+        read(write(tmp_path, f'name;"phone{rows}'))
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_headers_alone_are_a_file_without_rows(tmp_path: Path, end: str) -> None:
+    _, rows = read(write(tmp_path, f'name;"pho\nne"{end}'))
+    assert rows == []
+
+
 def test_a_quote_that_swallows_rows_is_found_though_another_closes_it(tmp_path: Path) -> None:
     text = 'name;phone\nA;1\n"B;2\n' + "C;3\n" * 200 + '"D";4\n'
     with pytest.raises(BadLeadFile, match="line 3"):

@@ -65,6 +65,18 @@ def test_what_a_transfer_says_about_its_agent(
     assert judge_pick_up(result, seen(*phones), late=late) is judged
 
 
+def test_a_phone_that_was_busy_has_missed_the_person_who_waits_in_a_queue_now() -> None:
+    handover = seen()
+    handover.wait_in_queue()
+    assert judge_pick_up(ANSWERED, handover, late=False) is PickUp.MISSED
+
+
+def test_nothing_is_said_of_a_phone_that_nobody_saw_while_the_person_came_into_a_queue() -> None:
+    handover = seen(Phone.UNKNOWN)
+    handover.wait_in_queue()
+    assert judge_pick_up(ANSWERED, handover, late=False) is PickUp.TAKEN
+
+
 def test_only_misses_in_a_row_count_and_each_agents_own() -> None:
     counts = NoAnswers()
     assert not counts.missed(ANNA, limit=2)

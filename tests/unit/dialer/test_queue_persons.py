@@ -33,6 +33,30 @@ def test_each_person_has_their_own_times_however_the_number_is_written() -> None
     assert (other.rang_at, other.answered_at, other.over_at) == (2, 12, 22)
 
 
+def test_who_hangs_up_is_known_by_the_number_wherever_they_are() -> None:
+    persons = QueuePersons()
+    to_queue = handover("+493023125001")
+    to_phone = handover("+493023125002", queue="", agent=AgentId("101"))
+    sent_on = handover("+493023125003", queue="", agent=AgentId("101"))
+    stays = handover("+493023125004")
+    for each in (to_queue, to_phone, sent_on, stays):
+        persons.follow(each, now_seconds=0)
+    persons.take("sales", seen(sent_on.number, Phone.RINGING, "102"), now_seconds=1)
+    for each in (to_queue, to_phone, sent_on):
+        gone = PersonSeen(number=each.number, phone=Phone.IDLE, hung_up=True)
+        persons.take("", gone, now_seconds=2)
+    assert [each.hung_up_at for each in (to_queue, to_phone, sent_on, stays)] == [2, 2, 2, None]
+
+
+def test_who_hangs_up_after_a_talk_with_an_agent_was_not_lost() -> None:
+    persons = QueuePersons()
+    one = handover("+493023125001")
+    persons.follow(one, now_seconds=0)
+    persons.take("sales", seen(one.number, Phone.IN_USE, "102"), now_seconds=1)
+    persons.take("", PersonSeen(number=one.number, phone=Phone.IDLE, hung_up=True), now_seconds=2)
+    assert (one.hung_up_at, one.missed) == (None, False)
+
+
 def test_people_of_others_and_of_other_queues_are_nobodys() -> None:
     persons = QueuePersons()
     one = handover("+493023125001")

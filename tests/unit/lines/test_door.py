@@ -193,3 +193,20 @@ def test_what_the_operator_allows_a_program_may_ask_for() -> None:
     allowed = door(allow=["+493023125001"]).admit_asked("+493023125001")
     assert isinstance(allowed, Destination)
     assert isinstance(door(allowed_regions=["AT", "DE"]).admit_asked("+493023125001"), Destination)
+
+
+@pytest.mark.parametrize(
+    ("text", "e164"),
+    [
+        ("+43 1 505641", "+431505641"),
+        ("01/505641", "+431505641"),
+        ("0043-1-505641", "+431505641"),
+        ("2001", None),
+        ("sales", None),
+        ("112", None),
+    ],
+)
+def test_what_a_redirects_destination_dials_is_a_number_or_none(
+    text: str, e164: str | None
+) -> None:
+    assert Door(DestinationSettings(default_region="AT")).number_of(text) == e164

@@ -27,6 +27,7 @@ _NEVER = {
     messages.CallAnswered,
     messages.PlayEnded,
     messages.HoldEnded,
+    messages.CallRedirected,
     messages.ExtensionReport,
     messages.CallerArrived,
     messages.CallerGone,

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from acd.clock import WallClock
 from acd.errors import StoreUnavailable
+from acd.lines import NotFollowed
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition
 from acd.settings import (
@@ -25,7 +26,7 @@ from acd.settings import (
 )
 from acd.store.attempts import AttemptClosed
 from acd.store.outcomes import Outcome
-from acd.store.tapi import TapiRefusal
+from acd.store.suppressions import Barred
 from acd.tapi.books import open_desk
 from acd.tapi.client import (
     GatewayAddress,
@@ -60,11 +61,13 @@ class MemoryBooks:
     """`acd.tapi.books.Books` without SQL."""
 
     up: bool = True
-    refuses: TapiRefusal | None = None
+    refuses: Barred | None = None
+    bars: NotFollowed | None = None
+    """What is said of the number that a 3xx names."""
     begun: list[tuple[str, str | None, int]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
-    async def begin(self, *, client: str, e164: str | None, line: int) -> int | TapiRefusal:
+    async def begin(self, *, client: str, e164: str | None, line: int) -> int | Barred:
         await trio.lowlevel.checkpoint()
         if not self.up:
             raise StoreUnavailable("away")
@@ -72,6 +75,10 @@ class MemoryBooks:
             return self.refuses
         self.begun.append((client, e164, line))
         return len(self.begun)
+
+    async def may_follow(self, e164: str) -> NotFollowed | None:
+        await trio.lowlevel.checkpoint()
+        return self.bars
 
     def put(
         self, outcome: Outcome, *, settled: Callable[[Disposition], None] | None = None

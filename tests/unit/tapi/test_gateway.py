@@ -10,11 +10,12 @@ import trio
 
 from acd.calls import DisconnectCause
 from acd.lines import (
+    NotFollowed,
     TrunkStatus,
 )
 from acd.lines.shares import LineShare
 from acd.rules.definition import HoursTable
-from acd.store.tapi import TapiRefusal
+from acd.store.suppressions import Barred
 from acd.tapi.client import (
     GatewayAddress,
     GatewayRefusedError,
@@ -153,12 +154,28 @@ async def test_what_the_door_refuses_is_never_dialed(address: str, error: LineEr
 async def test_a_number_on_a_list_is_blocked_and_the_line_is_free() -> None:
     async with stage() as on:
         line = await on.app.line_open(1)
-        on.books.refuses = TapiRefusal.DNC
+        on.books.refuses = Barred.DNC
         with pytest.raises(LineError) as refused:
             await on.app.line_make_call(line, NUMBER)
         assert refused.value.code is LineErr.ADDRESSBLOCKED
         on.books.refuses = None
         await on.app.line_make_call(line, NUMBER)
+
+
+async def test_a_redirect_to_a_barred_number_is_not_followed_and_the_client_sees_it_forwarded() -> (
+    None
+):
+    async with stage(Script(sent_on_to="+43150564200")) as on:
+        on.books.bars = NotFollowed(cause=DisconnectCause.FORWARDED, sentence="on a list")
+        call = await on.app.line_make_call(await on.app.line_open(1), NUMBER)
+        await call.wait_states(S.IDLE)
+        assert call.disconnect_mode is LineDisconnectMode.FORWARDED
+        await until(lambda: bool(on.books.closed))
+        assert on.books.closed[0].not_followed == "on a list"
+        on.books.bars = None
+        assert await on.app.wait_connected(
+            await on.app.line_make_call(await on.app.line_open(2), NUMBER)
+        )
 
 
 async def test_nobody_is_dialed_while_the_database_is_away() -> None:
