@@ -13,7 +13,7 @@ from time import perf_counter
 import pjsua2 as pj
 
 from acd.lines.incoming import IncomingEnd
-from acd.sip.callbacks import CallerTurnedAway, Inbox, TrunkAccount, guarded
+from acd.sip.callbacks import TrunkAccount
 from acd.sip.invitation import Invitation, account_for, answered_elsewhere, read_invitation
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import (
@@ -28,6 +28,7 @@ from acd.sip.messages import (
 )
 from acd.sip.plain_text import plain_text
 from acd.sip.plan import TrunkPlan
+from acd.sip.seen import CallerTurnedAway, Inbox, guarded
 from acd.sip.timers import Timer, Timers
 
 RINGING = 180

@@ -27,21 +27,11 @@ from time import perf_counter
 import pjsua2 as pj
 
 from acd.calls import DisconnectCause
-from acd.sip.callbacks import (
-    Answered,
-    Inbox,
-    LegCall,
-    MediaChanged,
-    Notified,
-    Over,
-    Progressed,
-    ReferAnswered,
-    ReInviteAnswered,
-)
 from acd.sip.causes import Reason, cause_of, reason_of
 from acd.sip.closing import Closing, is_tied
 from acd.sip.late_orders import no_such_call
 from acd.sip.leftover import dialog_of
+from acd.sip.leg_call import LegCall
 from acd.sip.leg_media import LegMedia
 from acd.sip.leg_start import Refusal, hang_up_options, refer_options, send_invite
 from acd.sip.mailbox import ReportBox
@@ -69,6 +59,16 @@ from acd.sip.messages import (
 )
 from acd.sip.players import Players
 from acd.sip.redirect import NextTarget, Redirects
+from acd.sip.seen import (
+    Answered,
+    Inbox,
+    MediaChanged,
+    Notified,
+    Over,
+    Progressed,
+    ReferAnswered,
+    ReInviteAnswered,
+)
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import (
     ReferAgain,

@@ -15,10 +15,11 @@ from time import perf_counter
 import pjsua2 as pj
 
 from acd.errors import BindingTooSmall
-from acd.sip.callbacks import LegCall, ReInviteAnswered
+from acd.sip.leg_call import LegCall
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import HoldEnded, PlayEnded, PlayWav, Report
 from acd.sip.players import Player, Players
+from acd.sip.seen import ReInviteAnswered
 from acd.sip.timers import Timer, Timers
 
 _LAST_FRAMES_SECONDS = 0.1

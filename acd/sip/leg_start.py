@@ -9,8 +9,9 @@ from functools import cache, lru_cache
 import pjsua2 as pj
 
 from acd.calls import DisconnectCause
-from acd.sip.callbacks import Inbox, LegCall
+from acd.sip.leg_call import LegCall
 from acd.sip.messages import StartCall
+from acd.sip.seen import Inbox
 from acd.sip.trunk_side import TrunkSide
 
 _FIRST_OS_ERROR = 120000

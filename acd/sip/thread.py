@@ -21,24 +21,12 @@ import pjsua2 as pj
 
 from acd.errors import AcdError, AddressInUse, BadSettings, TrunkError
 from acd.settings import Codec
-from acd.sip.callbacks import (
-    Broken,
-    CallerTurnedAway,
-    CallEvent,
-    CertificateRefused,
-    Challenged,
-    Inbox,
-    ListeningEndpoint,
-    ProbeAnswered,
-    Registered,
-    Seen,
-    TrunkAccount,
-    Watched,
-)
+from acd.sip.callbacks import ListeningEndpoint, TrunkAccount
 from acd.sip.callers import Callers
 from acd.sip.closing import Closing
 from acd.sip.late_orders import no_such_call
 from acd.sip.leg import Leg, LegWorld
+from acd.sip.leg_call import CallEvent
 from acd.sip.limits import BindingLimits
 from acd.sip.mailbox import CommandBox, ReportBox
 from acd.sip.messages import (
@@ -74,6 +62,17 @@ from acd.sip.pj_config import (
 )
 from acd.sip.plan import TrunkPlan
 from acd.sip.players import Players
+from acd.sip.seen import (
+    Broken,
+    CallerTurnedAway,
+    CertificateRefused,
+    Challenged,
+    Inbox,
+    ProbeAnswered,
+    Registered,
+    Seen,
+    Watched,
+)
 from acd.sip.timers import Timers
 from acd.sip.tracing import Tracer, set_library_level
 from acd.sip.trunk_side import TrunkSide

@@ -9,13 +9,14 @@ import pjsua2 as pj
 
 from acd.lines import TrunkHealth
 from acd.settings import Transport
-from acd.sip.callbacks import CertificateRefused, Inbox, ProbeAnswered, Registered, TrunkAccount
+from acd.sip.callbacks import TrunkAccount
 from acd.sip.causes import retry_after_seconds
 from acd.sip.health import HealthJudge
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import CHALLENGES, Counted, Report, TrunkReport
 from acd.sip.pj_config import add_headers
 from acd.sip.plan import TrunkPlan
+from acd.sip.seen import CertificateRefused, Inbox, ProbeAnswered, Registered
 from acd.sip.timers import Timer, Timers
 from acd.sip.transfer import TransferDone, TransferPermission, TransferTiming
 from acd.sip.uris import host_and_port, transport_parameter, user_uri

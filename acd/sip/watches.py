@@ -16,10 +16,11 @@ from time import perf_counter
 import pjsua2 as pj
 
 from acd.lines import ExtensionState
-from acd.sip.callbacks import ExtensionBuddy, Inbox, Watched
+from acd.sip.callbacks import ExtensionBuddy
 from acd.sip.dialog_info import Dialogs, is_reachable
 from acd.sip.mailbox import ReportBox
 from acd.sip.messages import ExtensionReport, Report
+from acd.sip.seen import Inbox, Watched
 from acd.sip.timers import Timer, Timers
 
 _LOST_RETRY_SECONDS = 2.0

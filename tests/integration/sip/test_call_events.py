@@ -12,7 +12,7 @@ import pytest
 from acd.calls import CallState, DisconnectCause
 from acd.lines import Alerting, Answered, Ended, Proceeding, Released, TransferAnswered
 from acd.sip import endpoint
-from acd.sip.callbacks import LegCall
+from acd.sip.leg_call import LegCall
 from acd.sip.limits import compiled_limits
 from tests.integration.sip.conftest import Bench, agent, answered, released, request
 from tests.peers.sipp.steps import (
