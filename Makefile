@@ -28,7 +28,7 @@ check: setup ## format, lint, types, unit and architecture tests
 test: check test-servers ## make check, then the tests against real servers
 	$(if $(SLOW_TESTS),scripts/real-tests $(SLOW_TESTS))
 
-bench: test-servers ## measure beside what acd is to be compared with, about 10 minutes; BENCH="--quick" for one
+bench: test-servers ## measure beside what acd is to be compared with, half an hour or more; BENCH="--quick" for some minutes
 	$(RUN) bench $(BENCH)
 
 clean: ## remove .venv and caches in this folder (the wheel and Asterisk stay in ~/.cache/acd)

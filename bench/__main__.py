@@ -31,7 +31,7 @@ class Outcome:
 
 @click.command(epilog="Example: python -m bench --only wire --runs 3")
 @click.option("--runs", type=click.IntRange(1), help=f"Runs a bench; {DEFAULT_RUNS} by default.")
-@click.option("--quick", is_flag=True, help="One short run of each, about a minute.")
+@click.option("--quick", is_flag=True, help="One short run of each, some minutes.")
 @click.option(
     "--endurance", is_flag=True, help="Ten minutes at 200 calls/s, and ten on hold, as well."
 )
