@@ -126,6 +126,7 @@ class CampaignPreviews:
         try:
             lead = await self._claim(agent, name)
         except BaseException:
+            # Cancelled too, when the client goes away: else the agent stays reserved for nobody.
             dialing.roster.give_back(place)
             raise
         if lead is None or stop.is_set():
