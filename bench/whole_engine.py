@@ -43,6 +43,9 @@ class WholeEngine:
             ratio_to="bare.ms",
             ratio_target=2.5,
         ),
+        Figure(key="trio.ms", title="  of it trio's thread", unit="ms"),
+        Figure(key="thread.ms", title="  of it the SIP thread", unit="ms"),
+        Figure(key="sql.ms", title="  of it SQL's threads", unit="ms"),
         Figure(key="sip.p99", title="200 OK → REFER, acd.sip alone, p99", unit="ms"),
         Figure(
             key="engine.p99",
@@ -83,9 +86,16 @@ class WholeEngine:
             found[f"{key}.p99"] = percentile(delays, 99)
             found["failed"] += calls - used.completed
             if key == "engine":
+                found |= _by_thread(used)
                 found["rate"] = used.completed / used.wall_seconds
                 found["rowless"] = calls - used.counted["rows"]
         return found
+
+
+def _by_thread(used: Used) -> Measured:
+    """Milliseconds a call of the engine's threads; pjsua's own hardly count."""
+    rows = {"trio.ms": "trio", "thread.ms": "sip", "sql.ms": "sql"}
+    return {key: used.counted[role] / max(1, used.completed) * 1000 for key, role in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)
