@@ -12,7 +12,7 @@ start marks it unknown. What is between the answer and the end is in `acd.dialer
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from math import inf
 
@@ -67,16 +67,15 @@ async def run_attempt(
     hold = owner or OwnerHold(None)
     with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
         try:
-            async with AsyncExitStack() as leases:
-                line: Line | None = None
-                with in_flight.in_queue(lead.lead_id):
-                    if not stop.is_set():
-                        line = await leases.enter_async_context(_lease(dialing))
-                wanted = line and in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop)
-                if line and wanted:
-                    await _dial(dialing, lead, line, in_flight, stop, hold)
-                else:
-                    _give_back(dialing, lead)
+            wanted = False
+            with in_flight.in_queue(lead.lead_id):
+                if not stop.is_set():
+                    async with _lease(dialing) as line:
+                        wanted = in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop)
+                        if wanted:
+                            await _dial(dialing, lead, line, in_flight, stop, hold)
+            if not wanted:
+                _give_back(dialing, lead)
         except trio.Cancelled:
             _give_back(dialing, lead)
             raise
@@ -136,8 +135,7 @@ async def _dial(
             if not stop.is_set() and (not late or _may_dial(dialing, stop)):
                 await attempt.run(_request(dialing, call_id, destination))
         finally:
-            with trio.CancelScope(shield=True):
-                await attempt.close()
+            await attempt.close()
 
 
 def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> OriginateRequest:
@@ -179,6 +177,7 @@ class Attempt:
 
     async def run(self, request: OriginateRequest) -> None:
         """Dial, and serve whoever answers; returns when the leg is over."""
+        self._watch.begin()
         try:
             await self._line.originate(request)
         except TrunkUnavailable:
@@ -192,11 +191,10 @@ class Attempt:
         answered_at = await self._watch.wait_answer()
         if answered_at is None:
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch.read)
-            await self._serve(answered_at, request.destination.user)
-            if not self._watch.ended.is_set():
-                await self._line.hang_up()
+        await self._serve(answered_at, request.destination.user)
+        if self._watch.end is None:
+            self._line.hang_up_soon()
+        await self._watch.wait_end()
 
     def _withdraw(self) -> bool:
         """Hang up for want of an agent; False: it is answered, or must ring on."""
@@ -221,11 +219,11 @@ class Attempt:
             await self._serving.serve(answered_at, number)
 
     async def close(self) -> None:
-        """End the leg if it still lives, and have the row closed; call it shielded."""
+        """End the leg if it still lives, and have the row closed; nothing cuts it short."""
         if self._dialed and self._watch.end is None:
-            await self._line.hang_up()
-            with trio.move_on_after(HANG_UP_SECONDS):
-                await self._watch.read()
+            self._line.hang_up_soon()
+            with trio.move_on_after(HANG_UP_SECONDS, shield=True):
+                await self._watch.ended.wait()
         serving = self._serving
         self._books.close(
             self._watch,

@@ -81,13 +81,13 @@ class CallsInFlight:
 
     @contextmanager
     def in_queue(self, lead_id: int) -> Iterator[None]:
-        """Wait for a line inside this block; `leave_queue` ends the wait."""
+        """Wait for a line inside this block; `leave_queue` ends the wait, until `got_line`."""
         with trio.CancelScope() as wait:
             self._queue[lead_id] = wait
             try:
                 yield
             finally:
-                del self._queue[lead_id]
+                self._queue.pop(lead_id, None)
 
     def leave_queue(self) -> None:
         """Let nobody wait for a line any more."""
@@ -96,7 +96,9 @@ class CallsInFlight:
 
     def got_line(self, lead_id: int) -> bool:
         """Its turn has come; whether it is still wanted, as one with an agent of its own is."""
-        wanted = lead_id not in self.queued or self.is_wanted()
+        wait = self._queue.pop(lead_id, None)
+        left = wait is not None and wait.cancel_called
+        wanted = not left and (lead_id not in self.queued or self.is_wanted())
         self.queued.discard(lead_id)
         self.line_given()
         return wanted
