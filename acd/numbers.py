@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -232,20 +231,44 @@ _COUNTRY_ZONES: dict[int, tuple[str, ...]] = {}
 """Of numbers that belong to no place: all of the country's, whatever the number."""
 
 
-def is_emergency(digits: str, regions: Iterable[str]) -> bool:
+def is_emergency(digits: str, regions: tuple[str, ...]) -> bool:
     """Whether `digits` reach an emergency service in one of the regions, or anywhere."""
     if not digits or len(digits) > 6:
         return False
-    return digits in EVERYWHERE_EMERGENCY or any(
-        shortnumberinfo.connects_to_emergency_number(digits, region) for region in regions
-    )
+    return digits in EVERYWHERE_EMERGENCY or _connects_to_emergency(digits, regions)
 
 
-def begins_like_emergency(digits: str, regions: Iterable[str]) -> bool:
+def begins_like_emergency(digits: str, regions: tuple[str, ...]) -> bool:
     """Whether a PBX that dials digit by digit would reach help before the end of `digits`."""
-    return digits.isdigit() and any(
-        shortnumberinfo.connects_to_emergency_number(digits, region) for region in regions
-    )
+    return digits.isdigit() and _connects_to_emergency(digits, regions)
+
+
+def _connects_to_emergency(text: str, regions: tuple[str, ...]) -> bool:
+    """As the library's `connects_to_emergency_number` for any of the regions."""
+    if text.isascii() and text.isdigit():
+        # Asked of every number that is dialed: the library takes fifteen times as long.
+        return _emergency_pattern(regions).match(text) is not None
+    return any(shortnumberinfo.connects_to_emergency_number(text, region) for region in regions)
+
+
+_EXACT_EMERGENCY = frozenset({"BR", "CL", "NI"})
+"""Regions where a longer number that begins like an emergency number is none (libphonenumber)."""
+
+
+@lru_cache(maxsize=256)
+def _emergency_pattern(regions: tuple[str, ...]) -> re.Pattern[str]:
+    """What emergency numbers of the regions look like, or numbers that begin like them."""
+    patterns = []
+    for region in regions:
+        metadata = phonenumbers.PhoneMetadata.short_metadata_for_region(region.upper(), None)
+        numbers = metadata and metadata.emergency and metadata.emergency.national_number_pattern
+        if numbers:
+            end = r"\Z" if region in _EXACT_EMERGENCY else ""
+            patterns.append(f"(?:{numbers}){end}")
+    return re.compile("|".join(patterns) or _MATCHES_NOTHING)
+
+
+_MATCHES_NOTHING = r"(?!)"
 
 
 def split_cell(text: str, *, default_region: str) -> list[str]:

@@ -53,6 +53,8 @@ _URI = re.compile(
     r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])"
     r"(?P<port>:[0-9]{1,5})?(?P<transport>;transport=(?:udp|tcp|tls))?$"
 )
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z", re.ASCII)
+"""As leads are kept; longer than any emergency number."""
 _PHONE_LIKE = re.compile(r"^\+?[0-9]{7,}$")
 _KEPT = 1024
 """As many targets and numbers are remembered: agents, queues, and what was just read."""
@@ -138,6 +140,9 @@ class Door:
         return self._admit_number(wanted, kind)
 
     def _is_emergency(self, text: str) -> bool:
+        if not self._prefix and _E164.match(text):
+            # What the rest comes to for nearly everything that is dialed.
+            return self._is_read_as_emergency(text)
         user = text.partition("@")[0]
         digits = digits_of(user)
         if is_emergency(_without_scheme(user), self._regions):
@@ -152,7 +157,10 @@ class Door:
     def _dials_help(self, digits: str) -> bool:
         if is_emergency(digits, self._regions):
             return True
-        number = self._read(f"+{digits.removeprefix('00')}")
+        return self._is_read_as_emergency(f"+{digits.removeprefix('00')}")
+
+    def _is_read_as_emergency(self, text: str) -> bool:
+        number = self._read(text)
         return not isinstance(number, PhoneNumber) and number.rule is NumberRule.EMERGENCY
 
     def _allowed(self, wanted: str, kind: DestinationKind) -> Destination | Refused:
