@@ -55,7 +55,7 @@ async def run_attempt(
     *,
     owner: OwnerHold | None = None,
 ) -> None:
-    """Dial one claimed lead and close its row.
+    """Dial one claimed lead and close its row; in a task of its own, whose log lines name it.
 
     Args:
         dialing: the campaign's surroundings.
@@ -65,22 +65,22 @@ async def run_attempt(
         owner: reserved for this lead; what is left in it is the caller's.
     """
     hold = owner or OwnerHold(None)
-    with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
-        try:
-            wanted = False
-            with in_flight.in_queue(lead.lead_id):
-                if not stop.is_set():
-                    async with _lease(dialing) as line:
-                        wanted = in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop)
-                        if wanted:
-                            await _dial(dialing, lead, line, in_flight, stop, hold)
-            if not wanted:
-                _give_back(dialing, lead)
-        except trio.Cancelled:
+    structlog.contextvars.bind_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id)
+    try:
+        wanted = False
+        with in_flight.in_queue(lead.lead_id):
+            if not stop.is_set():
+                async with _lease(dialing) as line:
+                    wanted = in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop)
+                    if wanted:
+                        await _dial(dialing, lead, line, in_flight, stop, hold)
+        if not wanted:
             _give_back(dialing, lead)
-            raise
-        finally:
-            in_flight.settled(lead.lead_id)
+    except trio.Cancelled:
+        _give_back(dialing, lead)
+        raise
+    finally:
+        in_flight.settled(lead.lead_id)
 
 
 def _lease(dialing: Dialing) -> AbstractAsyncContextManager[Line]:
@@ -125,17 +125,17 @@ async def _dial(
         log.info("lead blocked before dialing", action="lead.blocked", rule=attempt_id.rule)
         return
     call_id = CallId(f"a{attempt_id}")
-    with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
-        attempt = Attempt(dialing, lead, line, in_flight, attempt_id, hold)
-        try:
-            late = trio.current_time() - asked_at >= SLOW_SECONDS
-            if late:
-                # A server that only hung commits this, and the next outcomes a moment later.
-                await dialing.store.wait_up(at_most_seconds=SLOW_SECONDS)
-            if not stop.is_set() and (not late or _may_dial(dialing, stop)):
-                await attempt.run(_request(dialing, call_id, destination))
-        finally:
-            await attempt.close()
+    structlog.contextvars.bind_contextvars(attempt=attempt_id, call=call_id)
+    attempt = Attempt(dialing, lead, line, in_flight, attempt_id, hold)
+    try:
+        late = trio.current_time() - asked_at >= SLOW_SECONDS
+        if late:
+            # A server that only hung commits this, and the next outcomes a moment later.
+            await dialing.store.wait_up(at_most_seconds=SLOW_SECONDS)
+        if not stop.is_set() and (not late or _may_dial(dialing, stop)):
+            await attempt.run(_request(dialing, call_id, destination))
+    finally:
+        await attempt.close()
 
 
 def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> OriginateRequest:
@@ -183,8 +183,7 @@ class Attempt:
         except TrunkUnavailable:
             return
         self._dialed = True
-        metrics, campaign = self._dialing.metrics, self._dialing.campaign.name
-        metrics.originates.labels(campaign).inc(exemplar=self._books.exemplar)
+        self._books.series.originates.inc(exemplar=self._books.exemplar)
         log.info("dialing", action="call.originate", line=self._line.number)
         if self._lead_id in self._in_flight.unanswered:
             self._in_flight.ringing[self._lead_id] = self._withdraw

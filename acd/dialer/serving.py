@@ -245,9 +245,8 @@ class Serving:
         if isinstance(target, Refused):
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
             return None
-        metrics = self._dialing.metrics
         self.referred_at = trio.current_time()
-        metrics.answer_to_refer_seconds.labels(self._campaign).observe(
+        self._books.series.answer_to_refer_seconds.observe(
             max(0.0, self.referred_at - answered_at), self._books.exemplar
         )
         log.info("transferring", action="transfer.start", agent=self._offered_to)
@@ -262,9 +261,8 @@ class Serving:
         result, joined_at = await self._joined(result, handover, until)
         late = self.abandoned or joined_at > until
         self.transfer = record_of(result, target=name, late=late, missed=handover.missed)
-        metrics.transfers.labels(self._campaign, self.transfer.outcome).inc(
-            exemplar=self._books.exemplar
-        )
+        series = self._books.series.transfers[self.transfer.outcome]
+        series.inc(exemplar=self._books.exemplar)
         log.info("transfer over", action="transfer.end", result=self.transfer.outcome)
         if self.transfer.agent_has_person and joined_at < NEVER:
             self.joined_at = joined_at
