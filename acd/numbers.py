@@ -149,7 +149,7 @@ def read_number(text: str, *, default_region: str) -> PhoneNumber | NumberRefuse
     if refused is not None:
         return refused
     try:
-        number = phonenumbers.parse(cleaned, default_region)
+        number = _parse(cleaned, default_region)
     except phonenumbers.NumberParseException:
         return NumberRefused(rule=NumberRule.INVALID, why="is not a phone number")
     if number.extension:
@@ -171,7 +171,48 @@ _HAS_EXTENSION = NumberRefused(
 )
 
 
+def _parse(cleaned: str, default_region: str) -> phonenumbers.PhoneNumber:
+    """As the library does; the short way for numbers written out, as whatever is dialed is."""
+    if is_written_out(cleaned):
+        for end in _COUNTRY_CODE_ENDS:
+            looks_closer = _looks_closer(cleaned[1:end])
+            if looks_closer is not None:
+                if looks_closer.match(cleaned, end):
+                    break
+                return phonenumbers.PhoneNumber(int(cleaned[1:end]), int(cleaned[end:]))
+    return phonenumbers.parse(cleaned, default_region)
+
+
+def is_written_out(text: str) -> bool:
+    """Whether it is a plus and as many digits as E.164 has, and more than emergency numbers do."""
+    return _WRITTEN_OUT.match(text) is not None
+
+
+_WRITTEN_OUT = re.compile(r"\+[1-9][0-9]{6,14}\Z", re.ASCII)
+_COUNTRY_CODE_ENDS = (2, 3, 4)
+
+
+@lru_cache(maxsize=2048)
+def _looks_closer(country_code: str) -> re.Pattern[str] | None:
+    """National numbers of which the library may take off a prefix, or keeps a zero apart.
+
+    None: no country has this code.
+    """
+    country = int(country_code)
+    if country not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        return None
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(
+        country, phonenumbers.region_code_for_country_code(country)
+    )
+    if metadata is None:
+        return re.compile("")
+    prefix = metadata.national_prefix_for_parsing
+    return re.compile(f"0|(?:{prefix})" if prefix else "0")
+
+
 def _refuse_by_look(cleaned: str, default_region: str) -> NumberRefused | None:
+    if is_written_out(cleaned):
+        return None
     if not cleaned:
         return NumberRefused(rule=NumberRule.EMPTY, why="is empty")
     if len(cleaned) > _MAX_CHARACTERS:

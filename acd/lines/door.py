@@ -20,6 +20,7 @@ from acd.numbers import (
     dial_string,
     digits_of,
     is_emergency,
+    is_written_out,
     masked,
     plain,
     read_number,
@@ -53,8 +54,6 @@ _URI = re.compile(
     r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])"
     r"(?P<port>:[0-9]{1,5})?(?P<transport>;transport=(?:udp|tcp|tls))?$"
 )
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z", re.ASCII)
-"""As leads are kept; longer than any emergency number."""
 _PHONE_LIKE = re.compile(r"^\+?[0-9]{7,}$")
 _KEPT = 1024
 """As many targets and numbers are remembered: agents, queues, and what was just read."""
@@ -140,7 +139,7 @@ class Door:
         return self._admit_number(wanted, kind)
 
     def _is_emergency(self, text: str) -> bool:
-        if not self._prefix and _E164.match(text):
+        if not self._prefix and is_written_out(text):
             # What the rest comes to for nearly everything that is dialed.
             return self._is_read_as_emergency(text)
         user = text.partition("@")[0]

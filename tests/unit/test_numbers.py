@@ -184,3 +184,39 @@ def test_each_region_knows_its_emergency_numbers_as_the_library_does(region: str
         for digits in (f"{number}", f"0{number}", f"{number}4711"):
             theirs = shortnumberinfo.connects_to_emergency_number(digits, region)
             assert begins_like_emergency(digits, (region,)) == theirs, digits
+
+
+EXAMPLES = sorted(
+    phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    for region in REGIONS
+    for kind in range(11)
+    if (number := phonenumbers.example_number_for_type(region, kind)) is not None
+)
+
+
+def read_the_long_way(text: str) -> PhoneNumber | NumberRefused:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("acd.numbers.is_written_out", lambda _: False)
+        return read_number(text, default_region="AT")
+
+
+def test_an_example_of_each_kind_and_region_is_read_alike_the_short_and_the_long_way() -> None:
+    assert len(EXAMPLES) > 1000
+    for text in EXAMPLES:
+        assert read_number(text, default_region="AT") == read_the_long_way(text), text
+
+
+@given(
+    text=st.one_of(
+        st.builds("+{}".format, st.text("0123456789", min_size=6, max_size=16)),
+        # Of a number that there is, a part and something else behind it.
+        st.builds(
+            lambda example, kept, rest: example[:kept] + rest,
+            st.sampled_from(EXAMPLES),
+            st.integers(2, 14),
+            st.text("0123456789", max_size=10),
+        ),
+    )
+)
+def test_numbers_written_out_are_read_alike_the_short_and_the_long_way(text: str) -> None:
+    assert read_number(text, default_region="AT") == read_the_long_way(text)
