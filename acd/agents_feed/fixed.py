@@ -75,9 +75,9 @@ class FixedFeed:
 
     def _end_at(self, at_seconds: float, talk: int, agent: AgentId) -> None:
         heappush(self._ends, (at_seconds, talk, agent))
-        if self._keeping:
-            self._until_next.deadline = self._ends[0][0]
-        else:
+        if self._keeping and self._ends[0][1] == talk:
+            self._until_next.deadline = at_seconds
+        elif not self._keeping:
             self._keeping = True
             # For everybody: what the log knows of the first one's call is not theirs.
             Context().run(self._nursery.start_soon, self._end_talks)

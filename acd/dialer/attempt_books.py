@@ -36,6 +36,7 @@ class AttemptBooks:
         self._campaign = dialing.campaign.name
         self.series = dialing.metrics.of_calls(dialing.campaign.name)
         self._started_at = trio.current_time()
+        self._began = dialing.clock.now()
         self._sip_call_id = ""
         self._is_live_answer = False
         self._rang = False
@@ -188,5 +189,5 @@ class AttemptBooks:
         }
 
     def _wall(self, at_seconds: float) -> datetime:
-        """A moment on trio's clock as time of day."""
-        return self._dialing.clock.now() - timedelta(seconds=trio.current_time() - at_seconds)
+        """A moment on trio's clock as time of day, of a clock that nobody sets during a call."""
+        return self._began + timedelta(seconds=at_seconds - self._started_at)

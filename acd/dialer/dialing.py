@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,15 +78,10 @@ class CallsInFlight:
     """How many abandoned calls have come to SQL from here; counts from before forget the last."""
     _queue: dict[int, trio.CancelScope] = field(default_factory=dict)
 
-    @contextmanager
-    def in_queue(self, lead_id: int) -> Iterator[None]:
+    def in_queue(self, lead_id: int) -> trio.CancelScope:
         """Wait for a line inside this block; `leave_queue` ends the wait, until `got_line`."""
-        with trio.CancelScope() as wait:
-            self._queue[lead_id] = wait
-            try:
-                yield
-            finally:
-                self._queue.pop(lead_id, None)
+        wait = self._queue[lead_id] = trio.CancelScope()
+        return wait
 
     def leave_queue(self) -> None:
         """Let nobody wait for a line any more."""
@@ -105,6 +99,7 @@ class CallsInFlight:
 
     def settled(self, lead_id: int) -> None:
         """Nobody needs an agent for this lead any more."""
+        self._queue.pop(lead_id, None)
         self.queued.discard(lead_id)
         self.unanswered.discard(lead_id)
         self.ringing.pop(lead_id, None)

@@ -172,7 +172,8 @@ class SipLinePool:
         if not self._expiring:
             self._expiring = True
             self._start(self._expire)
-        self._first_deadline.deadline = min(self._first_deadline.deadline, lease.deadline_at)
+        if lease.deadline_at < self._first_deadline.deadline:
+            self._first_deadline.deadline = lease.deadline_at
 
     async def _expire(self) -> None:
         while True:
