@@ -320,9 +320,12 @@ class CampaignRun:
 
     async def _wait(self) -> None:
         """Until an agent's state or one of our calls changes, or it is time to look again."""
-        with trio.move_on_after(LOOK_SECONDS):
-            await self._news.wait()
-        await trio.sleep_until(self._looked_at + LOOKS_APART_SECONDS)
+        rest_seconds = self._looked_at + LOOKS_APART_SECONDS - trio.current_time()
+        if rest_seconds > 0:
+            await trio.sleep(rest_seconds)
+        if not self._news.is_set():
+            with trio.move_on_after(LOOK_SECONDS):
+                await self._news.wait()
         self._news = trio.Event()
         self._looked_at = trio.current_time()
 
