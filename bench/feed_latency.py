@@ -20,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import trio
@@ -36,6 +35,7 @@ from tests.acceptance.support.floor import (
     number,
 )
 from tests.acceptance.support.installation import Engine, Installation, edit
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.asterisk import run_asterisk
 from tests.peers.asterisk.runner import AsteriskError
@@ -204,8 +204,9 @@ def _listen(api: Api, talks: Callable[[str], None]) -> None:
                 headers = {**_authorized(), "Last-Event-ID": last}
                 connection.request("GET", "/v1/events", headers=headers)
                 for line in connection.getresponse():
-                    last = line[4:].decode().strip() if line.startswith(b"id: ") else last
-                    event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+                    name, _, value = line.decode().strip().partition(": ")
+                    last = value if name == "id" else last
+                    event = json.loads(value) if name == "data" else {}
                     if event.get("what") == "on_call" and event.get("agent"):
                         talks(event["agent"])
 
@@ -236,9 +237,7 @@ def _ready(installation: Installation) -> Moments:
     found: dict[str, list[float]] = defaultdict(list)
     for row in installation.rows("events"):
         if row["subject"] == "agent" and row["what"] == "ready":
-            # SQLite keeps UTC without a zone.
-            at = datetime.fromisoformat(f"{row['at']}+00:00").timestamp()
-            found[row["subject_id"].removeprefix("a")].append(at)
+            found[row["subject_id"].removeprefix("a")].append(seconds(row["at"]))
     return found
 
 

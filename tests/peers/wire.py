@@ -268,6 +268,22 @@ def select(messages: Iterable[SipMessage], what: str | int, *, cseq: str = "") -
     ]
 
 
+def first_of_each(messages: Iterable[SipMessage], header: str) -> list[SipMessage]:
+    """The first message with each value of a header, in the order of the wire.
+
+    Retransmissions are left out by `cseq` within a call, by `call-id` where one a call is wanted.
+    """
+    found: dict[str, SipMessage] = {}
+    for message in messages:
+        found.setdefault(message.get(header), message)
+    return list(found.values())
+
+
+def first_of_each_call(messages: Iterable[SipMessage]) -> list[SipMessage]:
+    """`first_of_each` by Call-ID."""
+    return first_of_each(messages, "call-id")
+
+
 def _packet_of(at_seconds: float, frame: bytes) -> Packet | None:
     ip = dpkt.ethernet.Ethernet(frame).data
     if not isinstance(ip, dpkt.ip.IP):

@@ -6,11 +6,9 @@ calls stand still with them.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +16,15 @@ from typing import Any
 import pytest
 import trio
 
-from tests.acceptance.agent_feed.test_agent_feed import HANDED_OVER, first_of_each_call
+from tests.acceptance.agent_feed.test_agent_feed import HANDED_OVER
 from tests.acceptance.support.floor import SUBSCRIPTIONS, floor_installation, number
 from tests.acceptance.support.installation import Engine
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.asterisk import run_asterisk
 from tests.peers.cut import open_way
-from tests.peers.wire import SipMessage, Wire, select
+from tests.peers.wire import SipMessage, Wire, first_of_each_call, select
 
 pytestmark = pytest.mark.real
 
@@ -180,14 +179,13 @@ async def wait_handed_over(engine: Engine, *, more_than: float) -> None:
 
 def lost_at(engine: Engine) -> float:
     """When the engine knew, by its own log."""
-    (line,) = [line for line in engine.log().splitlines() if '"feed.lost"' in line]
-    return datetime.fromisoformat(json.loads(line)["timestamp"]).timestamp()
+    (lost,) = engine.logged("feed.lost")
+    return seconds(lost["timestamp"])
 
 
 def moment(row: dict[str, Any], column: str) -> float:
-    """SQLite keeps UTC without a zone; what did not happen never comes."""
-    text = row[column]
-    return datetime.fromisoformat(f"{text}+00:00").timestamp() if text else float("inf")
+    """What did not happen never comes."""
+    return seconds(row[column]) if row[column] else float("inf")
 
 
 def assert_settled(rows: list[dict[str, Any]], *, lost_at: float, mended_at: float) -> None:

@@ -187,7 +187,7 @@ def stages(store: Store, nursery: trio.Nursery) -> StageMaker:
     ids=["the PBX says nothing", "the PBX says 503"],
 )
 async def test_an_agent_who_was_seen_picking_up_has_the_person_whatever_the_pbx_says(
-    stages: StageMaker, said: TransferFailed | float
+    stages: StageMaker, monkeypatch: pytest.MonkeyPatch, said: TransferFailed | float
 ) -> None:
     stage = await stages.make(Script(transfers=deque([said])))
     roster = stage.dialing.roster
@@ -196,9 +196,8 @@ async def test_an_agent_who_was_seen_picking_up_has_the_person_whatever_the_pbx_
         for phone in (Phone.RINGING, Phone.IN_USE):
             handover.take(phone, trio.current_time())
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(roster, "follow", follow)
-        row = await stage.run()
+    monkeypatch.setattr(roster, "follow", follow)
+    row = await stage.run()
     assert (row["disposition"], row["transfer_result"]) == ("handed_over", "answered")
     assert not row["abandoned"]
 
@@ -212,7 +211,9 @@ async def test_an_agent_who_was_seen_picking_up_has_the_person_whatever_the_pbx_
     ids=["the PBX calls the ringing an answer", "the PBX says 503"],
 )
 async def test_who_was_seen_to_hang_up_while_the_phone_rang_was_not_abandoned_nor_missed(
-    stages: StageMaker, said: TransferAnswered | TransferFailed
+    stages: StageMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    said: TransferAnswered | TransferFailed,
 ) -> None:
     stage = await stages.make(
         Script(transfers=deque([said])), agents={"extensions": ["201"], "no_answer_limit": 1}
@@ -224,9 +225,8 @@ async def test_who_was_seen_to_hang_up_while_the_phone_rang_was_not_abandoned_no
         handover.take(Phone.RINGING, trio.current_time())
         handover.hang_up(trio.current_time())
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(roster, "follow", follow)
-        row = await stage.run()
+    monkeypatch.setattr(roster, "follow", follow)
+    row = await stage.run()
     assert (row["disposition"], row["abandoned"]) == ("handed_over_unconfirmed", False)
     assert row["transferred_at"] is None
     assert stage.count("acd_abandoned") == stage.count("acd_live_answers") == 0
@@ -539,7 +539,7 @@ async def test_who_finds_no_ready_agent_goes_to_the_overflow_inside_the_limit(
 
 
 async def test_an_overflow_whose_phone_still_rings_has_nobody_though_the_pbx_says_so(
-    stages: StageMaker,
+    stages: StageMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = await stages.make(Script(), agents={**OVERFLOW, "extensions": []})
     roster = stage.dialing.roster
@@ -548,9 +548,8 @@ async def test_an_overflow_whose_phone_still_rings_has_nobody_though_the_pbx_say
         rings = PersonSeen(number=handover.number, phone=Phone.RINGING, agent=AgentId("102"))
         handover.take_member(rings, trio.current_time())
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(roster, "follow_person", follow)
-        row = await stage.run()
+    monkeypatch.setattr(roster, "follow_person", follow)
+    row = await stage.run()
     assert (row["disposition"], row["transfer_result"]) == ("abandoned", "with_pbx")
     assert (row["transfer_target"], row["agent"]) == ("all", "102")
     assert row["agent_rang_at"] is not None
