@@ -110,7 +110,6 @@ class RtpPacket:
     ssrc: int
     sequence: int
     timestamp: int
-    payload_type: int
     payload: bytes
 
 
@@ -381,6 +380,5 @@ def _rtp_of(packet: Packet) -> RtpPacket | None:
         ssrc=int.from_bytes(data[8:12], "big"),
         sequence=int.from_bytes(data[2:4], "big"),
         timestamp=int.from_bytes(data[4:8], "big"),
-        payload_type=data[1] & 0x7F,
         payload=data[start:],
     )
