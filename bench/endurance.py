@@ -15,6 +15,19 @@ MINUTES = 10
 RATE_PER_SECOND = 200.0
 FLAT_PERCENT = 2.0
 """Growth in the second half that still counts as flat: the spread of the samples themselves."""
+MEMORY_FIGURES = (
+    Figure(key="half.mb", title="memory at half-time", unit="MB", decimals=1),
+    Figure(key="end.mb", title="memory at the end", unit="MB", decimals=1),
+    Figure(
+        key="growth",
+        title="growth in the second half",
+        unit="%",
+        target=FLAT_PERCENT,
+        judge=Judge.WORST,
+        decimals=1,
+    ),
+)
+"""What `memory` finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +41,7 @@ class Endurance:
         Figure(key="completed", title="completed calls", unit="", decimals=0),
         Figure(key="rate", title="completed calls a second", unit="/s", decimals=1),
         Figure(key="retransmissions", title="retransmissions of the peer", unit="", decimals=0),
-        Figure(key="half.mb", title="memory at half-time", unit="MB", decimals=1),
-        Figure(key="end.mb", title="memory at the end", unit="MB", decimals=1),
-        Figure(
-            key="growth",
-            title="growth in the second half",
-            unit="%",
-            target=FLAT_PERCENT,
-            judge=Judge.WORST,
-            decimals=1,
-        ),
+        *MEMORY_FIGURES,
     )
 
     def run(self, effort: Effort) -> Measured:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from bench import sides
 from bench.callers import Used
+from bench.endurance import MEMORY_FIGURES, memory
 from bench.order import CallOrder
 from bench.peer import PEER, common_peer
+from bench.processes import resident_mb
 from bench.protocol import BenchError, Effort, Figure, Judge, Measured
 from bench.statistics import percentile
 from bench.wire_latency import answer_to_refer_ms
@@ -43,6 +45,9 @@ class WholeEngine:
             ratio_to="bare.ms",
             ratio_target=2.5,
         ),
+        Figure(key="trio.ms", title="  of it trio's thread", unit="ms"),
+        Figure(key="thread.ms", title="  of it the SIP thread", unit="ms"),
+        Figure(key="sql.ms", title="  of it SQL's threads", unit="ms"),
         Figure(key="sip.p99", title="200 OK → REFER, acd.sip alone, p99", unit="ms"),
         Figure(
             key="engine.p99",
@@ -83,9 +88,16 @@ class WholeEngine:
             found[f"{key}.p99"] = percentile(delays, 99)
             found["failed"] += calls - used.completed
             if key == "engine":
+                found |= _by_thread(used)
                 found["rate"] = used.completed / used.wall_seconds
                 found["rowless"] = calls - used.counted["rows"]
         return found
+
+
+def _by_thread(used: Used) -> Measured:
+    """Milliseconds a call of the engine's threads; pjsua's own hardly count."""
+    rows = {"trio.ms": "trio", "thread.ms": "sip", "sql.ms": "sql"}
+    return {key: used.counted[role] / max(1, used.completed) * 1000 for key, role in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +131,19 @@ class WholeEngineForMinutes:
             decimals=0,
         ),
         Figure(key="ms", title="CPU a call", unit="ms"),
-        Figure(key="mb", title="peak memory", unit="MB", decimals=0),
+        *MEMORY_FIGURES,
     )
 
     def run(self, effort: Effort) -> Measured:
         calls = effort.calls(int(MINUTES * 60 * RATE_PER_SECOND))
         order = sides.order_for("acd", calls=calls, rate_per_second=RATE_PER_SECOND)
+        samples: list[float] = []
         with common_peer():
-            used = sides.engine(order)
+            used = sides.engine(order, sample=lambda pid: samples.append(resident_mb(pid)))
         return {
             "failed": calls - used.completed,
             "rate": used.completed / used.wall_seconds,
             "rowless": calls - used.counted["rows"],
             "ms": used.cpu_seconds / max(1, used.completed) * 1000,
-            "mb": used.peak_resident_mb,
+            **memory(samples),
         }
