@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench import sides
 from bench.peer import common_peer, final_counts
 from bench.processes import resident_mb
-from bench.protocol import Effort, Figure, Judge, Measured
+from bench.protocol import Effort, Figure, Judge, Measured, none_of
 
 MINUTES = 10
 RATE_PER_SECOND = 200.0
@@ -35,9 +35,7 @@ class Endurance:
     name: str = "endurance"
     title: str = f"Endurance, acd.sip at {RATE_PER_SECOND:.0f} calls/s for {MINUTES} min, trio busy"
     figures: tuple[Figure, ...] = (
-        Figure(
-            key="failed", title="failed calls", unit="", target=0.0, judge=Judge.WORST, decimals=0
-        ),
+        none_of("failed", "failed calls"),
         Figure(key="completed", title="completed calls", unit="", decimals=0),
         Figure(key="rate", title="completed calls a second", unit="/s", decimals=1),
         Figure(key="retransmissions", title="retransmissions of the peer", unit="", decimals=0),

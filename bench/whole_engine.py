@@ -11,7 +11,7 @@ from bench.endurance import MEMORY_FIGURES, memory
 from bench.order import CallOrder
 from bench.peer import PEER, common_peer
 from bench.processes import resident_mb
-from bench.protocol import BenchError, Effort, Figure, Judge, Measured
+from bench.protocol import BenchError, Effort, Figure, Measured, none_of
 from bench.statistics import percentile
 from bench.wire_latency import answer_to_refer_ms
 from tests.peers.wire import Wire
@@ -27,6 +27,8 @@ _SIDES: Mapping[str, tuple[str, Callable[[CallOrder], Used]]] = {
     "sip": ("acd", sides.acd_quiet),
     "engine": ("acd", sides.engine),
 }
+
+_ROWLESS = none_of("rowless", "calls without their row in SQL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +58,8 @@ class WholeEngine:
             ratio_to="sip.p99",
         ),
         Figure(key="rate", title="completed calls a second, whole engine", unit="/s", decimals=1),
-        Figure(
-            key="failed",
-            title="calls not handed over, all callers",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
-        Figure(
-            key="rowless",
-            title="calls without their row in SQL",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        none_of("failed", "calls not handed over, all callers"),
+        _ROWLESS,
     )
 
     def run(self, effort: Effort) -> Measured:
@@ -84,7 +72,7 @@ class WholeEngine:
                 delays = answer_to_refer_ms(wire.sip())
             if not delays:
                 raise BenchError(f"{key}: no REFER on the wire")
-            found[f"{key}.ms"] = used.cpu_seconds / max(1, used.completed) * 1000
+            found[f"{key}.ms"] = used.ms_a_call(used.cpu_seconds)
             found[f"{key}.p99"] = percentile(delays, 99)
             found["failed"] += calls - used.completed
             if key == "engine":
@@ -97,7 +85,7 @@ class WholeEngine:
 def _by_thread(used: Used) -> Measured:
     """Milliseconds a call of the engine's threads; pjsua's own hardly count."""
     rows = {"trio.ms": "trio", "thread.ms": "sip", "sql.ms": "sql"}
-    return {key: used.counted[role] / max(1, used.completed) * 1000 for key, role in rows.items()}
+    return {key: used.ms_a_call(used.counted[role]) for key, role in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +95,7 @@ class WholeEngineForMinutes:
     name: str = "engine-minutes"
     title: str = f"The whole engine for {MINUTES} min at {RATE_PER_SECOND:.0f} calls/s"
     figures: tuple[Figure, ...] = (
-        Figure(
-            key="failed",
-            title="calls not handed over",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        none_of("failed", "calls not handed over"),
         Figure(
             key="rate",
             title="calls handed over a second",
@@ -122,14 +103,7 @@ class WholeEngineForMinutes:
             at_least=LEAST_PER_SECOND,
             decimals=1,
         ),
-        Figure(
-            key="rowless",
-            title="calls without their row in SQL",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        _ROWLESS,
         Figure(key="ms", title="CPU a call", unit="ms"),
         *MEMORY_FIGURES,
     )
@@ -144,6 +118,6 @@ class WholeEngineForMinutes:
             "failed": calls - used.completed,
             "rate": used.completed / used.wall_seconds,
             "rowless": calls - used.counted["rows"],
-            "ms": used.cpu_seconds / max(1, used.completed) * 1000,
+            "ms": used.ms_a_call(used.cpu_seconds),
             **memory(samples),
         }

@@ -13,6 +13,7 @@ from acd.tapi.client import HCall, LineApp, LineError, line_initialize_ex
 from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineDisconnectMode as Mode
 from acd.tapi.constants import LineErr
+from tests.acceptance.tapi.applications import assert_transfer_fails, connected, states
 from tests.acceptance.tapi.call_centre import TapiCentre, kept_open, open_scripted_centre
 from tests.acceptance.tapi.listener import listening
 from tests.peers.sipp.steps import (
@@ -161,16 +162,6 @@ def centre(one_for_all: TapiCentre) -> TapiCentre:
     return one_for_all.from_now()
 
 
-def states(call: HCall) -> list[S]:
-    return [event.state for event in call.events]
-
-
-async def connected(app: LineApp, name: str, *, line: int = 1) -> HCall:
-    call = await app.line_make_call(await app.line_open(line), name)
-    assert await app.wait_connected(call), (states(call), call.disconnect_mode)
-    return call
-
-
 async def drop(app: LineApp, call: HCall) -> None:
     await app.line_drop(call)
     await call.wait_states(S.IDLE)
@@ -181,9 +172,7 @@ async def test_row_06_a_failed_agent_is_told_and_the_person_stays_where_the_leg_
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, "nosuchagent")
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         # The leg still exists: no BYE of ours, and another agent gets the person.
         assert call.state is S.CONNECTED
         assert not centre.sent("BYE")
@@ -194,9 +183,7 @@ async def test_row_06_a_failed_agent_is_told_and_the_person_stays_where_the_leg_
         # Here the PBX has taken the person: the request fails, and our leg is of no use.
         lost = await app.line_make_call(call.line, "agentbusy")
         assert await app.wait_connected(lost)
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(lost, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, lost, "101")
         await lost.wait_states(S.IDLE)
     rows = await centre.closed_rows(2)
     assert [row["transfer_result"] for row in rows] == ["answered", "failed"]
@@ -228,9 +215,7 @@ async def test_row_07_a_refused_refer_completes_and_the_call_stays_connected(
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, f"refuses{status}")
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         assert call.state is S.CONNECTED
         assert not centre.sent("BYE")
         await app.line_blind_transfer(call, "101")
@@ -242,9 +227,7 @@ async def test_row_07_a_refused_refer_completes_and_the_call_stays_connected(
 async def test_row_07_a_refer_that_nobody_answers_completes_too(centre: TapiCentre) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, "ignores")
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         assert call.state is S.CONNECTED
         assert not centre.sent("BYE")
         # The late answer is taken for what it is; then the application drops.
@@ -418,9 +401,7 @@ async def test_row_40_a_missing_notify_is_a_failed_transfer_after_its_timeout(
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, "silentrefer")
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         # The 202 says that the PBX has the person: our leg is ended, not left behind.
         await call.wait_states(S.IDLE)
         (bye_sent,) = await centre.seen(lambda: centre.sent("BYE"))

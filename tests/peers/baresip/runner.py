@@ -16,7 +16,7 @@ from string import Template
 
 import trio
 
-from tests.peers.options import wait_options_answered
+from tests.peers.options import options_answered
 
 HERE = Path(__file__).parent
 
@@ -160,18 +160,8 @@ def _samples_of(recording: Path) -> bytes:
 
 
 async def _wait_ready(phone: Baresip, process: trio.Process) -> None:
-    with trio.move_on_after(_START_SECONDS):
-        async with trio.open_nursery() as nursery:
-
-            async def ended() -> None:
-                await process.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(ended)
-            await wait_options_answered(phone.address, PORT)
-            nursery.cancel_scope.cancel()
-        if process.poll() is None:
-            return
+    if await options_answered(process, phone.address, PORT, timeout_seconds=_START_SECONDS):
+        return
     raise BaresipError(
         f"baresip at {phone.address} did not start; it ends with:\n{phone.log()[-2000:]}"
     )
