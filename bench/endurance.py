@@ -18,16 +18,8 @@ FLAT_PERCENT = 2.0
 MEMORY_FIGURES = (
     Figure(key="half.mb", title="memory at half-time", unit="MB", decimals=1),
     Figure(key="end.mb", title="memory at the end", unit="MB", decimals=1),
-    Figure(
-        key="growth",
-        title="growth in the second half",
-        unit="%",
-        target=FLAT_PERCENT,
-        judge=Judge.WORST,
-        decimals=1,
-    ),
 )
-"""What `memory` finds."""
+"""Of what `memory` finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +32,14 @@ class Endurance:
         Figure(key="rate", title="completed calls a second", unit="/s", decimals=1),
         Figure(key="retransmissions", title="retransmissions of the peer", unit="", decimals=0),
         *MEMORY_FIGURES,
+        Figure(
+            key="growth",
+            title="growth in the second half",
+            unit="%",
+            target=FLAT_PERCENT,
+            judge=Judge.WORST,
+            decimals=1,
+        ),
     )
 
     def run(self, effort: Effort) -> Measured:
