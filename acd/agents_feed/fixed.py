@@ -7,6 +7,8 @@ ready again after that.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -55,3 +57,11 @@ class FixedFeed:
         self._talking[agent].discard(scope)
         for state in (AgentState.WRAP_UP, AgentState.READY):
             self._send.send_nowait(AgentUpdate(agent=agent, state=state))
+
+
+@asynccontextmanager
+async def open_fixed_feed() -> AsyncIterator[FixedFeed]:
+    """A fixed feed for as long as the block lasts."""
+    async with trio.open_nursery() as nursery:
+        yield FixedFeed(nursery)
+        nursery.cancel_scope.cancel()
