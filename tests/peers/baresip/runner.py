@@ -16,6 +16,7 @@ from string import Template
 
 import trio
 
+from tests.peers.ending import terminate
 from tests.peers.options import options_answered
 
 HERE = Path(__file__).parent
@@ -120,7 +121,8 @@ async def run_baresip(
             await _wait_ready(phone, process)
             yield phone
         finally:
-            await _stop(process)
+            # SIGTERM ends it with BYE to whoever is on.
+            await terminate(process, timeout_seconds=_STOP_SECONDS)
 
 
 def _write_configuration(
@@ -165,15 +167,3 @@ async def _wait_ready(phone: Baresip, process: trio.Process) -> None:
     raise BaresipError(
         f"baresip at {phone.address} did not start; it ends with:\n{phone.log()[-2000:]}"
     )
-
-
-async def _stop(process: trio.Process) -> None:
-    """SIGTERM ends it with BYE to whoever is on; one that hangs is killed."""
-    with trio.CancelScope(shield=True):
-        if process.poll() is None:
-            process.terminate()
-        with trio.move_on_after(_STOP_SECONDS):
-            await process.wait()
-            return
-        process.kill()
-        await process.wait()
