@@ -26,9 +26,9 @@ from acd.errors import StoreUnavailable
 from acd.store.beginning import Blocked, NewAttempt, begin_attempts
 
 MOST_AT_ONCE = 200
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 """From one transaction's start to the next one's, where attempts come faster."""
-BUNCHES = 2
+BUNCHES = 4
 """In which the tasks of one transaction go on: calls that run together cost less each, and a
 carrier would rather not have them all at once."""
 

@@ -33,7 +33,7 @@ from acd.store.outcomes import Outcome, write_outcomes
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MOST_AT_ONCE = 500
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 """From one transaction's start to the next one's, where outcomes come faster."""
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 3.0
