@@ -21,6 +21,7 @@ from acd.agents import AgentState
 from acd.errors import Problem, UnknownName
 from acd.rules.agent_states import resting_steps
 from acd.store import schema as t
+from acd.store.among import among
 from acd.store.events import Journal, Subject, record
 
 
@@ -269,7 +270,7 @@ _SEATED = (
         t.agents.c.reason,
         t.agents.c.wanted,
     )
-    .where(t.agents.c.extension.in_(sa.bindparam("extensions", expanding=True)))
+    .where(among(t.agents.c.extension, "extensions"))
     .order_by(t.agents.c.agent_id)
     .with_for_update()
 )

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from acd.calls import DisconnectCause
 from acd.rules.dispositions import Disposition, TransferOutcome, disposition_of
 from acd.store import schema as t
+from acd.store.among import among
 from acd.store.events import Journal, Subject
 from acd.store.leads import ClaimedLead, release_claims_of, unclaim_leads
 from acd.store.settling import Ended, Settling
@@ -41,7 +42,7 @@ _ROWS = (
         t.attempts.c.talk_seconds,
         t.attempts.c.agent,
     )
-    .where(t.attempts.c.attempt_id.in_(sa.bindparam("attempt_ids", expanding=True)))
+    .where(among(t.attempts.c.attempt_id, "attempt_ids"))
     # Attempts before leads, each by their ids: whoever locks several waits for nobody in a circle.
     .order_by(t.attempts.c.attempt_id)
     .with_for_update()

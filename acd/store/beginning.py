@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, judge
 from acd.store import schema as t
+from acd.store.among import among
 from acd.store.campaigns import campaign_by_id
 from acd.store.events import Journal, Subject
 from acd.store.leads import ClaimedLead, unclaim_leads
@@ -23,7 +24,7 @@ from acd.store.snapshots import lead_snapshots
 
 _HELD = (
     sa.select(t.leads.c.lead_id, t.leads.c.attempts, t.leads.c.claimed_by, t.leads.c.state)
-    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+    .where(among(t.leads.c.lead_id, "lead_ids"))
     # As in `acd.store.settling`: whoever locks several leads does it in this order.
     .order_by(t.leads.c.lead_id)
     .with_for_update()

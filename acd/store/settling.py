@@ -25,6 +25,7 @@ from acd.rules.dispositions import (
 )
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
+from acd.store.among import among
 from acd.store.campaigns import campaign_by_id
 from acd.store.events import Journal, Subject
 from acd.store.lanes import lane_for
@@ -48,13 +49,13 @@ _LEADS = (
         t.lead_numbers.c.dead,
     )
     .outerjoin(t.lead_numbers, t.lead_numbers.c.lead_id == t.leads.c.lead_id)
-    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+    .where(among(t.leads.c.lead_id, "lead_ids"))
     # Whoever locks leads of several attempts does it in this order: none waits for another's.
     .order_by(t.leads.c.lead_id, t.lead_numbers.c.position)
     .with_for_update(of=t.leads)
 )
 _PAST = sa.select(t.attempts.c.lead_id, t.attempts.c.attempt_id, t.attempts.c.disposition).where(
-    t.attempts.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)),
+    among(t.attempts.c.lead_id, "lead_ids"),
     t.attempts.c.disposition.is_not(None),
 )
 _THIS_LEAD = t.leads.c.lead_id == sa.bindparam("this_lead")
