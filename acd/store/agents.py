@@ -22,6 +22,7 @@ from acd.errors import Problem, UnknownName
 from acd.rules.agent_states import resting_steps
 from acd.store import schema as t
 from acd.store.among import among
+from acd.store.each import execute_each
 from acd.store.events import Journal, Subject, record
 
 
@@ -324,8 +325,7 @@ class MovingAgents:
 
     def write(self) -> None:
         """Write where they are now."""
-        if self._moves:
-            self._conn.execute(_MOVE, list(self._moves.values()))
+        execute_each(self._conn, _MOVE, list(self._moves.values()))
 
 
 def note_agent_benched(conn: sa.Connection, benched: AgentBenched, *, now: datetime) -> None:

@@ -22,6 +22,7 @@ from acd.calls import DisconnectCause
 from acd.rules.dispositions import Disposition, TransferOutcome, disposition_of
 from acd.store import schema as t
 from acd.store.among import among
+from acd.store.each import execute_each
 from acd.store.events import Journal, Subject
 from acd.store.leads import ClaimedLead, release_claims_of, unclaim_leads
 from acd.store.settling import Ended, Settling
@@ -406,23 +407,19 @@ def _end(row: _Row, closed: AttemptClosed) -> dict[str, Any]:
 
 
 def _keep_dialogs(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(_DIALOG, rows)
+    execute_each(conn, _DIALOG, rows)
 
 
 def _mark_answered(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(_ANSWER, rows)
+    execute_each(conn, _ANSWER, rows)
 
 
 def _keep_times(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(_TIMES, rows)
+    execute_each(conn, _TIMES, rows)
 
 
 def _close(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(_CLOSE, rows)
+    execute_each(conn, _CLOSE, rows)
 
 
 def _ended(attempt_id: int, now: datetime, *, cause: DisconnectCause | None) -> AttemptClosed:

@@ -18,6 +18,7 @@ from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, judge
 from acd.store import schema as t
 from acd.store.among import among
 from acd.store.campaigns import campaign_by_id
+from acd.store.each import execute_each
 from acd.store.events import Journal, Subject
 from acd.store.leads import ClaimedLead, unclaim_leads
 from acd.store.snapshots import lead_snapshots
@@ -186,7 +187,8 @@ def _insert(
 
 
 def _count(conn: sa.Connection, wanted: Sequence[NewAttempt], now: datetime) -> None:
-    conn.execute(
+    execute_each(
+        conn,
         _COUNT,
         [
             {"this_lead": each.lead.lead_id, "new_attempts": each.lead.attempt_no, "now": now}

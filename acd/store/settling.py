@@ -27,6 +27,7 @@ from acd.rules.eligibility import LeadState
 from acd.store import schema as t
 from acd.store.among import among
 from acd.store.campaigns import campaign_by_id
+from acd.store.each import execute_each
 from acd.store.events import Journal, Subject
 from acd.store.lanes import lane_for
 
@@ -279,11 +280,10 @@ def _write_leads(
     retried: list[dict[str, Any]],
     with_agent: list[dict[str, Any]],
 ) -> None:
-    for statement, rows in ((_SETTLE, settled), (_RETRY, retried), (_WAIT_FOR_AGENT, with_agent)):
-        if rows:
-            conn.execute(statement, rows)
+    execute_each(conn, _SETTLE, settled)
+    execute_each(conn, _RETRY, retried)
+    execute_each(conn, _WAIT_FOR_AGENT, with_agent)
 
 
 def _bury_numbers(conn: sa.Connection, dead: list[dict[str, Any]]) -> None:
-    if dead:
-        conn.execute(_BURY, dead)
+    execute_each(conn, _BURY, dead)
