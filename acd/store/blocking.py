@@ -12,6 +12,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from acd.clock import local_day
 from acd.rules.eligibility import LeadSnapshot, LeadState, Verdict, judge
 from acd.store import schema as t
 from acd.store.campaigns import CampaignRow, dnc_listed
@@ -50,7 +51,7 @@ def _not_waiting(conn: sa.Connection, campaign: CampaignRow) -> Counter[str]:
 def _fresh_by_lane(conn: sa.Connection, campaign: CampaignRow, now: datetime) -> Counter[str]:
     """Waiting leads without attempts and callbacks: alike but for their lane, lists and time."""
     table = campaign.definition.dnc
-    stale = stale_lists(conn, table, campaign_id=campaign.campaign_id, today=now.date())
+    stale = stale_lists(conn, table, campaign_id=campaign.campaign_id, today=local_day(now))
     zones = {lane.lane_id: lane.zones for lane in lanes_of(conn, campaign.campaign_id)}
     listed = dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id).label("listed")
     groups = (

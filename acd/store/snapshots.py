@@ -9,6 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from acd.clock import local_day
 from acd.rules.dispositions import DAY
 from acd.rules.eligibility import LeadSnapshot, LeadState, Verdict, judge
 from acd.store import schema as t
@@ -70,7 +71,7 @@ def lead_snapshots(
     if not lead_ids:
         return {}
     dnc = campaign.definition.dnc
-    stale = stale_lists(conn, dnc, campaign_id=campaign.campaign_id, today=now.date())
+    stale = stale_lists(conn, dnc, campaign_id=campaign.campaign_id, today=local_day(now))
     rows = conn.execute(_LEADS, {"lead_ids": list(lead_ids)}).all()
     # Whoever was never dialed has no attempts to ask for: nearly all of a young campaign.
     times = _attempt_times(conn, [row.lead_id for row in rows if row.attempts], now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -77,6 +78,18 @@ def test_a_list_that_will_be_too_old_by_then_names_no_time(world: World, store: 
             open_list, name="robinson", campaign_id=None, made_on=later(days=-age).date(), now=NOON
         )
         assert why(store, "1").dialable_at == known
+
+
+def test_a_list_is_fresh_until_the_day_on_the_machines_wall_is_over(
+    world: World, store: Store, machine_in: Callable[[str], None]
+) -> None:
+    machine_in("PST8")
+    world.leads(world.campaign(dnc={"required_lists": ["robinson"], "max_age_days": 31}))
+    made_on = later(days=-31).date()
+    store.run_sync(open_list, name="robinson", campaign_id=None, made_on=made_on, now=NOON)
+    midnight_in_utc, on_the_wall = later(hours=13), later(hours=21)
+    assert why(store, "1", midnight_in_utc).eligible
+    assert not why(store, "1", on_the_wall).eligible
 
 
 @pytest.mark.parametrize(("when_stale", "goes"), [("block", False), ("alarm", True)])
