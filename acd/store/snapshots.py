@@ -13,6 +13,7 @@ from acd.clock import local_day
 from acd.rules.dispositions import DAY
 from acd.rules.eligibility import LeadSnapshot, LeadState, Verdict, judge
 from acd.store import schema as t
+from acd.store.abandoned import last_abandoned_elsewhere
 from acd.store.campaigns import CampaignRow, dnc_listed
 from acd.store.dnc import stale_lists
 from acd.store.lanes import zones_of
@@ -75,6 +76,7 @@ def lead_snapshots(
     rows = conn.execute(_LEADS, {"lead_ids": list(lead_ids)}).all()
     # Whoever was never dialed has no attempts to ask for: nearly all of a young campaign.
     times = _attempt_times(conn, [row.lead_id for row in rows if row.attempts], now)
+    elsewhere = last_abandoned_elsewhere(conn, campaign.campaign_id, lead_ids)
     return {
         row.lead_id: LeadSnapshot(
             state=LeadState(row.state),
@@ -87,13 +89,17 @@ def lead_snapshots(
             next_attempt_at=row.next_attempt_at,
             last_ended_at=times.ended.get(row.lead_id),
             recent_starts=times.recent[row.lead_id],
-            last_abandoned_at=times.abandoned.get(row.lead_id),
+            last_abandoned_at=_later(times.abandoned.get(row.lead_id), elsewhere.get(row.lead_id)),
             columns=row.columns,
             callback_at=row.callback_at,
             callback_agent=row.callback_agent,
         )
         for row in rows
     }
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one and other else one or other
 
 
 @dataclass(slots=True)

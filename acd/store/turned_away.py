@@ -62,7 +62,8 @@ def turn_away(
     ).first()
     if held is None:
         return
-    position = _next_position(conn, lead.lead_id, held)
+    dialed = _last_dialed(conn, lead.lead_id) if held.attempts > held.attempts_before else None
+    position = _next_position(conn, lead.lead_id, refused=held.position, dialed=dialed)
     state = LeadState.CLOSED if position is None else LeadState.WAITING
     values: dict[str, Any] = {"callback_at": None, "callback_agent": None}
     if position is not None:
@@ -90,16 +91,17 @@ def turn_away(
     )
 
 
-def _next_position(conn: sa.Connection, lead_id: int, held: sa.Row[Any]) -> int | None:
+def _next_position(
+    conn: sa.Connection, lead_id: int, *, refused: int, dialed: int | None
+) -> int | None:
     """Whose turn it is after the refused number; None: it has come round to where it began."""
     alive = conn.scalars(
         sa.select(t.lead_numbers.c.position)
         .where(t.lead_numbers.c.lead_id == lead_id, ~t.lead_numbers.c.dead)
         .order_by(t.lead_numbers.c.position)
     ).all()
-    dialed = _last_dialed(conn, lead_id) if held.attempts > held.attempts_before else None
     began_at = alive[0] if dialed is None else _after(dialed, alive)
-    following = _after(held.position, alive)
+    following = _after(refused, alive)
     return None if following == began_at else following
 
 
