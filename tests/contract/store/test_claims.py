@@ -156,6 +156,31 @@ def test_a_tightened_definition_closes_leads_that_have_had_their_attempts(
     )
 
 
+def test_a_loosened_definition_lets_go_at_once_who_was_put_off_by_the_old_one(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(gap_seconds=7200, retry=_AT_ONCE)
+    world.leads(campaign, 3)
+    waits_for_gap, skipped, fresh = world.claim(campaign)
+    world.close(world.dial(waits_for_gap), DisconnectCause.BUSY)
+    hour = later(hours=1)
+    store.run_sync(skip_lead, node="a", lead_id=2, agent="ben", until=hour, now=NOON)
+    store.run_sync(unclaim_leads, node="a", lead_ids=[3], now=NOON)
+    store.run_sync(promise_callback, lead_id=3, at=hour, agent=None, now=NOON)
+    assert world.claim(campaign, now=later(minutes=20)) == []
+    store.run_sync(
+        reload_campaign,
+        campaign_id=campaign,
+        definition=definition(gap_seconds=600, retry=_AT_ONCE),
+        trunk="main",
+        now=later(minutes=21),
+    )
+    again = world.claim(campaign, now=later(minutes=21))
+    assert [lead.lead_id for lead in again] == [waits_for_gap.lead_id]
+    late = world.claim(campaign, now=hour)
+    assert {lead.lead_id for lead in late} >= {skipped.lead_id, fresh.lead_id}
+
+
 def test_what_closes_a_lead_is_named_also_where_something_else_blocks_it_for_a_while(
     world: World, store: Store
 ) -> None:

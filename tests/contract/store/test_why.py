@@ -188,7 +188,7 @@ def test_a_time_at_the_end_of_the_calendar_breaks_neither_why_nor_the_engines_co
     store.run_sync(_set, 1, campaign, at, at, [], abandoned=False)
     assert why(store, "1").dialable_at is None
     row = store.read_sync(campaign_by_id, campaign)
-    assert store.read_sync(leads_by_blocking_rule, row, NOON) == {"retry_wait": 1}
+    assert store.read_sync(leads_by_blocking_rule, row, NOON) == {"callback": 1}
 
 
 def test_a_callback_in_its_owners_time_names_the_owner(world: World, store: Store) -> None:
@@ -235,7 +235,8 @@ def test_leads_are_counted_by_the_first_rule_that_blocks_them(world: World, stor
         "dialable": 1,
         "dnc": 1,
         "calling_hours": 2,
-        "retry_wait": 5,
+        "gap": 1,
+        "retry_wait": 4,
         "claimed": 1,
     }
 

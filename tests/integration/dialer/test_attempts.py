@@ -346,7 +346,7 @@ async def test_metrics_say_which_rule_keeps_a_lead_from_being_dialed(stages: Sta
     stage = await stages.make(Script(answers_after=None, cause=DisconnectCause.BUSY))
     await stage.run()
     dialing = stage.dialing
-    labels = {"campaign": dialing.campaign.name, "rule": Rule.RETRY_WAIT}
+    labels = {"campaign": dialing.campaign.name, "rule": Rule.GAP}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
             show_blocked, dialing.store, dialing.clock, dialing.metrics, lambda: dialing.campaign
