@@ -29,7 +29,8 @@ class CampaignState(StrEnum):
     PAUSED = "paused"
     STOPPED = "stopped"
     FINISHED = "finished"
-    """No lead can become dialable; more leads and a start make it run again."""
+    """No lead can become dialable; more leads and a start make it run again, and so does a word of
+    an agent after which a lead is to be dialed again."""
 
 
 CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = MappingProxyType(
@@ -295,6 +296,23 @@ def finish_if_exhausted(conn: sa.Connection, campaign_id: int, now: datetime) ->
         return False
     record(conn, at=now, subject=Subject.CAMPAIGN, subject_id=campaign_id, what="finished")
     return True
+
+
+def take_up_again(conn: sa.Connection, campaign_id: int, now: datetime) -> None:
+    """Let a finished campaign run: one of its leads is to be dialed again after all.
+
+    It was finished by itself, maybe while the agent of its last person was still talking.
+    """
+    taken_up = conn.execute(
+        sa.update(t.campaigns)
+        .where(
+            t.campaigns.c.campaign_id == campaign_id,
+            t.campaigns.c.state == CampaignState.FINISHED.value,
+        )
+        .values(state=CampaignState.RUNNING.value, changed_at=now)
+    )
+    if taken_up.rowcount:
+        record(conn, at=now, subject=Subject.CAMPAIGN, subject_id=campaign_id, what="taken_up")
 
 
 def _open_leads(campaign: CampaignRow) -> sa.Select[int]:
