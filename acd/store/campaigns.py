@@ -41,7 +41,8 @@ CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = Mapping
         ),
         CampaignState.PAUSED: frozenset({CampaignState.RUNNING, CampaignState.STOPPED}),
         CampaignState.STOPPED: frozenset({CampaignState.RUNNING}),
-        CampaignState.FINISHED: frozenset({CampaignState.RUNNING}),
+        # Stopped it stays so: a finished one may run again for an agent's word.
+        CampaignState.FINISHED: frozenset({CampaignState.RUNNING, CampaignState.STOPPED}),
     }
 )
 

@@ -14,7 +14,12 @@ from acd.store import Store
 from acd.store.agent_dispositions import any_undisposed, close_undisposed, dispose_attempt
 from acd.store.agents import NewAgent, save_agents
 from acd.store.beginning import Blocked
-from acd.store.campaigns import CampaignState, campaign_by_id, finish_if_exhausted
+from acd.store.campaigns import (
+    CampaignState,
+    campaign_by_id,
+    finish_if_exhausted,
+    set_campaign_state,
+)
 from acd.store.counts import ledger_counts
 from acd.store.dnc import listed_numbers, lists_of_number
 from acd.store.lead_changes import erase_lead
@@ -256,3 +261,15 @@ def test_a_campaign_that_finished_while_its_last_agent_talked_runs_again_for_the
     assert store.read_sync(campaign_by_id, campaign).state is state
     waits = state is CampaignState.RUNNING
     assert len(world.claim(campaign, now=later(hours=5))) == waits
+
+
+def test_a_finished_campaign_that_is_stopped_stays_so_whatever_an_agent_says(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(gap_seconds=0)
+    world.leads(campaign)
+    handed = hand_over(world, campaign)
+    assert store.run_sync(finish_if_exhausted, campaign_id=campaign, now=NOON)
+    store.run_sync(set_campaign_state, campaign_id=campaign, state=CampaignState.STOPPED, now=NOON)
+    dispose(store, handed, "machine")
+    assert store.read_sync(campaign_by_id, campaign).state is CampaignState.STOPPED
