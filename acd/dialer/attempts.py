@@ -223,6 +223,8 @@ class Attempt:
     async def close(self) -> None:
         """End the leg if it still lives, and have the row closed; call it shielded."""
         if self._dialed and self._watch.end is None:
+            if self._watch.answered_at is not None:
+                self._serving.cut_short()
             await self._line.hang_up()
             with trio.move_on_after(HANG_UP_SECONDS):
                 await self._watch.read()
