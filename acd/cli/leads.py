@@ -19,6 +19,7 @@ from acd.store.lead_changes import (
     FoundLead,
     closed_reasons,
     erase_lead,
+    find_leads,
     promise_for,
     reset_leads,
 )
@@ -156,9 +157,11 @@ def callback(ctx: click.Context, lead: str, at: datetime, agent: str | None) -> 
     with store_of(ctx) as store:
         store.run_sync(promise_for, lead_id=found.lead_id, at=moment, owner=agent, now=now)
         present = store.read_sync(campaign_by_name, found.campaign)
+        [lead_now] = store.read_sync(find_leads, lead_id=found.lead_id)
+        goes_at = store.read_sync(explain_lead, lead_now, now).dialable_at
     click.echo(
-        f"lead {found.lead_id} of campaign {found.campaign} is called at {local(moment)}"
-        f"{_unless_started(present)}"
+        f"lead {found.lead_id} of campaign {found.campaign} "
+        f"{_called_at(found.lead_id, moment, goes_at)}{_unless_started(present)}"
     )
 
 
@@ -179,6 +182,14 @@ def erase(ctx: click.Context, lead: str, yes: bool) -> None:
             click.confirm(f"erase lead {found[0].lead_id} for good?", abort=True)
         gone = store.run_sync(erase_lead, lead_id=found[0].lead_id, now=datetime.now(UTC))
     click.echo(f"erased: {', '.join(f'lead {lead_id}' for lead_id in gone)}")
+
+
+def _called_at(lead_id: int, promised: datetime, goes_at: datetime | None) -> str:
+    """When the person is called, which the rules may put off."""
+    if goes_at == promised:
+        return f"is called at {local(promised)}"
+    when = "is not called at all" if goes_at is None else f"is called from {local(goes_at)} on"
+    return f"{when}, not at {local(promised)} (`acd leads why {lead_id}` says why)"
 
 
 def _unless_started(present: CampaignRow) -> str:

@@ -75,11 +75,14 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
     assert "campaign spring, which is created" in well(place, "leads", "why", lead)
     status = json.loads(well(place, "campaign", "status", "spring", "--json"))
     assert sum(status["leads"].values()) == 1
-    assert "is called at" in well(place, "leads", "callback", lead, "--at", NEXT_YEAR)
-    well(place, "leads", "callback", lead, "--at", NEXT_YEAR, "--agent", "anna")
-    assert "for agent anna alone and while they are ready; from" in well(
-        place, "leads", "why", lead
-    )
+    night = well(place, "leads", "callback", lead, "--at", NEXT_YEAR.replace("10:30", "02:30"))
+    assert f"campaign spring is called from {NEXT_YEAR[:8]}" in night
+    assert f"(`acd leads why {lead}` says why), once the campaign, which is created, runs" in night
+    for agent in ("ana", "201"):
+        done = acd(place, "leads", "callback", lead, "--at", NEXT_YEAR, "--agent", agent)
+        assert done.returncode == (0 if agent == "201" else 2), done.stderr
+    assert "is created, runs: `acd campaign start spring`" in done.stdout
+    assert "for agent 201 alone and while they are ready; from" in well(place, "leads", "why", lead)
     assert "1 leads" in well(place, "leads", "export", "spring", "out.csv")
     exported = (place.folder / "out.csv").read_text(encoding="utf-8-sig").splitlines()
     assert exported[1].endswith("'+431505641,'=1+1")
