@@ -105,7 +105,7 @@ _STRONG_SPLIT = re.compile(
 )
 _WEAK_SPLIT = re.compile(r"[/,]|\s{2,}")
 _ONE_NUMBER = re.compile(r"^\s?\+?[0-9()\-.]+(?: [0-9()\-.]+)*\s?$", re.ASCII)
-"""Nothing in it could divide: nine cells of ten, for which the splitting would be wasted."""
+"""Nothing in it could divide, nor be a letter: nine cells of ten, which need no closer look."""
 _MAX_CHARACTERS = 60
 _SHORTEST = 5
 """Digits below which a slash or comma does not divide: 0664/1234567 is one number. Two numbers
@@ -184,6 +184,8 @@ def _refuse_by_look(cleaned: str, default_region: str) -> NumberRefused | None:
         )
     if is_emergency(digits_of(cleaned), (default_region,)):
         return NumberRefused(rule=NumberRule.EMERGENCY, why="is an emergency number")
+    if _ONE_NUMBER.match(cleaned):
+        return None
     if _EXTENSION.search(cleaned):
         return _HAS_EXTENSION
     if _LETTER.search(_PHONE_CONTEXT.sub("", _TEL.sub("", cleaned))):

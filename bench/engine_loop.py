@@ -30,6 +30,7 @@ from acd.store.campaigns import CampaignState, campaign_by_name, set_campaign_st
 from acd.store.schema import attempts
 from bench.marks import Marks
 from bench.order import CallOrder
+from bench.threads import ThreadClocks
 
 CAMPAIGN = "bench"
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -125,8 +126,9 @@ async def _run(settings: Settings, marks: Marks) -> None:
             node="bench",
         )
         marks.ready()
+        clocks = ThreadClocks()
         await Scheduler(around).run(until_finished=True)
-        marks.done(**await _counted(store))
+        marks.done(**clocks.used(), **await _counted(store))
 
 
 async def _counted(store: Store) -> dict[str, float]:

@@ -74,13 +74,13 @@ class MetricsCost:
         order = sides.order_for("acd", calls=calls, rate_per_second=RATE_PER_SECOND)
         with common_peer():
             used = sides.engine(order)
-        engine_seconds = used.cpu_seconds / max(1, used.completed)
+        engine_ms = used.ms_a_call(used.cpu_seconds)
         ours = call_seconds + scrape_seconds / SCRAPE_SECONDS / RATE_PER_SECOND
         return {
             "call.us": call_seconds * 1e6,
             "scrape.ms": scrape_seconds * 1e3,
-            "engine.ms": engine_seconds * 1e3,
-            "share.percent": ours / engine_seconds * 100,
+            "engine.ms": engine_ms,
+            "share.percent": ours * 1e3 / engine_ms * 100,
         }
 
 

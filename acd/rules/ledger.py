@@ -81,12 +81,6 @@ class LedgerCounts:
             abandoned=self.abandoned + other.abandoned,
         )
 
-    def plus(self, *, abandoned: bool) -> LedgerCounts:
-        """The window with one more live answer."""
-        return LedgerCounts(
-            live_answers=self.live_answers + 1, abandoned=self.abandoned + abandoned
-        )
-
 
 def headroom(counts: LedgerCounts, *, limit_percent: Decimal) -> int:
     """How many more abandoned calls the window could bear, 0 or more.

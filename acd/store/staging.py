@@ -202,14 +202,14 @@ class Staging:
         inside = self._conn.in_transaction()
         with nullcontext() if inside else self._conn.begin():
             query = sa.select(staged_rejects).order_by(staged_rejects.c.line)
-            for row in self._conn.execute(query.execution_options(yield_per=1000)):
+            for line, lead, rule, reason, columns, cells in _read(self._conn, query):
                 yield Reject(
-                    line=row.line,
-                    lead=row.lead,
-                    rule=row.rule,
-                    reason=row.reason,
-                    columns=json.loads(row.columns),
-                    number_cells=json.loads(row.number_cells),
+                    line=line,
+                    lead=lead,
+                    rule=rule,
+                    reason=reason,
+                    columns=json.loads(columns),
+                    number_cells=json.loads(cells),
                 )
 
     @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 import trio
 
 from acd.calls import LIVE, TRANSITIONS, CallEvent, CallProgress, CallState, DisconnectCause
-from acd.errors import BadInput, IllegalTransition, LineInUse, NoFreeLine, TrunkUnavailable
+from acd.errors import BadInput, IllegalTransition, LineInUse, TrunkUnavailable
 from acd.lines import (
     Alerting,
     Answered,
@@ -295,7 +295,7 @@ class FakePool:
         self, *, holder: str, deadline_seconds: float, weight: int = 1
     ) -> AsyncIterator[FakeLine]:
         if not holder or deadline_seconds <= 0 or weight < 1:
-            raise NoFreeLine("a lease needs a holder, a deadline and a weight")
+            raise ValueError("a lease needs a holder, a deadline and a weight")
         script = self._scripts.popleft() if len(self._scripts) > 1 else self._scripts[0]
         line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
         await self._limit.acquire_on_behalf_of(line)

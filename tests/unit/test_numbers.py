@@ -54,7 +54,7 @@ def test_numbers_as_people_write_them_become_e164(text: str) -> None:
         ("431505641.0", NumberRule.DAMAGED),
         ("112", NumberRule.EMERGENCY),
         ("1 1 2", NumberRule.EMERGENCY),
-        ("１１２", NumberRule.EMERGENCY),  # noqa: RUF001
+        ("１１２", NumberRule.EMERGENCY),  # noqa: RUF001 # full width
         ("911", NumberRule.EMERGENCY),
         ("+43112", NumberRule.EMERGENCY),
         ("+43133", NumberRule.EMERGENCY),

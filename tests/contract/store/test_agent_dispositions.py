@@ -11,6 +11,7 @@ from acd.rules.dispositions import Disposition
 from acd.rules.eligibility import Rule
 from acd.rules.ledger import LedgerCounts
 from acd.store import Store
+from acd.store import schema as t
 from acd.store.agent_dispositions import any_undisposed, close_undisposed, dispose_attempt
 from acd.store.agents import NewAgent, save_agents
 from acd.store.beginning import Blocked
@@ -101,7 +102,7 @@ def test_do_not_call_is_in_force_with_the_disposition(
 
 
 def numbers_of(store: Store, lead_id: int) -> list[str]:
-    query = sa.text(f"SELECT e164 FROM lead_numbers WHERE lead_id = {lead_id}")  # noqa: S608
+    query = sa.select(t.lead_numbers.c.e164).where(t.lead_numbers.c.lead_id == lead_id)
     return store.read_sync(lambda conn: list(conn.scalars(query)))
 
 

@@ -80,7 +80,7 @@ def test_extensions_queues_and_uris_pass_as_transfer_targets(target: str) -> Non
     ("target", "rule"),
     [
         ("112", DoorRule.EMERGENCY),
-        ("１１２", DoorRule.EMERGENCY),  # noqa: RUF001
+        ("１１２", DoorRule.EMERGENCY),  # noqa: RUF001 # full width
         ("911", DoorRule.EMERGENCY),
         ("133", DoorRule.EMERGENCY),
         ("sip:112@pbx.example", DoorRule.EMERGENCY),
@@ -133,7 +133,7 @@ def test_a_dial_string_that_begins_like_an_emergency_call_is_refused() -> None:
 
 
 @given(
-    text=st.text(alphabet="0123456789+*# -/()sip:@.１２", max_size=16),  # noqa: RUF001
+    text=st.text(alphabet="0123456789+*# -/()sip:@.１２", max_size=16),  # noqa: RUF001 # full width
     kind=st.sampled_from(DestinationKind),
     number_format=st.sampled_from(NumberFormat),
 )
