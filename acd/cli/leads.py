@@ -69,10 +69,13 @@ def import_(
             header_map=header_map,
             progress=progress,
         )
+        state = store.read_sync(campaign_by_name, campaign).state
     if as_json:
         say_json(summary.as_json())
-    else:
-        _say(summary)
+        return
+    _say(summary)
+    if summary.added and state is CampaignState.FINISHED:
+        click.echo(f"campaign {campaign} is finished: `acd campaign start {campaign}` has it dial")
 
 
 @leads.command(epilog="\b\nExample:\n  acd leads why 4711\n  acd leads why '+43 1 505641' --json")
@@ -132,7 +135,8 @@ def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, .
     if reason and not done and reason not in known:
         allowed = f"known here: {', '.join(known)}" if known else "none is closed yet"
         raise BadInput(Problem("--reason", f"no lead was closed for {reason}", allowed))
-    click.echo(f"{done} leads of campaign {campaign} wait again{_unless_started(present)}")
+    what = _unless_started(present) if done else ": only closed ones and those under review can"
+    click.echo(f"{done} leads of campaign {campaign} wait again{what}")
 
 
 @leads.command(epilog="\b\nExample:\n  acd leads callback 4711 --at '2026-12-01 10:30' --agent 201")
