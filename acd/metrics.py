@@ -144,7 +144,10 @@ class Metrics:
             "acd_calls_ended", "Legs ended, by disconnect cause.", "campaign", "cause"
         )
         self.dispositions = self._counter(
-            "acd_dispositions", "Attempts closed, by disposition.", "campaign", "disposition"
+            "acd_dispositions",
+            "Attempts closed, by what the engine saw; agents' words are in acd report.",
+            "campaign",
+            "disposition",
         )
         self.live_answers = self._counter(
             "acd_live_answers",

@@ -220,6 +220,8 @@ class Attempt:
     async def close(self) -> None:
         """End the leg if it still lives, and have the row closed; nothing cuts it short."""
         if self._dialed and self._watch.end is None:
+            if self._watch.answered_at is not None:
+                self._serving.cut_short()
             self._line.hang_up_soon()
             with trio.move_on_after(HANG_UP_SECONDS, shield=True):
                 await self._watch.ended.wait()

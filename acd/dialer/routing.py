@@ -122,7 +122,7 @@ class Roster:
         """Do what a person has newly asked of an agent, unless there is somebody with them."""
         before, now = seat.enrolled, self._enrolled.get(seat.agent)
         seat.enrolled = now
-        if now is None or (before is not None and before.version == now.version):
+        if now is None or _is_known(now, before):
             return
         seat.benched = False
         if before is not None and now.was_asked(before) and self.wraps_up_until(seat.agent):
@@ -472,3 +472,8 @@ class Roster:
             changed.set()
         for wake in self._wakes.values():
             wake()
+
+
+def _is_known(now: EnrolledAgent, before: EnrolledAgent | None) -> bool:
+    """Whether nothing was changed; a phone that changes hands is another agent's."""
+    return before is not None and (now.name, now.version) == (before.name, before.version)

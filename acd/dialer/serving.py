@@ -250,15 +250,19 @@ class Serving:
             max(0.0, self.referred_at - answered_at), self._books.exemplar
         )
         log.info("transferring", action="transfer.start", agent=self._offered_to)
-        result = await self._refer(target, until, handover)
-        if isinstance(result, TransferUnconfirmed):
-            self._unconfirmed_at = result.at_seconds
-            # What it stays, where the wait is cut short.
-            self.transfer = record_of(result, target=name, late=self.abandoned)
-            result = await self._settle(result, handover)
-        if result is None:
-            return None
-        result, joined_at = await self._joined(result, handover, until)
+        try:
+            result = await self._refer(target, until, handover)
+            if isinstance(result, TransferUnconfirmed):
+                self._unconfirmed_at = result.at_seconds
+                result = await self._settle(result, handover)
+            if result is None:
+                return None
+            result, joined_at = await self._joined(result, handover, until)
+        except trio.Cancelled:
+            # A PBX that has taken the REFER goes on with the person without us.
+            unconfirmed = TransferUnconfirmed(at_seconds=trio.current_time())
+            self.transfer = record_of(unconfirmed, target=name, late=self.abandoned)
+            raise
         late = self.abandoned or joined_at > until
         self.transfer = record_of(result, target=name, late=late, missed=handover.missed)
         series = self._books.series.transfers[self.transfer.outcome]
@@ -374,6 +378,11 @@ class Serving:
         if not self.abandoned:
             self.abandon()
         return self._dialing.trunk.health.status is TrunkStatus.UNREACHABLE
+
+    def cut_short(self) -> None:
+        """We are about to hang up, whoever has the person; nobody has whom no agent was found."""
+        if not self.abandoned and self.joined_at is None and self._person_is_ours:
+            self.abandon()
 
     def abandon(self) -> None:
         """No agent had them inside the limit: the ledger knows it from now on."""

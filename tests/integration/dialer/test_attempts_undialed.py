@@ -27,7 +27,7 @@ async def test_metrics_say_which_rule_keeps_a_lead_from_being_dialed(stages: Sta
     stage = await stages.make(Script(answers_after=None, cause=DisconnectCause.BUSY))
     await stage.run()
     dialing = stage.dialing
-    labels = {"campaign": dialing.campaign.name, "rule": Rule.RETRY_WAIT}
+    labels = {"campaign": dialing.campaign.name, "rule": Rule.GAP}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
             show_blocked, dialing.store, dialing.clock, dialing.metrics, lambda: dialing.campaign
@@ -95,10 +95,15 @@ async def test_a_lead_not_dialed_when_the_engine_stops_is_given_back(stages: Sta
 
 
 @pytest.mark.parametrize(
-    ("answers_after", "reached"), [(None, CallState.RINGBACK), (0.0, CallState.TRANSFERRING)]
+    ("answers_after", "reached", "become"),
+    [
+        (None, CallState.RINGBACK, "stopped"),
+        # Rather a lead too few than a person called again whom an agent had.
+        (0.0, CallState.TRANSFERRING, "handed_over_unconfirmed"),
+    ],
 )
 async def test_a_cancelled_attempt_still_closes_its_row(
-    stages: StageMaker, answers_after: float | None, reached: CallState
+    stages: StageMaker, answers_after: float | None, reached: CallState, become: str
 ) -> None:
     script = Script(
         answers_after=answers_after,
@@ -113,5 +118,25 @@ async def test_a_cancelled_attempt_still_closes_its_row(
         running.cancel_scope.cancel()
     row = await stage.row()
     assert (row["state"], row["cause"]) == ("closed", DisconnectCause.HUNG_UP)
+    assert row["disposition"] == become
     assert stage.dialing.roster.states() == {AgentState.READY: 1}
     assert TransferAnswered not in map(type, script.transfers)
+
+
+async def test_a_person_whom_a_cancelled_engine_hangs_up_on_was_abandoned(
+    stages: StageMaker,
+) -> None:
+    stage = await stages.make(Script())
+    roster, campaign_id = stage.dialing.roster, stage.dialing.campaign.campaign_id
+    place = roster.reserve_now(campaign_id)
+    assert place is not None
+    in_flight = CallsInFlight()
+    async with trio.open_nursery() as running:
+        running.start_soon(stage.run, in_flight)
+        with trio.fail_after(20):
+            while not in_flight.waiting:
+                await trio.lowlevel.checkpoint()
+        running.cancel_scope.cancel()
+    row = await stage.row()
+    assert (row["disposition"], row["abandoned"]) == ("abandoned", True)
+    assert stage.count("acd_abandoned") == stage.count("acd_live_answers") == 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import trio
 import trio.testing
@@ -214,6 +216,23 @@ async def test_agents_that_a_reload_takes_away_are_ready_for_nobody(
     assert roster.ready(SALES) == 2
     first = await roster.reserve(SALES, until_seconds=trio.current_time())
     assert first == place("202")
+
+
+async def test_a_phone_that_changes_hands_is_as_its_new_agent_was_asked_to_be(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    anna = enrolled("301", AgentState.READY, name="anna", version=2)
+    ben = enrolled("302", AgentState.LOGGED_OFF, name="ben")
+    roster.enrol([anna, ben])
+    # One file swaps their phones; what ben is now counts as many changes as what anna was.
+    roster.enrol(
+        [
+            replace(anna, agent=AgentId("302"), version=3),
+            replace(ben, agent=AgentId("301"), version=2),
+        ]
+    )
+    assert roster.ready_names(SALES) == {"201", "202", "302", "anna"}
+    assert roster.states() == {AgentState.READY: 3, AgentState.LOGGED_OFF: 1}
 
 
 async def test_an_agent_of_sql_serves_beside_those_of_the_campaigns_file(
