@@ -118,19 +118,20 @@ def _count_one(
 ) -> None:
     """All that the engine counts of a call that is answered and handed over."""
     exemplar = call_exemplar(number)
-    metrics.originates.labels(campaign).inc(exemplar=exemplar)
-    metrics.live_answers.labels(campaign).inc(exemplar=exemplar)
+    series = metrics.of_calls(campaign)
+    series.originates.inc(exemplar=exemplar)
+    series.live_answers.inc(exemplar=exemplar)
     for histogram in (
-        metrics.setup_seconds,
-        metrics.ring_seconds,
-        metrics.answer_to_refer_seconds,
-        metrics.answer_to_agent_seconds,
+        series.setup_seconds,
+        series.ring_seconds,
+        series.answer_to_refer_seconds,
+        series.answer_to_agent_seconds,
     ):
-        histogram.labels(campaign).observe(0.3, exemplar)
-    metrics.transfers.labels(campaign, TransferOutcome.ANSWERED).inc(exemplar=exemplar)
-    metrics.ended.labels(campaign, DisconnectCause.TRANSFERRED).inc(exemplar=exemplar)
-    metrics.responses.labels(campaign, response_class(200)).inc(exemplar=exemplar)
-    metrics.dispositions.labels(campaign, Disposition.HANDED_OVER).inc(exemplar=exemplar)
+        histogram.observe(0.3, exemplar)
+    series.transfers[TransferOutcome.ANSWERED].inc(exemplar=exemplar)
+    series.ended[DisconnectCause.TRANSFERRED].inc(exemplar=exemplar)
+    series.responses[response_class(200)].inc(exemplar=exemplar)
+    series.dispositions[Disposition.HANDED_OVER].inc(exemplar=exemplar)
     for access in Access:
         metrics.store_seconds.labels(access).observe(0.004)
     for _ in range(4):

@@ -3,9 +3,9 @@
     attempt ── begin ──▶ queue ──▶ one task: whatever waits, in one transaction ──▶ each its answer
 
 A transaction costs the same for one row as for twenty, in processor time and in waits for the
-disk. Whoever comes alone is written at once; while many come, one transaction follows another
-not sooner than after `GATHER_SECONDS`, with all that came meanwhile. That pause is spent on
-letting them go on in bunches, none larger than transactions twice as often would make them.
+disk. Whoever comes alone is written at once; while many come, there is a transaction every
+`GATHER_SECONDS`, with all that came meanwhile. That pause is spent on letting them go on in
+bunches, none larger than transactions four times as often would make them.
 
 A task that is cancelled while it waits in the queue goes at once, and its lead was never dialed.
 One whose row is being written waits for what becomes of it: its INVITE has not left, but somebody
@@ -21,14 +21,15 @@ from dataclasses import dataclass
 import trio
 
 from acd.clock import WallClock
+from acd.dialer.gathering import next_turn
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.store.beginning import Blocked, NewAttempt, begin_attempts
 
 MOST_AT_ONCE = 200
-GATHER_SECONDS = 0.05
-"""From one transaction's start to the next one's, where attempts come faster."""
-BUNCHES = 2
+GATHER_SECONDS = 0.1
+"""Where attempts come faster there is one transaction in so long."""
+BUNCHES = 4
 """In which the tasks of one transaction go on: calls that run together cost less each, and a
 carrier would rather not have them all at once."""
 
@@ -81,7 +82,7 @@ class Beginnings:
             while not self._queue:
                 self._news = trio.Event()
                 await self._news.wait()
-            next_at = trio.current_time() + GATHER_SECONDS
+            next_at = next_turn(GATHER_SECONDS)
             await self._write_batch(next_at)
             await trio.sleep_until(next_at)
 

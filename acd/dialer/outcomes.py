@@ -23,6 +23,7 @@ import trio
 from structlog.contextvars import get_contextvars
 
 from acd.clock import WallClock
+from acd.dialer.gathering import next_turn
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.metrics import Metrics
@@ -33,8 +34,8 @@ from acd.store.outcomes import Outcome, write_outcomes
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MOST_AT_ONCE = 500
-GATHER_SECONDS = 0.05
-"""From one transaction's start to the next one's, where outcomes come faster."""
+GATHER_SECONDS = 0.2
+"""Where outcomes come faster there is one transaction in so long."""
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 3.0
 DRAIN_SECONDS = 30.0
@@ -92,7 +93,7 @@ class Outcomes:
         retry_seconds = FIRST_RETRY_SECONDS
         while True:
             await self._wait_work()
-            next_at = trio.current_time() + GATHER_SECONDS
+            next_at = next_turn(GATHER_SECONDS)
             if await self._write_batch() and self._store.up:
                 retry_seconds = FIRST_RETRY_SECONDS
                 await trio.sleep_until(next_at)

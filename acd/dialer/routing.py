@@ -70,7 +70,8 @@ class Roster:
         self._enrolled: dict[AgentId, EnrolledAgent] = {}
         self._waiting: list[_Waiting] = []
         self._spoken_for: dict[int, Callable[[], int]] = {}
-        self._changed = trio.Event()
+        self._changed: trio.Event | None = None
+        """There while somebody waits for it."""
         self._wakes: dict[int, Callable[[], None]] = {}
         self._moved = moved
         self._benched = benched
@@ -443,6 +444,8 @@ class Roster:
 
     async def wait_change(self) -> None:
         """Wait until some agent's state changes."""
+        if self._changed is None:
+            self._changed = trio.Event()
         await self._changed.wait()
 
     def _reserve(self, seat: Seat, campaign_id: int) -> AgentPlace:
@@ -464,8 +467,9 @@ class Roster:
                 return
 
     def _notice(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            changed.set()
         for wake in self._wakes.values():
             wake()
 

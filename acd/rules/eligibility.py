@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from acd.rules.definition import CampaignDefinition
 from acd.rules.dispositions import DAY
@@ -67,9 +68,8 @@ class LeadSnapshot:
     last_abandoned_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One rule's word on one lead."""
+class Check(NamedTuple):
+    """One rule's word on one lead; a dozen are made for each, and a tuple is made fastest."""
 
     rule: Rule
     passed: bool
@@ -101,10 +101,12 @@ def judge(lead: LeadSnapshot, definition: CampaignDefinition, now: datetime) -> 
     lasting = _lasting_checks(lead, definition)
     waits = _waiting_checks(lead, definition, now)
     hours = _hours_check(lead, definition, now)
-    dialable_at = None
+    dialable_at: datetime | None = None
     if all(check.passed for check in lasting):
         earliest = max([now, *(check.passes_at for check in waits if check.passes_at)])
-        dialable_at = next_open(definition.calling_hours.hours(), lead.zones, earliest)
+        dialable_at = now
+        if earliest > now or not hours.passed:
+            dialable_at = next_open(definition.calling_hours.hours(), lead.zones, earliest)
     return Verdict(checks=(*lasting, *waits, hours), dialable_at=dialable_at)
 
 

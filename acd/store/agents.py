@@ -21,6 +21,8 @@ from acd.agents import AgentState
 from acd.errors import Problem, UnknownName
 from acd.rules.agent_states import resting_steps
 from acd.store import schema as t
+from acd.store.among import among
+from acd.store.each import execute_each
 from acd.store.events import Journal, Subject, record
 
 
@@ -135,9 +137,13 @@ def _agents(conn: sa.Connection, which: sa.ColumnElement[bool]) -> list[AgentRow
     ]
 
 
+# Asked twice a second for good: building it costs more than asking.
+_VERSION = sa.select(sa.func.count(), sa.func.sum(t.agents.c.version))
+
+
 def agents_version(conn: sa.Connection) -> tuple[int, int]:
     """Another pair whenever a person has changed an agent; cheap to ask."""
-    row = conn.execute(sa.select(sa.func.count(), sa.func.sum(t.agents.c.version))).one()
+    row = conn.execute(_VERSION).one()
     return int(row[0]), int(row[1] or 0)
 
 
@@ -269,7 +275,7 @@ _SEATED = (
         t.agents.c.reason,
         t.agents.c.wanted,
     )
-    .where(t.agents.c.extension.in_(sa.bindparam("extensions", expanding=True)))
+    .where(among(t.agents.c.extension, "extensions"))
     .order_by(t.agents.c.agent_id)
     .with_for_update()
 )
@@ -323,8 +329,7 @@ class MovingAgents:
 
     def write(self) -> None:
         """Write where they are now."""
-        if self._moves:
-            self._conn.execute(_MOVE, list(self._moves.values()))
+        execute_each(self._conn, _MOVE, list(self._moves.values()))
 
 
 def note_agent_benched(conn: sa.Connection, benched: AgentBenched, *, now: datetime) -> None:

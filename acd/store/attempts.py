@@ -21,6 +21,8 @@ import sqlalchemy as sa
 from acd.calls import DisconnectCause
 from acd.rules.dispositions import Disposition, TransferOutcome, disposition_of
 from acd.store import schema as t
+from acd.store.among import among
+from acd.store.each import execute_each
 from acd.store.events import Journal, Subject
 from acd.store.leads import ClaimedLead, release_claims_of, unclaim_leads
 from acd.store.settling import Ended, Settling
@@ -41,7 +43,7 @@ _ROWS = (
         t.attempts.c.talk_seconds,
         t.attempts.c.agent,
     )
-    .where(t.attempts.c.attempt_id.in_(sa.bindparam("attempt_ids", expanding=True)))
+    .where(among(t.attempts.c.attempt_id, "attempt_ids"))
     # Attempts before leads, each by their ids: whoever locks several waits for nobody in a circle.
     .order_by(t.attempts.c.attempt_id)
     .with_for_update()
@@ -405,23 +407,19 @@ def _end(row: _Row, closed: AttemptClosed) -> dict[str, Any]:
 
 
 def _keep_dialogs(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(_DIALOG, rows)
+    execute_each(conn, _DIALOG, rows)
 
 
 def _mark_answered(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(_ANSWER, rows)
+    execute_each(conn, _ANSWER, rows)
 
 
 def _keep_times(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(_TIMES, rows)
+    execute_each(conn, _TIMES, rows)
 
 
 def _close(conn: sa.Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        conn.execute(_CLOSE, rows)
+    execute_each(conn, _CLOSE, rows)
 
 
 def _ended(attempt_id: int, now: datetime, *, cause: DisconnectCause | None) -> AttemptClosed:

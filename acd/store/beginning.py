@@ -16,14 +16,16 @@ import sqlalchemy as sa
 
 from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, judge
 from acd.store import schema as t
+from acd.store.among import among
 from acd.store.campaigns import campaign_by_id
+from acd.store.each import execute_each
 from acd.store.events import Journal, Subject
 from acd.store.leads import ClaimedLead, unclaim_leads
 from acd.store.snapshots import lead_snapshots
 
 _HELD = (
     sa.select(t.leads.c.lead_id, t.leads.c.attempts, t.leads.c.claimed_by, t.leads.c.state)
-    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+    .where(among(t.leads.c.lead_id, "lead_ids"))
     # As in `acd.store.settling`: whoever locks several leads does it in this order.
     .order_by(t.leads.c.lead_id)
     .with_for_update()
@@ -185,7 +187,8 @@ def _insert(
 
 
 def _count(conn: sa.Connection, wanted: Sequence[NewAttempt], now: datetime) -> None:
-    conn.execute(
+    execute_each(
+        conn,
         _COUNT,
         [
             {"this_lead": each.lead.lead_id, "new_attempts": each.lead.attempt_no, "now": now}

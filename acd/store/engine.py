@@ -268,7 +268,11 @@ def _make_sqlite(url: sa.URL, *, create: bool) -> sa.Engine:
     if not file.parent.is_dir():
         raise StoreUnavailable(f"the folder of the database {file} does not exist")
     engine = sa.create_engine(
-        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+        url,
+        # The connection that was used last knows the pages as they are: what another one has
+        # written since makes a connection forget them all.
+        pool_use_lifo=True,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)

@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from acd.store.each import execute_each
 from acd.store.schema import attempts, campaigns, events
 
 
@@ -88,8 +89,7 @@ class Journal:
     def write(self, conn: sa.Connection) -> None:
         """Write what was noted; nothing is left to write then."""
         rows, self._rows = self._rows, []
-        if rows:
-            conn.execute(_INSERT, rows)
+        execute_each(conn, _INSERT, rows)
 
 
 _INSERT = sa.insert(events)

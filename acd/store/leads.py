@@ -23,6 +23,7 @@ from acd.rules.definition import CALLBACK_PRIORITY, FilterTable, LeadOrder
 from acd.rules.eligibility import LeadState, Rule, Verdict
 from acd.rules.hours import is_open
 from acd.store import schema as t
+from acd.store.among import among
 from acd.store.campaigns import CampaignRow, CampaignState, campaign_by_id, dnc_listed
 from acd.store.events import Subject, record_all
 from acd.store.filters import passes
@@ -163,7 +164,7 @@ def _kept_for_others() -> sa.ColumnElement[bool]:
         t.leads.c.callback_at.is_not(None),
         t.leads.c.callback_at > sa.bindparam("kept_since"),
         sa.func.coalesce(t.leads.c.callback_agent, "") != "",
-        t.leads.c.callback_agent.not_in(sa.bindparam("ready_names", expanding=True)),
+        ~among(t.leads.c.callback_agent, "ready_names"),
     )
 
 
@@ -229,7 +230,7 @@ def close_lead(conn: sa.Connection, lead_id: int, *, reason: str, now: datetime)
 _TAKE = (
     sa.update(t.leads)
     .where(
-        t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)),
+        among(t.leads.c.lead_id, "lead_ids"),
         t.leads.c.state == LeadState.WAITING.value,
     )
     .values(
@@ -259,7 +260,7 @@ _CLAIMED = (
             t.lead_numbers.c.position == t.leads.c.next_position,
         ),
     )
-    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+    .where(among(t.leads.c.lead_id, "lead_ids"))
 )
 
 
@@ -355,14 +356,14 @@ _HELD = (
     .with_for_update()
 )
 _OF_NODE = _HELD.where(t.leads.c.claimed_by == sa.bindparam("node"))
-_THESE_OF_NODE = _OF_NODE.where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+_THESE_OF_NODE = _OF_NODE.where(among(t.leads.c.lead_id, "lead_ids"))
 _EXPIRED = _HELD.where(
     t.leads.c.campaign_id == sa.bindparam("campaign"),
     t.leads.c.lease_until < sa.bindparam("now"),
 )
 _FREE = (
     sa.update(t.leads)
-    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)), *_UNDIALED)
+    .where(among(t.leads.c.lead_id, "lead_ids"), *_UNDIALED)
     .values(
         state=LeadState.WAITING.value,
         claimed_by=None,

@@ -37,19 +37,23 @@ class Others:
     """Theirs of the campaign; any of them may become an abandoned call."""
 
 
+# Each campaign asks once a second: building them costs more than asking.
+_OTHERS = sa.select(sa.func.count()).where(
+    t.nodes.c.node != sa.bindparam("this_node"), t.nodes.c.lease_until >= sa.bindparam("now")
+)
+_OPEN_THERE = sa.select(sa.func.count()).where(
+    t.attempts.c.campaign_id == sa.bindparam("campaign"),
+    t.attempts.c.node != sa.bindparam("this_node"),
+    # As the partial index has it.
+    t.attempts.c.state != sa.literal_column("'closed'"),
+)
+
+
 def others_at_work(conn: sa.Connection, *, node: str, campaign_id: int, now: datetime) -> Others:
     """Who else may be dialing a campaign."""
-    alive = sa.select(sa.func.count()).where(t.nodes.c.node != node, t.nodes.c.lease_until >= now)
-    if not (engines := conn.scalar(alive)):
+    if not (engines := conn.scalar(_OTHERS, {"this_node": node, "now": now})):
         return Others()
-    open_attempts = conn.scalar(
-        sa.select(sa.func.count()).where(
-            t.attempts.c.campaign_id == campaign_id,
-            t.attempts.c.node != node,
-            # As the partial index has it.
-            t.attempts.c.state != sa.literal_column("'closed'"),
-        )
-    )
+    open_attempts = conn.scalar(_OPEN_THERE, {"campaign": campaign_id, "this_node": node})
     return Others(engines=engines, open_attempts=open_attempts or 0)
 
 

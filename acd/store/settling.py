@@ -25,7 +25,9 @@ from acd.rules.dispositions import (
 )
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
+from acd.store.among import among
 from acd.store.campaigns import campaign_by_id
+from acd.store.each import execute_each
 from acd.store.events import Journal, Subject
 from acd.store.lanes import lane_for
 
@@ -48,13 +50,13 @@ _LEADS = (
         t.lead_numbers.c.dead,
     )
     .outerjoin(t.lead_numbers, t.lead_numbers.c.lead_id == t.leads.c.lead_id)
-    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+    .where(among(t.leads.c.lead_id, "lead_ids"))
     # Whoever locks leads of several attempts does it in this order: none waits for another's.
     .order_by(t.leads.c.lead_id, t.lead_numbers.c.position)
     .with_for_update(of=t.leads)
 )
 _PAST = sa.select(t.attempts.c.lead_id, t.attempts.c.attempt_id, t.attempts.c.disposition).where(
-    t.attempts.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)),
+    among(t.attempts.c.lead_id, "lead_ids"),
     t.attempts.c.disposition.is_not(None),
 )
 _THIS_LEAD = t.leads.c.lead_id == sa.bindparam("this_lead")
@@ -278,11 +280,10 @@ def _write_leads(
     retried: list[dict[str, Any]],
     with_agent: list[dict[str, Any]],
 ) -> None:
-    for statement, rows in ((_SETTLE, settled), (_RETRY, retried), (_WAIT_FOR_AGENT, with_agent)):
-        if rows:
-            conn.execute(statement, rows)
+    execute_each(conn, _SETTLE, settled)
+    execute_each(conn, _RETRY, retried)
+    execute_each(conn, _WAIT_FOR_AGENT, with_agent)
 
 
 def _bury_numbers(conn: sa.Connection, dead: list[dict[str, Any]]) -> None:
-    if dead:
-        conn.execute(_BURY, dead)
+    execute_each(conn, _BURY, dead)

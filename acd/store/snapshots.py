@@ -14,6 +14,7 @@ from acd.rules.dispositions import DAY
 from acd.rules.eligibility import LeadSnapshot, LeadState, Verdict, judge
 from acd.store import schema as t
 from acd.store.abandoned import last_abandoned_elsewhere
+from acd.store.among import among
 from acd.store.campaigns import CampaignRow, dnc_listed
 from acd.store.dnc import stale_lists
 from acd.store.lanes import zones_of
@@ -40,7 +41,7 @@ _LEADS = (
             t.lead_numbers.c.position == t.leads.c.next_position,
         ),
     )
-    .where(t.leads.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+    .where(among(t.leads.c.lead_id, "lead_ids"))
 )
 _ATTEMPTS = (
     sa.select(
@@ -49,7 +50,7 @@ _ATTEMPTS = (
         t.attempts.c.ended_at,
         t.attempts.c.abandoned,
     )
-    .where(t.attempts.c.lead_id.in_(sa.bindparam("lead_ids", expanding=True)))
+    .where(among(t.attempts.c.lead_id, "lead_ids"))
     .order_by(t.attempts.c.attempt_id)
 )
 

@@ -15,6 +15,7 @@ import trio.testing
 from acd.clock import SystemClock
 from acd.dialer import beginnings as module
 from acd.dialer.beginnings import Beginnings
+from acd.dialer.gathering import next_turn
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.metrics import Metrics
@@ -140,7 +141,7 @@ async def test_who_comes_meanwhile_is_begun_in_one_transaction(
     assert len(asker.told) == len(leads)
 
 
-async def test_those_who_were_begun_together_go_on_in_two_bunches(
+async def test_those_who_were_begun_together_go_on_in_bunches(
     leads: list[ClaimedLead],
     beginnings: Beginnings,
     asker: Asker,
@@ -149,12 +150,13 @@ async def test_those_who_were_begun_together_go_on_in_two_bunches(
 ) -> None:
     monkeypatch.setattr(module, "GATHER_SECONDS", 1.0)
     nursery.start_soon(beginnings.write)
-    began_at = trio.current_time()
+    until = next_turn(module.GATHER_SECONDS)
     await asker.ask_all(leads)
-    first, second = asker.told_at_seconds[0], asker.told_at_seconds[len(leads) // 2]
-    # The second bunch goes after half of what the transaction has left of that second.
-    left = began_at + module.GATHER_SECONDS - first
-    assert second - first > 0.25 * left
+    first, last = asker.told_at_seconds[0], asker.told_at_seconds[-1]
+    # The last of four bunches goes after three quarters of what the transaction has left of that
+    # second.
+    left = until - first
+    assert last - first > 0.5 * left
     assert list(asker.told) == asker.asked, "who came first goes first"
 
 

@@ -16,6 +16,7 @@ from acd.dialer.pacing import (
     calls_beyond,
     calls_to_start,
     calls_to_withdraw,
+    each_has_an_agent,
     lines_to_ask_for,
     ramped,
 )
@@ -206,3 +207,24 @@ def test_the_agents_whom_calls_need_are_those_for_whom_they_are_started(
     assert needed <= agents
     assert agents_for(calls + 1, calls_per_agent=level, ledger_headroom=headroom) > agents
     assert agents_for(calls, calls_per_agent=level, ledger_headroom=0) == calls
+
+
+@given(
+    ready=st.integers(0, 50),
+    unanswered=st.integers(0, 50),
+    waiting=st.integers(0, 50),
+    level=st.decimals(1, 20, places=2),
+    headroom=st.integers(0, 50),
+)
+def test_where_each_call_has_an_agent_none_is_beyond(
+    ready: int, unanswered: int, waiting: int, level: Decimal, headroom: int
+) -> None:
+    seen = snapshot(
+        ready_agents=ready,
+        unanswered_calls=unanswered,
+        waiting_persons=waiting,
+        calls_per_agent=level,
+        ledger_headroom=headroom,
+    )
+    if each_has_an_agent(ready_agents=ready, unanswered_calls=unanswered, waiting_persons=waiting):
+        assert calls_beyond(seen) == 0

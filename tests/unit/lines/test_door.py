@@ -210,3 +210,17 @@ def test_what_a_redirects_destination_dials_is_a_number_or_none(
     text: str, e164: str | None
 ) -> None:
     assert Door(DestinationSettings(default_region="AT")).number_of(text) == e164
+
+
+@given(
+    text=st.builds("+{}".format, st.text("0123456789", min_size=1, max_size=16)),
+    kind=st.sampled_from(DestinationKind),
+    number_format=st.sampled_from(NumberFormat),
+)
+def test_the_short_way_for_written_out_numbers_leads_where_the_long_one_does(
+    text: str, kind: DestinationKind, number_format: NumberFormat
+) -> None:
+    short = door(number_format=number_format).admit(text, kind)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("acd.lines.door.is_written_out", lambda _: False)
+        assert door(number_format=number_format).admit(text, kind) == short
