@@ -10,7 +10,7 @@ SLOW_TESTS = $(wildcard tests/contract tests/integration tests/acceptance)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
-setup: ## Debian and Python packages, and the pjsua2 that holds 1,000 calls, into .venv
+setup: ## Debian and Python packages, and the pjsua2 that holds 999 calls, into .venv
 	@scripts/setup
 
 demo: setup ## 400 invented leads against a PBX on this machine, watched live for a minute

@@ -42,7 +42,7 @@ from acd.store.campaigns import (
     reload_campaign,
     set_campaign_state,
 )
-from acd.store.lead_changes import erase_lead, promise_callback, reset_leads
+from acd.store.lead_changes import erase_lead, promise_for, reset_leads
 
 _BUSY = (AgentState.ON_CALL, AgentState.WRAP_UP)
 _AFTER_CALL = (AgentState.READY, AgentState.RESERVED)
@@ -229,7 +229,7 @@ class EngineOffice(PreviewOffice):
         """Promise a call at a time."""
         now = self._clock.now()
         _check_to_come(at, now)
-        await self._store.run(promise_callback, lead_id=lead_id, at=at, agent=owner, now=now)
+        await self._store.run(promise_for, lead_id=lead_id, at=at, owner=owner, now=now)
 
     async def erase(self, lead: str) -> list[int]:
         """Forget a person; the leads that were theirs."""

@@ -6,7 +6,7 @@ in seconds.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Protocol
 
 
@@ -24,3 +24,14 @@ class SystemClock:
     def now(self) -> datetime:
         """The present moment in UTC."""
         return datetime.now(UTC)
+
+
+def local_day(moment: datetime) -> date:
+    """The day that the machine's wall has at that moment: people date lists by it."""
+    return moment.astimezone().date()
+
+
+def local_midnight(moment: datetime) -> datetime:
+    """Where that day begins; its clock may be changed between then and the moment."""
+    midnight = datetime.combine(local_day(moment), datetime.min.time())
+    return midnight.astimezone()

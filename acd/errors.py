@@ -11,8 +11,7 @@
     │   ├── StoreUnavailable      it does not answer
     │   └── SchemaMismatch        its schema is older or newer than this program
     ├── TrunkError                the PBX or our way to it
-    │   ├── TrunkUnavailable      no answer, or it told us to stay away
-    │   └── NoFreeLine            every line of the trunk is leased
+    │   └── TrunkUnavailable      no answer, or it told us to stay away
     ├── EngineNotRunning          a command that only a running engine can obey
     ├── EngineSilent              an engine is there and does not answer a command
     ├── AddressInUse              another program holds a port that we were told to listen on
@@ -103,10 +102,6 @@ class TrunkError(AcdError):
 
 class TrunkUnavailable(TrunkError):
     """The PBX does not answer, or told us to stay away."""
-
-
-class NoFreeLine(TrunkError):
-    """Every line of the trunk is leased."""
 
 
 class EngineNotRunning(AcdError):

@@ -32,6 +32,7 @@ from acd.rules.preview import PreviewEnd
 
 __all__ = [
     "Access",
+    "CallSeries",
     "CountedLines",
     "Metrics",
     "ResponseClass",
@@ -77,6 +78,31 @@ def call_exemplar(attempt_id: int) -> dict[str, str]:
     return {"call": f"a{attempt_id}"}
 
 
+class CallSeries:
+    """The series that calls of one campaign move, looked up once: ten of them a call."""
+
+    def __init__(self, metrics: Metrics, campaign: str) -> None:
+        self.originates = metrics.originates.labels(campaign)
+        self.live_answers = metrics.live_answers.labels(campaign)
+        self.abandoned = metrics.abandoned.labels(campaign)
+        self.setup_seconds = metrics.setup_seconds.labels(campaign)
+        self.ring_seconds = metrics.ring_seconds.labels(campaign)
+        self.answer_to_refer_seconds = metrics.answer_to_refer_seconds.labels(campaign)
+        self.answer_to_ring_seconds = metrics.answer_to_ring_seconds.labels(campaign)
+        self.answer_to_agent_seconds = metrics.answer_to_agent_seconds.labels(campaign)
+        self.ended = {cause: metrics.ended.labels(campaign, cause) for cause in DisconnectCause}
+        self.responses = {
+            response: metrics.responses.labels(campaign, response) for response in ResponseClass
+        }
+        self.transfers = {
+            result: metrics.transfers.labels(campaign, result) for result in TransferOutcome
+        }
+        self.dispositions = {
+            disposition: metrics.dispositions.labels(campaign, disposition)
+            for disposition in Disposition
+        }
+
+
 class Metrics:
     """What `/metrics` shows."""
 
@@ -86,6 +112,7 @@ class Metrics:
         Info("acd_build", "Version of this program.", registry=self.registry).info(
             {"version": __version__}
         )
+        self._series: dict[str, CallSeries] = {}
         self._make_trunk()
         self._make_calls()
         self._make_call_times()
@@ -117,7 +144,10 @@ class Metrics:
             "acd_calls_ended", "Legs ended, by disconnect cause.", "campaign", "cause"
         )
         self.dispositions = self._counter(
-            "acd_dispositions", "Attempts closed, by disposition.", "campaign", "disposition"
+            "acd_dispositions",
+            "Attempts closed, by what the engine saw; agents' words are in acd report.",
+            "campaign",
+            "disposition",
         )
         self.live_answers = self._counter(
             "acd_live_answers",
@@ -355,6 +385,13 @@ class Metrics:
             self.abandon_limit,
         ):
             unknown.remove(campaign)
+
+    def of_calls(self, campaign: str) -> CallSeries:
+        """What calls of a campaign are counted in."""
+        series = self._series.get(campaign)
+        if series is None:
+            series = self._series[campaign] = CallSeries(self, campaign)
+        return series
 
     def know_calls(self, holder: str) -> None:
         """Create the series that calls have, whoever asks for them: a campaign, a TAPI client."""

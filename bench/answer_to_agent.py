@@ -16,16 +16,15 @@ from pathlib import Path
 
 import trio
 
-from bench.call_centre import LEAD
-from bench.protocol import BenchError, Effort, Figure, Judge, Measured
-from bench.statistics import percentile
+from bench.call_centre import LEAD, bench_errors
+from bench.protocol import Effort, Figure, Measured, latency_figures, none_of
+from bench.statistics import latencies
 from tests.acceptance.support.floor import floor_installation
 from tests.acceptance.support.installation import edit
 from tests.peers import phones
 from tests.peers.asterisk import Asterisk, run_asterisk
-from tests.peers.asterisk.runner import AsteriskError
 from tests.peers.sipp.runner import SippError
-from tests.peers.wire import SipMessage, Wire, WireError, select
+from tests.peers.wire import SipMessage, Wire, select
 
 PBX = "127.99.3.1"
 CARRIER = "127.99.3.2"
@@ -48,21 +47,9 @@ def _figures() -> tuple[Figure, ...]:
 
 def _of(target: str, rate: int) -> Iterator[Figure]:
     for what, words in (("ring", "phone rings"), ("agent", "agent answers")):
-        for share in (50, 99):
-            yield Figure(
-                key=f"{target}.{rate}.{what}.p{share}",
-                title=f"{target}, {rate}/s, {words}, p{share}",
-                unit="ms",
-                decimals=1,
-            )
-    yield Figure(
-        key=f"{target}.{rate}.not_joined",
-        title=f"{target}, {rate}/s, who had no agent",
-        unit="",
-        target=0.0,
-        judge=Judge.WORST,
-        decimals=0,
-    )
+        key = f"{target}.{rate}.{what}"
+        yield from latency_figures(key, f"{target}, {rate}/s, {words}", decimals=1)
+    yield none_of(f"{target}.{rate}.not_joined", f"{target}, {rate}/s, who had no agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +59,8 @@ class AnswerToAgent:
     figures: tuple[Figure, ...] = _figures()
 
     def run(self, effort: Effort) -> Measured:
-        try:
+        with bench_errors():
             return trio.run(_all, effort)
-        except* (AsteriskError, WireError, SippError) as group:
-            raise BenchError("; ".join(str(error) for error in group.exceptions)) from None
 
 
 async def _all(effort: Effort) -> dict[str, float]:
@@ -140,8 +125,7 @@ def delays_of(messages: Sequence[SipMessage], key: str, *, calls: int) -> dict[s
     for what, status in (("ring", 180), ("agent", 200)):
         seen = _first(messages, status, of=AGENTS_PHONES, numbers=people)
         delays = [(at - answered[lead]) * 1000 for lead, at in seen.items() if lead in answered]
-        if delays:
-            found |= {f"{key}.{what}.p{share}": percentile(delays, share) for share in (50, 99)}
+        found |= latencies(f"{key}.{what}", delays)
         found[f"{key}.not_joined"] = float(calls - len(delays))
     return found
 

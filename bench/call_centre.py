@@ -7,8 +7,8 @@ Asterisk shows it to the agent as the caller.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,13 @@ import trio
 from bench import sides
 from bench.ami import Manager
 from bench.order import CallOrder
-from bench.statistics import percentile
+from bench.protocol import BenchError
+from bench.statistics import latencies
 from tests.peers import phones
 from tests.peers.asterisk import DIALER, DIALER_PASSWORD, Asterisk, run_asterisk
+from tests.peers.asterisk.runner import AsteriskError
 from tests.peers.sipp.runner import SippError
-from tests.peers.wire import SipMessage, Wire, select
+from tests.peers.wire import SipMessage, Wire, WireError, select
 
 RATE_PER_SECOND = 30.0
 LEAD = "+493023125{:04d}01"
@@ -50,10 +52,16 @@ class Landing:
 
     def figures(self, side: str) -> dict[str, float]:
         found = {f"{side}.not_landed": float(self.calls - len(self.delays_ms))}
-        if self.delays_ms:
-            found[f"{side}.p50"] = percentile(self.delays_ms, 50)
-            found[f"{side}.p99"] = percentile(self.delays_ms, 99)
-        return found
+        return found | latencies(side, self.delays_ms)
+
+
+@contextmanager
+def bench_errors() -> Iterator[None]:
+    """Have a missing or broken Asterisk, SIPp or tcpdump cost these rows, not the whole table."""
+    try:
+        yield
+    except* (AsteriskError, SippError, WireError, BenchError) as group:
+        raise BenchError("; ".join(str(error) for error in group.exceptions)) from None
 
 
 @asynccontextmanager

@@ -31,6 +31,10 @@ class Used:
     def completed(self) -> int:
         return int(self.counted["completed"])
 
+    def ms_a_call(self, seconds: float) -> float:
+        """So many seconds as milliseconds for each completed call."""
+        return seconds / max(1, self.completed) * 1000
+
 
 def run_python(
     module: str,

@@ -9,7 +9,7 @@ from bench import sides
 from bench.callers import Used
 from bench.order import CallOrder
 from bench.peer import common_peer, final_counts
-from bench.protocol import Effort, Figure, Judge, Measured
+from bench.protocol import Effort, Figure, Measured, none_of
 
 CALLS = 1000
 RATE_PER_SECOND = 200.0
@@ -45,14 +45,7 @@ class CpuACall:
         ),
         Figure(key="quiet.ms", title="acd.sip, trio idle", unit="ms", ratio_to="bare.ms"),
         Figure(key="load.percent", title="the busy trio side alone", unit="% core", decimals=0),
-        Figure(
-            key="failed",
-            title="failed calls, all callers",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        none_of("failed", "failed calls, all callers"),
         Figure(key="retransmissions", title="retransmissions of the peer", unit="", decimals=0),
         Figure(key="bare.mb", title="peak memory, bare loop", unit="MB", decimals=0),
         Figure(
@@ -76,7 +69,7 @@ class CpuACall:
             cpu_seconds = (
                 sides.without_load(used, alone) if used.counted.get("bursts") else used.cpu_seconds
             )
-            found[f"{key}.ms"] = cpu_seconds / max(1, used.completed) * 1000
+            found[f"{key}.ms"] = used.ms_a_call(cpu_seconds)
             found[f"{key}.mb"] = used.peak_resident_mb
             found["failed"] += calls - used.completed
             found["retransmissions"] += counts.retransmissions

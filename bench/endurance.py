@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from bench import sides
 from bench.peer import common_peer, final_counts
 from bench.processes import resident_mb
-from bench.protocol import Effort, Figure, Judge, Measured
+from bench.protocol import Effort, Figure, Judge, Measured, none_of
 
 MINUTES = 10
 RATE_PER_SECOND = 200.0
 FLAT_PERCENT = 2.0
 """Growth in the second half that still counts as flat: the spread of the samples themselves."""
+MEMORY_FIGURES = (
+    Figure(key="half.mb", title="memory at half-time", unit="MB", decimals=1),
+    Figure(key="end.mb", title="memory at the end", unit="MB", decimals=1),
+)
+"""Of what `memory` finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +27,11 @@ class Endurance:
     name: str = "endurance"
     title: str = f"Endurance, acd.sip at {RATE_PER_SECOND:.0f} calls/s for {MINUTES} min, trio busy"
     figures: tuple[Figure, ...] = (
-        Figure(
-            key="failed", title="failed calls", unit="", target=0.0, judge=Judge.WORST, decimals=0
-        ),
+        none_of("failed", "failed calls"),
         Figure(key="completed", title="completed calls", unit="", decimals=0),
         Figure(key="rate", title="completed calls a second", unit="/s", decimals=1),
         Figure(key="retransmissions", title="retransmissions of the peer", unit="", decimals=0),
-        Figure(key="half.mb", title="memory at half-time", unit="MB", decimals=1),
-        Figure(key="end.mb", title="memory at the end", unit="MB", decimals=1),
+        *MEMORY_FIGURES,
         Figure(
             key="growth",
             title="growth in the second half",

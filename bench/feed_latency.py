@@ -20,14 +20,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import trio
 
 from bench.answer_to_agent import AGENTS, AGENTS_PHONES, CARRIER, PBX
-from bench.protocol import BenchError, Effort, Figure, Judge, Measured
-from bench.statistics import percentile
+from bench.call_centre import bench_errors
+from bench.protocol import BenchError, Effort, Figure, Measured, latency_figures, none_of
+from bench.statistics import latencies
 from tests.acceptance.support.api import TOKENS, Api, add_agents, open_api_engine, serve_api
 from tests.acceptance.support.floor import (
     NO_FEED,
@@ -36,11 +36,11 @@ from tests.acceptance.support.floor import (
     number,
 )
 from tests.acceptance.support.installation import Engine, Installation, edit
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.asterisk import run_asterisk
-from tests.peers.asterisk.runner import AsteriskError
 from tests.peers.sipp.runner import SippError
-from tests.peers.wire import SipMessage, Wire, WireError, select
+from tests.peers.wire import SipMessage, Wire, select
 
 RATE_PER_SECOND = 30
 CALLS = 300
@@ -61,18 +61,8 @@ Moments = Mapping[str, Sequence[float]]
 
 
 def _of(feed: str, title: str) -> Iterator[Figure]:
-    for share in (50, 99):
-        yield Figure(
-            key=f"{feed}.p{share}", title=f"{title}, READY, p{share}", unit="ms", decimals=1
-        )
-    yield Figure(
-        key=f"{feed}.unseen",
-        title=f"{title}, hang-ups that nobody saw",
-        unit="",
-        target=0.0,
-        judge=Judge.WORST,
-        decimals=0,
-    )
+    yield from latency_figures(feed, f"{title}, READY", decimals=1)
+    yield none_of(f"{feed}.unseen", f"{title}, hang-ups that nobody saw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +74,8 @@ class FeedLatency:
     )
 
     def run(self, effort: Effort) -> Measured:
-        try:
+        with bench_errors():
             return trio.run(_all, effort)
-        except* (AsteriskError, WireError, SippError, BenchError) as group:
-            raise BenchError("; ".join(str(error) for error in group.exceptions)) from None
 
 
 async def _all(effort: Effort) -> dict[str, float]:
@@ -204,8 +192,9 @@ def _listen(api: Api, talks: Callable[[str], None]) -> None:
                 headers = {**_authorized(), "Last-Event-ID": last}
                 connection.request("GET", "/v1/events", headers=headers)
                 for line in connection.getresponse():
-                    last = line[4:].decode().strip() if line.startswith(b"id: ") else last
-                    event = json.loads(line[6:]) if line.startswith(b"data: ") else {}
+                    name, _, value = line.decode().strip().partition(": ")
+                    last = value if name == "id" else last
+                    event = json.loads(value) if name == "data" else {}
                     if event.get("what") == "on_call" and event.get("agent"):
                         talks(event["agent"])
 
@@ -236,9 +225,7 @@ def _ready(installation: Installation) -> Moments:
     found: dict[str, list[float]] = defaultdict(list)
     for row in installation.rows("events"):
         if row["subject"] == "agent" and row["what"] == "ready":
-            # SQLite keeps UTC without a zone.
-            at = datetime.fromisoformat(f"{row['at']}+00:00").timestamp()
-            found[row["subject_id"].removeprefix("a")].append(at)
+            found[row["subject_id"].removeprefix("a")].append(seconds(row["at"]))
     return found
 
 
@@ -248,10 +235,7 @@ def _figures(feed: str, hung_up: Moments, ready: Moments, *, calls: int) -> dict
         for agent, ends in hung_up.items()
         for end, at in ready_after(sorted(ends), sorted(ready.get(agent, ())))
     ]
-    found = {f"{feed}.unseen": float(calls - len(delays))}
-    if delays:
-        found |= {f"{feed}.p{share}": percentile(delays, share) for share in (50, 99)}
-    return found
+    return {f"{feed}.unseen": float(calls - len(delays)), **latencies(feed, delays)}
 
 
 def ready_after(ends: Sequence[float], moments: Sequence[float]) -> Iterator[tuple[float, float]]:

@@ -17,6 +17,7 @@ import pjsua2 as pj
 import trio
 
 from acd.sip.inlet import Inlet
+from acd.sip.leg_call import Told
 from acd.sip.mailbox import CommandBox, ReportBox
 from bench.bare_loop import BareLoop, call_options
 from bench.busy import BusySide
@@ -24,7 +25,7 @@ from bench.marks import Marks
 from bench.order import CallOrder
 
 _LONGEST_SLEEP_MS = 1000
-_ANSWERED, _OVER = 1, 2
+_ANSWERED, _OVER = int(Told.ANSWERED), int(Told.OVER)
 _UP_TO_ITS_STATUS = "\r\n\r\nSIP/2.0 200"
 
 Order = Callable[[], None]

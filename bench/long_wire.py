@@ -12,34 +12,24 @@ address is started by `nsenter --net=/proc/PID/ns/net`.
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import json
 import os
 import select
-import struct
-import subprocess
 import sys
 from collections import deque
 from time import perf_counter
 
 from bench.marks import Marks
+from tests.peers.tunnels import LARGEST_PACKET, enter_new_network, open_tunnel
 
-# Linux: sched.h, if_tun.h.
-_CLONE_NEWNET = 0x40000000
-_TUNSETIFF = 0x400454CA
-_IFF_TUN = 0x0001
-_IFF_NO_PI = 0x1000
-_LARGEST_PACKET = 65535
 _STDIN = 0
 
 
 def main(near: str, far: str, delay_seconds: float) -> None:
     marks = Marks()
-    near_end = _tun("near", own=near, other=far)
-    _enter_new_network()
-    _ip("link", "set", "lo", "up")
-    far_end = _tun("far", own=far, other=near)
+    near_end = open_tunnel("near", own=near, other=far)
+    enter_new_network()
+    far_end = open_tunnel("far", own=far, other=near)
     marks.ready()
     carry(near_end, far_end, delay_seconds)
 
@@ -57,31 +47,10 @@ def carry(near_end: int, far_end: int, delay_seconds: float) -> None:
         due = perf_counter() + delay_seconds
         for end in readable:
             if end in others:
-                under_way.append((due, others[end], os.read(end, _LARGEST_PACKET)))
+                under_way.append((due, others[end], os.read(end, LARGEST_PACKET)))
         while under_way and under_way[0][0] <= perf_counter():
             _, end, packet = under_way.popleft()
             os.write(end, packet)
-
-
-def _tun(name: str, *, own: str, other: str) -> int:
-    descriptor = os.open("/dev/net/tun", os.O_RDWR)
-    wanted = struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI)
-    fcntl.ioctl(descriptor, _TUNSETIFF, wanted)
-    _ip("addr", "add", own, "peer", other, "dev", name)
-    _ip("link", "set", name, "up")
-    return descriptor
-
-
-def _enter_new_network() -> None:
-    """As unshare(1) does, but keeping the near end open."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNET):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)
 
 
 if __name__ == "__main__":

@@ -74,13 +74,13 @@ class MetricsCost:
         order = sides.order_for("acd", calls=calls, rate_per_second=RATE_PER_SECOND)
         with common_peer():
             used = sides.engine(order)
-        engine_seconds = used.cpu_seconds / max(1, used.completed)
+        engine_ms = used.ms_a_call(used.cpu_seconds)
         ours = call_seconds + scrape_seconds / SCRAPE_SECONDS / RATE_PER_SECOND
         return {
             "call.us": call_seconds * 1e6,
             "scrape.ms": scrape_seconds * 1e3,
-            "engine.ms": engine_seconds * 1e3,
-            "share.percent": ours / engine_seconds * 100,
+            "engine.ms": engine_ms,
+            "share.percent": ours * 1e3 / engine_ms * 100,
         }
 
 
@@ -118,19 +118,20 @@ def _count_one(
 ) -> None:
     """All that the engine counts of a call that is answered and handed over."""
     exemplar = call_exemplar(number)
-    metrics.originates.labels(campaign).inc(exemplar=exemplar)
-    metrics.live_answers.labels(campaign).inc(exemplar=exemplar)
+    series = metrics.of_calls(campaign)
+    series.originates.inc(exemplar=exemplar)
+    series.live_answers.inc(exemplar=exemplar)
     for histogram in (
-        metrics.setup_seconds,
-        metrics.ring_seconds,
-        metrics.answer_to_refer_seconds,
-        metrics.answer_to_agent_seconds,
+        series.setup_seconds,
+        series.ring_seconds,
+        series.answer_to_refer_seconds,
+        series.answer_to_agent_seconds,
     ):
-        histogram.labels(campaign).observe(0.3, exemplar)
-    metrics.transfers.labels(campaign, TransferOutcome.ANSWERED).inc(exemplar=exemplar)
-    metrics.ended.labels(campaign, DisconnectCause.TRANSFERRED).inc(exemplar=exemplar)
-    metrics.responses.labels(campaign, response_class(200)).inc(exemplar=exemplar)
-    metrics.dispositions.labels(campaign, Disposition.HANDED_OVER).inc(exemplar=exemplar)
+        histogram.observe(0.3, exemplar)
+    series.transfers[TransferOutcome.ANSWERED].inc(exemplar=exemplar)
+    series.ended[DisconnectCause.TRANSFERRED].inc(exemplar=exemplar)
+    series.responses[response_class(200)].inc(exemplar=exemplar)
+    series.dispositions[Disposition.HANDED_OVER].inc(exemplar=exemplar)
     for access in Access:
         metrics.store_seconds.labels(access).observe(0.004)
     for _ in range(4):

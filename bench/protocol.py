@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from bench.statistics import LATENCY_SHARES
+
 Measured = Mapping[str, float]
 """One run: a figure's key → its value."""
 
@@ -45,6 +47,19 @@ class Figure:
     ratio_target: float | None = None
     """The ratio is to be at most this."""
     decimals: int = 2
+
+
+def none_of(key: str, title: str) -> Figure:
+    """The row of what must not happen: no run may count one."""
+    return Figure(key=key, title=title, unit="", target=0.0, judge=Judge.WORST, decimals=0)
+
+
+def latency_figures(key: str, title: str, *, decimals: int = 2) -> tuple[Figure, ...]:
+    """The rows of `bench.statistics.latencies`, in milliseconds."""
+    return tuple(
+        Figure(key=f"{key}.p{share}", title=f"{title}, p{share}", unit="ms", decimals=decimals)
+        for share in LATENCY_SHARES
+    )
 
 
 @dataclass(frozen=True, slots=True)

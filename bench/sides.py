@@ -61,9 +61,14 @@ def _busy(order: CallOrder) -> CallOrder:
     return replace(order, burst_iterations=burst_iterations())
 
 
-def engine(order: CallOrder) -> Used:
+def engine(order: CallOrder, *, sample: Sampler | None = None) -> Used:
     """The whole engine; it counts what SQL says."""
-    return run_python("bench.engine_loop", order.to_json(), timeout_seconds=order.longest_seconds)
+    return run_python(
+        "bench.engine_loop",
+        order.to_json(),
+        timeout_seconds=order.longest_seconds,
+        sample=sample,
+    )
 
 
 def busy_alone(seconds: float) -> Used:

@@ -7,6 +7,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+LATENCY_SHARES = (50, 99)
+"""The percentiles that are shown of a latency."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -30,6 +33,11 @@ def percentile(values: Iterable[float], percent: float) -> float:
         raise ValueError("there are no values")
     rank = math.ceil(len(ordered) * percent / 100)
     return ordered[max(0, rank - 1)]
+
+
+def latencies(key: str, values: Sequence[float]) -> dict[str, float]:
+    """`KEY.p50` and `KEY.p99` of one run; neither where there are no values."""
+    return {f"{key}.p{share}": percentile(values, share) for share in LATENCY_SHARES if values}
 
 
 def spread_of(values: Sequence[float]) -> Spread:

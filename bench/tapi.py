@@ -23,8 +23,8 @@ from acd.tapi.client import (
     line_initialize_ex,
 )
 from bench.peer import PEER
-from bench.protocol import BenchError, Effort, Figure, Measured
-from bench.statistics import percentile
+from bench.protocol import BenchError, Effort, Figure, Measured, latency_figures
+from bench.statistics import latencies
 from bench.wire_latency import answer_to_refer_ms
 from tests.peers.sipp.runner import Bind, Sipp
 from tests.peers.sipp.steps import ack, answer, bye, invite, notify, pause, refer, ring, write
@@ -72,10 +72,8 @@ class TapiGatewayCost:
     figures: tuple[Figure, ...] = (
         Figure(key="one.us", title="a request (call.status), one client", unit="µs", decimals=0),
         Figure(key="many.us", title=f"a request, {CLIENTS} clients at once", unit="µs", decimals=0),
-        Figure(key="make.p50", title="lineMakeCall → INVITE, p50", unit="ms"),
-        Figure(key="make.p99", title="lineMakeCall → INVITE, p99", unit="ms"),
-        Figure(key="refer.p50", title="200 OK → REFER by the client, p50", unit="ms"),
-        Figure(key="refer.p99", title="200 OK → REFER by the client, p99", unit="ms"),
+        *latency_figures("make", "lineMakeCall → INVITE"),
+        *latency_figures("refer", "200 OK → REFER by the client"),
     )
 
     def run(self, effort: Effort) -> Measured:
@@ -126,7 +124,7 @@ async def _measure(wire: Wire, effort: Effort) -> Measured:
     if not made or not refers:
         raise BenchError("no call of the gateway's on the wire")
     for key, delays in (("make", made), ("refer", refers)):
-        found[f"{key}.p50"], found[f"{key}.p99"] = percentile(delays, 50), percentile(delays, 99)
+        found |= latencies(key, delays)
     return found
 
 

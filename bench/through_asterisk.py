@@ -17,11 +17,9 @@ from time import perf_counter
 
 import trio
 
-from bench.call_centre import RATE_PER_SECOND, land_acd, land_by_itself, open_pbx
+from bench.call_centre import RATE_PER_SECOND, bench_errors, land_acd, land_by_itself, open_pbx
 from bench.child import run_child
-from bench.protocol import BenchError, Effort, Figure, Judge, Measured
-from tests.peers.asterisk.runner import AsteriskError
-from tests.peers.wire import WireError
+from bench.protocol import BenchError, Effort, Figure, Measured, latency_figures, none_of
 
 CALLS = 240
 PBX = "127.99.2.1"
@@ -35,10 +33,6 @@ _FAR_SECONDS = 120.0
 _WIRE_SECONDS = 10.0
 
 _NOT_LANDED = "who did not reach the agent"
-
-
-def _none_lost(key: str, title: str) -> Figure:
-    return Figure(key=key, title=title, unit="", target=0.0, judge=Judge.WORST, decimals=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +58,14 @@ class ThroughAsterisk:
             ratio_to="own.p99",
             decimals=1,
         ),
-        _none_lost("acd.not_landed", _NOT_LANDED),
+        none_of("acd.not_landed", _NOT_LANDED),
         Figure(key="acd.refers", title="REFERs a call (1: no race met)", unit=""),
-        Figure(key="own.p50", title="Asterisk dialing by itself, p50", unit="ms", decimals=1),
-        Figure(key="own.p99", title="Asterisk dialing by itself, p99", unit="ms", decimals=1),
-        _none_lost("own.not_landed", _NOT_LANDED),
+        *latency_figures("own", "Asterisk dialing by itself", decimals=1),
+        none_of("own.not_landed", _NOT_LANDED),
     )
 
     def run(self, effort: Effort) -> Measured:
-        with _as_bench_errors():
+        with bench_errors():
             return trio.run(_beside_each_other, effort.calls(CALLS))
 
 
@@ -81,9 +74,8 @@ class ThroughFarAsterisk:
     name: str = "far"
     title: str = f"The same with {DELAY_MS} ms each way between acd and Asterisk"
     figures: tuple[Figure, ...] = (
-        Figure(key="far.p50", title="acd.sip, trio busy, p50", unit="ms", decimals=1),
-        Figure(key="far.p99", title="acd.sip, trio busy, p99", unit="ms", decimals=1),
-        _none_lost("far.not_landed", _NOT_LANDED),
+        *latency_figures("far", "acd.sip, trio busy", decimals=1),
+        none_of("far.not_landed", _NOT_LANDED),
         Figure(
             key="far.rtt", title="there and back again, on the wire alone", unit="ms", decimals=1
         ),
@@ -156,15 +148,6 @@ def _check_far_is_possible() -> None:
     ]
     if missing:
         raise BenchError(f"a network with delay needs {', '.join(missing)}")
-
-
-@contextmanager
-def _as_bench_errors() -> Iterator[None]:
-    """A missing Asterisk or tcpdump costs these rows, not the whole table."""
-    try:
-        yield
-    except* (AsteriskError, WireError) as group:
-        raise BenchError("; ".join(str(error) for error in group.exceptions)) from None
 
 
 if __name__ == "__main__":

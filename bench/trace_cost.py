@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from bench import sides
 from bench.peer import common_peer
-from bench.protocol import Effort, Figure, Judge, Measured
+from bench.protocol import Effort, Figure, Measured, none_of
 
 CALLS = 500
 RATE_PER_SECOND = 100.0
@@ -22,14 +22,7 @@ class TraceCost:
     title: str = f"SIP trace, at {RATE_PER_SECOND:.0f} calls/s"
     figures: tuple[Figure, ...] = (
         Figure(key="off.ms", title="CPU a call, trace off", unit="ms"),
-        Figure(
-            key="off.lines",
-            title="log lines that reached Python while it was off",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        none_of("off.lines", "log lines that reached Python while it was off"),
         Figure(
             key="other.ms",
             title="CPU a call, on for a number that nobody dials",
@@ -38,14 +31,7 @@ class TraceCost:
         ),
         Figure(key="on.ms", title="CPU a call, everything written", unit="ms", ratio_to="off.ms"),
         Figure(key="on.messages", title="messages written a call", unit="", decimals=1),
-        Figure(
-            key="failed",
-            title="failed calls",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        none_of("failed", "failed calls"),
     )
 
     def run(self, effort: Effort) -> Measured:
@@ -62,7 +48,7 @@ class TraceCost:
             ):
                 with common_peer():
                     used = sides.acd_quiet(wanted)
-                found[f"{side}.ms"] = used.cpu_seconds / max(1, used.completed) * 1000
+                found[f"{side}.ms"] = used.ms_a_call(used.cpu_seconds)
                 found[f"{side}.lines"] = used.counted["log_lines"]
                 found["failed"] += calls - used.completed
             # The trace of one number has written nothing into it.

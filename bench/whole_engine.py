@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 from bench import sides
 from bench.callers import Used
+from bench.endurance import MEMORY_FIGURES, memory
 from bench.order import CallOrder
 from bench.peer import PEER, common_peer
-from bench.protocol import BenchError, Effort, Figure, Judge, Measured
+from bench.processes import resident_mb
+from bench.protocol import BenchError, Effort, Figure, Measured, none_of
 from bench.statistics import percentile
 from bench.wire_latency import answer_to_refer_ms
 from tests.peers.wire import Wire
 
 RATE_PER_SECOND = 100.0
-CALLS = 1000
+CALLS = 3000
+"""Enough that the first ones, for which each SQL statement is compiled, hardly count."""
 MINUTES = 5
 LEAST_PER_SECOND = 99.0
 """Of `RATE_PER_SECOND`: the rest is the first and the last call's own time."""
@@ -25,6 +28,8 @@ _SIDES: Mapping[str, tuple[str, Callable[[CallOrder], Used]]] = {
     "sip": ("acd", sides.acd_quiet),
     "engine": ("acd", sides.engine),
 }
+
+_ROWLESS = none_of("rowless", "calls without their row in SQL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +59,8 @@ class WholeEngine:
             ratio_to="sip.p99",
         ),
         Figure(key="rate", title="completed calls a second, whole engine", unit="/s", decimals=1),
-        Figure(
-            key="failed",
-            title="calls not handed over, all callers",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
-        Figure(
-            key="rowless",
-            title="calls without their row in SQL",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        none_of("failed", "calls not handed over, all callers"),
+        _ROWLESS,
     )
 
     def run(self, effort: Effort) -> Measured:
@@ -82,7 +73,7 @@ class WholeEngine:
                 delays = answer_to_refer_ms(wire.sip())
             if not delays:
                 raise BenchError(f"{key}: no REFER on the wire")
-            found[f"{key}.ms"] = used.cpu_seconds / max(1, used.completed) * 1000
+            found[f"{key}.ms"] = used.ms_a_call(used.cpu_seconds)
             found[f"{key}.p99"] = percentile(delays, 99)
             found["failed"] += calls - used.completed
             if key == "engine":
@@ -95,7 +86,7 @@ class WholeEngine:
 def _by_thread(used: Used) -> Measured:
     """Milliseconds a call of the engine's threads; pjsua's own hardly count."""
     rows = {"trio.ms": "trio", "thread.ms": "sip", "sql.ms": "sql"}
-    return {key: used.counted[role] / max(1, used.completed) * 1000 for key, role in rows.items()}
+    return {key: used.ms_a_call(used.counted[role]) for key, role in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +96,7 @@ class WholeEngineForMinutes:
     name: str = "engine-minutes"
     title: str = f"The whole engine for {MINUTES} min at {RATE_PER_SECOND:.0f} calls/s"
     figures: tuple[Figure, ...] = (
-        Figure(
-            key="failed",
-            title="calls not handed over",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        none_of("failed", "calls not handed over"),
         Figure(
             key="rate",
             title="calls handed over a second",
@@ -120,27 +104,21 @@ class WholeEngineForMinutes:
             at_least=LEAST_PER_SECOND,
             decimals=1,
         ),
-        Figure(
-            key="rowless",
-            title="calls without their row in SQL",
-            unit="",
-            target=0.0,
-            judge=Judge.WORST,
-            decimals=0,
-        ),
+        _ROWLESS,
         Figure(key="ms", title="CPU a call", unit="ms"),
-        Figure(key="mb", title="peak memory", unit="MB", decimals=0),
+        *MEMORY_FIGURES,
     )
 
     def run(self, effort: Effort) -> Measured:
         calls = effort.calls(int(MINUTES * 60 * RATE_PER_SECOND))
         order = sides.order_for("acd", calls=calls, rate_per_second=RATE_PER_SECOND)
+        samples: list[float] = []
         with common_peer():
-            used = sides.engine(order)
+            used = sides.engine(order, sample=lambda pid: samples.append(resident_mb(pid)))
         return {
             "failed": calls - used.completed,
             "rate": used.completed / used.wall_seconds,
             "rowless": calls - used.counted["rows"],
-            "ms": used.cpu_seconds / max(1, used.completed) * 1000,
-            "mb": used.peak_resident_mb,
+            "ms": used.ms_a_call(used.cpu_seconds),
+            **memory(samples),
         }

@@ -9,8 +9,8 @@ from bench import sides
 from bench.callers import Used
 from bench.order import CallOrder
 from bench.peer import PEER, common_peer
-from bench.protocol import BenchError, Effort, Figure, Judge, Measured
-from bench.statistics import percentile
+from bench.protocol import BenchError, Effort, Figure, Measured, none_of
+from bench.statistics import latencies
 from tests.peers.wire import SipMessage, Wire, select
 
 CALLS = 500
@@ -35,14 +35,7 @@ def _figures() -> Iterator[Figure]:
                 target=targets.get(f"{side}.{part}"),
                 ratio_to="" if side == "bare" else f"bare.{part}",
             )
-    yield Figure(
-        key="missing",
-        title="calls without a REFER on the wire, all callers",
-        unit="",
-        target=0.0,
-        judge=Judge.WORST,
-        decimals=0,
-    )
+    yield none_of("missing", "calls without a REFER on the wire, all callers")
     for side, title in titles.items():
         yield Figure(key=f"{side}.rtp", title=f"RTP packets a call, {title}", unit="")
 
@@ -64,8 +57,7 @@ class WireLatency:
                 rtp_packets = len(wire.rtp())
             if not delays:
                 raise BenchError(f"{side}: no REFER on the wire")
-            found[f"{side}.p50"] = percentile(delays, 50)
-            found[f"{side}.p99"] = percentile(delays, 99)
+            found |= latencies(side, delays)
             found[f"{side}.rtp"] = rtp_packets / calls
             found["missing"] += calls - len(delays)
         return found

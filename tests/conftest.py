@@ -5,7 +5,8 @@ Figures are what a test measured (`record_property`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
@@ -23,6 +24,19 @@ def logs_as_they_were() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def machine_in() -> Iterator[Callable[[str], None]]:
+    """Sets the machine's own time zone (a POSIX TZ); it is as before once the test is over."""
+    with pytest.MonkeyPatch.context() as changed:
+
+        def move(zone: str) -> None:
+            changed.setenv("TZ", zone)
+            time.tzset()
+
+        yield move
+    time.tzset()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

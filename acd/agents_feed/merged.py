@@ -78,7 +78,7 @@ class MergedFeed:
         self._nursery = nursery
         self._metrics = metrics
         self._told = {feed: _Told() for feed in feeds}
-        self._fixed = FixedFeed(nursery)
+        self._fixed = FixedFeed(nursery, self._told_by_clock)
         self._said: dict[AgentId, AgentUpdate] = {}
         self._queues: dict[str, QueueSeen] = {}
         self._tells_persons = False
@@ -88,7 +88,6 @@ class MergedFeed:
         self._send, self._receive = trio.open_memory_channel[AgentUpdate](float("inf"))
         for feed in feeds:
             metrics.feed_up.labels(feed).set(0)
-        nursery.start_soon(self._follow_clock)
 
     @property
     def updates(self) -> trio.MemoryReceiveChannel[AgentUpdate]:
@@ -249,14 +248,13 @@ class MergedFeed:
         await trio.sleep(self._confirm_seconds)
         self.saw_queue(queue, self._queues[queue])
 
-    async def _follow_clock(self) -> None:
-        async for update in self._fixed.updates:
-            if self._phone(update.agent) is None:
-                ready = update.state is AgentState.READY
-                said = self._update(update.agent) if ready else update
-                _tell(said)
-                self._said[update.agent] = said
-                self._send.send_nowait(said)
+    def _told_by_clock(self, update: AgentUpdate) -> None:
+        if self._phone(update.agent) is None:
+            ready = update.state is AgentState.READY
+            said = self._update(update.agent) if ready else update
+            _tell(said)
+            self._said[update.agent] = said
+            self._send.send_nowait(said)
 
 
 def _tell(update: AgentUpdate) -> None:

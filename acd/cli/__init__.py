@@ -151,7 +151,7 @@ def _exit_for(exc: BaseException) -> NoReturn:
         raise exc
     for sentence in dict.fromkeys(str(error) for error in errors):
         click.echo(f"acd: {sentence}" if "\n" not in sentence else sentence, err=True)
-    sys.exit(2 if any(isinstance(error, BadInput) for error in errors) else 1)
+    sys.exit(max(error.exit_code for error in errors))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from acd.cli.shared import engine_seen, engine_told, say_json, settings_of, store_of
+from acd.clock import local_day
 from acd.dialer.campaigns import create_from_file, reload_from_file
 from acd.rules.definition import DncTable
 from acd.store.blocking import leads_by_blocking_rule
@@ -96,7 +97,7 @@ def status(ctx: click.Context, name: str, as_json: bool) -> None:
         found = store.read_sync(campaign_by_name, name)
         counted = store.read_sync(leads_by_blocking_rule, found, now)
         stale = store.read_sync(
-            stale_lists, found.definition.dnc, campaign_id=found.campaign_id, today=now.date()
+            stale_lists, found.definition.dnc, campaign_id=found.campaign_id, today=local_day(now)
         )
     trunks = {trunk.name for trunk in settings_of(ctx).trunk}
     lost = bool(found.trunk) and found.trunk not in trunks

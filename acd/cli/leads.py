@@ -14,12 +14,13 @@ from acd.dialer.lead_export import export_leads
 from acd.dialer.lead_import import ImportSummary, import_leads
 from acd.dialer.lead_why import explain_lead, leads_named
 from acd.errors import BadInput, Problem
-from acd.store.campaigns import campaign_by_name
+from acd.store.campaigns import CampaignRow, CampaignState, campaign_by_name
 from acd.store.lead_changes import (
     FoundLead,
     closed_reasons,
     erase_lead,
-    promise_callback,
+    find_leads,
+    promise_for,
     reset_leads,
 )
 
@@ -68,10 +69,13 @@ def import_(
             header_map=header_map,
             progress=progress,
         )
+        state = store.read_sync(campaign_by_name, campaign).state
     if as_json:
         say_json(summary.as_json())
-    else:
-        _say(summary)
+        return
+    _say(summary)
+    if summary.added and state is CampaignState.FINISHED:
+        click.echo(f"campaign {campaign} is finished: `acd campaign start {campaign}` has it dial")
 
 
 @leads.command(epilog="\b\nExample:\n  acd leads why 4711\n  acd leads why '+43 1 505641' --json")
@@ -118,7 +122,8 @@ def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, .
     if not reason and not lead_ids:
         raise BadInput("acd leads reset: say which leads, by --reason or by --lead")
     with store_of(ctx) as store:
-        campaign_id = store.read_sync(campaign_by_name, campaign).campaign_id
+        present = store.read_sync(campaign_by_name, campaign)
+        campaign_id = present.campaign_id
         done = store.run_sync(
             reset_leads,
             campaign_id=campaign_id,
@@ -130,7 +135,8 @@ def reset(ctx: click.Context, campaign: str, reason: str, lead_ids: tuple[int, .
     if reason and not done and reason not in known:
         allowed = f"known here: {', '.join(known)}" if known else "none is closed yet"
         raise BadInput(Problem("--reason", f"no lead was closed for {reason}", allowed))
-    click.echo(f"{done} leads of campaign {campaign} wait again")
+    what = _unless_started(present) if done else ": only closed ones and those under review can"
+    click.echo(f"{done} leads of campaign {campaign} wait again{what}")
 
 
 @leads.command(epilog="\b\nExample:\n  acd leads callback 4711 --at '2026-12-01 10:30' --agent 201")
@@ -153,8 +159,14 @@ def callback(ctx: click.Context, lead: str, at: datetime, agent: str | None) -> 
     now = datetime.now(UTC)
     moment = moment_to_come(at, now)
     with store_of(ctx) as store:
-        store.run_sync(promise_callback, lead_id=found.lead_id, at=moment, agent=agent, now=now)
-    click.echo(f"lead {found.lead_id} of campaign {found.campaign} is called at {local(moment)}")
+        store.run_sync(promise_for, lead_id=found.lead_id, at=moment, owner=agent, now=now)
+        present = store.read_sync(campaign_by_name, found.campaign)
+        [lead_now] = store.read_sync(find_leads, lead_id=found.lead_id)
+        goes_at = store.read_sync(explain_lead, lead_now, now).dialable_at
+    click.echo(
+        f"lead {found.lead_id} of campaign {found.campaign} "
+        f"{_called_at(found.lead_id, moment, goes_at)}{_unless_started(present)}"
+    )
 
 
 @leads.command(epilog="\b\nExample:\n  acd leads erase '+43 1 505641' --yes")
@@ -174,6 +186,23 @@ def erase(ctx: click.Context, lead: str, yes: bool) -> None:
             click.confirm(f"erase lead {found[0].lead_id} for good?", abort=True)
         gone = store.run_sync(erase_lead, lead_id=found[0].lead_id, now=datetime.now(UTC))
     click.echo(f"erased: {', '.join(f'lead {lead_id}' for lead_id in gone)}")
+
+
+def _called_at(lead_id: int, promised: datetime, goes_at: datetime | None) -> str:
+    """When the person is called, which the rules may put off."""
+    if goes_at == promised:
+        return f"is called at {local(promised)}"
+    when = "is not called at all" if goes_at is None else f"is called from {local(goes_at)} on"
+    return f"{when}, not at {local(promised)} (`acd leads why {lead_id}` says why)"
+
+
+def _unless_started(present: CampaignRow) -> str:
+    """What is missing before a lead that waits is dialed."""
+    if present.state is CampaignState.RUNNING:
+        return ""
+    return (
+        f", once the campaign, which is {present.state}, runs: `acd campaign start {present.name}`"
+    )
 
 
 def _only(ctx: click.Context, text: str) -> FoundLead:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from acd.agents import AgentState
+from acd.clock import local_midnight
 from acd.errors import BadInput, Problem
 from acd.rules.agent_times import STAFFED, state_times
 from acd.store.agent_times import PersonsOf, agent_changes, persons_by_extension
@@ -83,7 +84,7 @@ def report_window(
     Raises:
         BadInput: it ends before it begins.
     """
-    begin = since or now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = since or local_midnight(now)
     end = now if until is None else min(until, now)
     if end <= begin:
         raise BadInput(

@@ -34,7 +34,9 @@ class AttemptBooks:
         self._lead_id = lead_id
         self._attempt_id = attempt_id
         self._campaign = dialing.campaign.name
+        self.series = dialing.metrics.of_calls(dialing.campaign.name)
         self._started_at = trio.current_time()
+        self._began = dialing.clock.now()
         self._sip_call_id = ""
         self._is_live_answer = False
         self._rang = False
@@ -55,9 +57,7 @@ class AttemptBooks:
     def answered(self, at_seconds: float) -> None:
         """The 2xx."""
         log.info("answered", action="call.answered")
-        self._dialing.metrics.ring_seconds.labels(self._campaign).observe(
-            max(0.0, at_seconds - self._started_at), self.exemplar
-        )
+        self.series.ring_seconds.observe(max(0.0, at_seconds - self._started_at), self.exemplar)
         self._dialing.outcomes.put(
             AttemptAnswered(attempt_id=self._attempt_id, at=self._wall(at_seconds))
         )
@@ -68,7 +68,7 @@ class AttemptBooks:
         rang_at, agent_at = (None if at is None else self._wall(at) for at in times)
         if handover.rang_at is not None and not self._rang:
             self._rang = True
-            self._dialing.metrics.answer_to_ring_seconds.labels(self._campaign).observe(
+            self.series.answer_to_ring_seconds.observe(
                 max(0.0, handover.rang_at - answered_at), self.exemplar
             )
         self._dialing.outcomes.put(
@@ -84,22 +84,20 @@ class AttemptBooks:
     def joined(self, wait_seconds: float) -> None:
         """An agent has the person, so long after the answer."""
         self._count_live_answer()
-        self._dialing.metrics.answer_to_agent_seconds.labels(self._campaign).observe(
-            max(0.0, wait_seconds), self.exemplar
-        )
+        self.series.answer_to_agent_seconds.observe(max(0.0, wait_seconds), self.exemplar)
 
     def _count_live_answer(self) -> None:
         """As the ledger does: a person who was joined with an agent, or abandoned, or both."""
         if self._is_live_answer:
             return
         self._is_live_answer = True
-        self._dialing.metrics.live_answers.labels(self._campaign).inc(exemplar=self.exemplar)
+        self.series.live_answers.inc(exemplar=self.exemplar)
 
     def abandoned(self) -> None:
         """Nobody had the person in time."""
         self._in_flight.abandoned.add(self._lead_id)
         self._count_live_answer()
-        self._dialing.metrics.abandoned.labels(self._campaign).inc(exemplar=self.exemplar)
+        self.series.abandoned.inc(exemplar=self.exemplar)
         log.warning("abandoned", action="call.abandoned")
 
     def close(
@@ -150,9 +148,9 @@ class AttemptBooks:
         self._dialing.outcomes.put(closed, settled=self._settled)
 
     def _count_end(self, watch: LegWatch) -> None:
-        end, metrics = watch.end, self._dialing.metrics
+        end = watch.end
         if (progress_at := watch.progress_at) is not None:
-            metrics.setup_seconds.labels(self._campaign).observe(
+            self.series.setup_seconds.observe(
                 max(0.0, progress_at - self._started_at), self.exemplar
             )
         if end is not None:
@@ -165,16 +163,14 @@ class AttemptBooks:
             )
             if end.not_followed:
                 log.info("redirect not followed", action="redirect.left", why=end.not_followed)
-            metrics.ended.labels(self._campaign, end.cause).inc(exemplar=self.exemplar)
+            self.series.ended[end.cause].inc(exemplar=self.exemplar)
             seen = response_class(200 if watch.answered_at is not None else end.sip_status)
-            metrics.responses.labels(self._campaign, seen).inc(exemplar=self.exemplar)
+            self.series.responses[seen].inc(exemplar=self.exemplar)
 
     def _settled(self, disposition: Disposition) -> None:
         """The row is closed; this runs in the task that writes."""
         self._in_flight.written(self._lead_id)
-        self._dialing.metrics.dispositions.labels(self._campaign, disposition).inc(
-            exemplar=self.exemplar
-        )
+        self.series.dispositions[disposition].inc(exemplar=self.exemplar)
         log.info(
             "attempt closed",
             action="attempt.closed",
@@ -193,5 +189,5 @@ class AttemptBooks:
         }
 
     def _wall(self, at_seconds: float) -> datetime:
-        """A moment on trio's clock as time of day."""
-        return self._dialing.clock.now() - timedelta(seconds=trio.current_time() - at_seconds)
+        """A moment on trio's clock as time of day, of a clock that nobody sets during a call."""
+        return self._began + timedelta(seconds=at_seconds - self._started_at)

@@ -12,7 +12,7 @@ start marks it unknown. What is between the answer and the end is in `acd.dialer
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from math import inf
 
@@ -55,7 +55,7 @@ async def run_attempt(
     *,
     owner: OwnerHold | None = None,
 ) -> None:
-    """Dial one claimed lead and close its row.
+    """Dial one claimed lead and close its row; in a task of its own, whose log lines name it.
 
     Args:
         dialing: the campaign's surroundings.
@@ -65,23 +65,22 @@ async def run_attempt(
         owner: reserved for this lead; what is left in it is the caller's.
     """
     hold = owner or OwnerHold(None)
-    with structlog.contextvars.bound_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id):
-        try:
-            async with AsyncExitStack() as leases:
-                line: Line | None = None
-                with in_flight.in_queue(lead.lead_id):
-                    if not stop.is_set():
-                        line = await leases.enter_async_context(_lease(dialing))
-                wanted = line and in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop)
-                if line and wanted:
-                    await _dial(dialing, lead, line, in_flight, stop, hold)
-                else:
-                    _give_back(dialing, lead)
-        except trio.Cancelled:
+    structlog.contextvars.bind_contextvars(campaign=dialing.campaign.name, lead=lead.lead_id)
+    try:
+        wanted = False
+        with in_flight.in_queue(lead.lead_id):
+            if not stop.is_set():
+                async with _lease(dialing) as line:
+                    wanted = in_flight.got_line(lead.lead_id) and _may_dial(dialing, stop)
+                    if wanted:
+                        await _dial(dialing, lead, line, in_flight, stop, hold)
+        if not wanted:
             _give_back(dialing, lead)
-            raise
-        finally:
-            in_flight.settled(lead.lead_id)
+    except trio.Cancelled:
+        _give_back(dialing, lead)
+        raise
+    finally:
+        in_flight.settled(lead.lead_id)
 
 
 def _lease(dialing: Dialing) -> AbstractAsyncContextManager[Line]:
@@ -126,18 +125,17 @@ async def _dial(
         log.info("lead blocked before dialing", action="lead.blocked", rule=attempt_id.rule)
         return
     call_id = CallId(f"a{attempt_id}")
-    with structlog.contextvars.bound_contextvars(attempt=attempt_id, call=call_id):
-        attempt = Attempt(dialing, lead, line, in_flight, attempt_id, hold)
-        try:
-            late = trio.current_time() - asked_at >= SLOW_SECONDS
-            if late:
-                # A server that only hung commits this, and the next outcomes a moment later.
-                await dialing.store.wait_up(at_most_seconds=SLOW_SECONDS)
-            if not stop.is_set() and (not late or _may_dial(dialing, stop)):
-                await attempt.run(_request(dialing, call_id, destination))
-        finally:
-            with trio.CancelScope(shield=True):
-                await attempt.close()
+    structlog.contextvars.bind_contextvars(attempt=attempt_id, call=call_id)
+    attempt = Attempt(dialing, lead, line, in_flight, attempt_id, hold)
+    try:
+        late = trio.current_time() - asked_at >= SLOW_SECONDS
+        if late:
+            # A server that only hung commits this, and the next outcomes a moment later.
+            await dialing.store.wait_up(at_most_seconds=SLOW_SECONDS)
+        if not stop.is_set() and (not late or _may_dial(dialing, stop)):
+            await attempt.run(_request(dialing, call_id, destination))
+    finally:
+        await attempt.close()
 
 
 def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> OriginateRequest:
@@ -179,24 +177,23 @@ class Attempt:
 
     async def run(self, request: OriginateRequest) -> None:
         """Dial, and serve whoever answers; returns when the leg is over."""
+        self._watch.begin()
         try:
             await self._line.originate(request)
         except TrunkUnavailable:
             return
         self._dialed = True
-        metrics, campaign = self._dialing.metrics, self._dialing.campaign.name
-        metrics.originates.labels(campaign).inc(exemplar=self._books.exemplar)
+        self._books.series.originates.inc(exemplar=self._books.exemplar)
         log.info("dialing", action="call.originate", line=self._line.number)
         if self._lead_id in self._in_flight.unanswered:
             self._in_flight.ringing[self._lead_id] = self._withdraw
         answered_at = await self._watch.wait_answer()
         if answered_at is None:
             return
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch.read)
-            await self._serve(answered_at, request.destination.user)
-            if not self._watch.ended.is_set():
-                await self._line.hang_up()
+        await self._serve(answered_at, request.destination.user)
+        if self._watch.end is None:
+            self._line.hang_up_soon()
+        await self._watch.wait_end()
 
     def _withdraw(self) -> bool:
         """Hang up for want of an agent; False: it is answered, or must ring on."""
@@ -221,11 +218,13 @@ class Attempt:
             await self._serving.serve(answered_at, number)
 
     async def close(self) -> None:
-        """End the leg if it still lives, and have the row closed; call it shielded."""
+        """End the leg if it still lives, and have the row closed; nothing cuts it short."""
         if self._dialed and self._watch.end is None:
-            await self._line.hang_up()
-            with trio.move_on_after(HANG_UP_SECONDS):
-                await self._watch.read()
+            if self._watch.answered_at is not None:
+                self._serving.cut_short()
+            self._line.hang_up_soon()
+            with trio.move_on_after(HANG_UP_SECONDS, shield=True):
+                await self._watch.ended.wait()
         serving = self._serving
         self._books.close(
             self._watch,

@@ -25,6 +25,7 @@ from acd.dialer.pacing import (
     calls_beyond,
     calls_to_start,
     calls_to_withdraw,
+    each_has_an_agent,
     lines_to_ask_for,
     ramped,
 )
@@ -42,7 +43,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LOOK_SECONDS = 0.5
 """How often a campaign looks at its leads unprompted."""
-LOOKS_APART_SECONDS = 0.02
+LOOKS_APART_SECONDS = 0.04
 """How often it looks at most, whatever changes."""
 
 
@@ -258,8 +259,18 @@ class CampaignRun:
         )
 
     def _is_wanted(self) -> bool:
-        # After a reload to previews nobody is dialed whom no agent has looked at.
-        return not self.previews.on and calls_beyond(self._snapshot()) == 0
+        if self.previews.on:
+            # After a reload to previews nobody is dialed whom no agent has looked at.
+            return False
+        # Asked for each call: most need not look further.
+        return (
+            each_has_an_agent(
+                ready_agents=self._roster.left_for(self.campaign.campaign_id),
+                unanswered_calls=len(self._in_flight.unanswered),
+                waiting_persons=len(self._in_flight.waiting),
+            )
+            or calls_beyond(self._snapshot()) == 0
+        )
 
     def _dial_level(self) -> Decimal:
         """Calls for each ready agent, as far as the ramp has come."""
@@ -309,9 +320,12 @@ class CampaignRun:
 
     async def _wait(self) -> None:
         """Until an agent's state or one of our calls changes, or it is time to look again."""
-        with trio.move_on_after(LOOK_SECONDS):
-            await self._news.wait()
-        await trio.sleep_until(self._looked_at + LOOKS_APART_SECONDS)
+        rest_seconds = self._looked_at + LOOKS_APART_SECONDS - trio.current_time()
+        if rest_seconds > 0:
+            await trio.sleep(rest_seconds)
+        if not self._news.is_set():
+            with trio.move_on_after(LOOK_SECONDS):
+                await self._news.wait()
         self._news = trio.Event()
         self._looked_at = trio.current_time()
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,15 +78,10 @@ class CallsInFlight:
     """How many abandoned calls have come to SQL from here; counts from before forget the last."""
     _queue: dict[int, trio.CancelScope] = field(default_factory=dict)
 
-    @contextmanager
-    def in_queue(self, lead_id: int) -> Iterator[None]:
-        """Wait for a line inside this block; `leave_queue` ends the wait."""
-        with trio.CancelScope() as wait:
-            self._queue[lead_id] = wait
-            try:
-                yield
-            finally:
-                del self._queue[lead_id]
+    def in_queue(self, lead_id: int) -> trio.CancelScope:
+        """Wait for a line inside this block; `leave_queue` ends the wait, until `got_line`."""
+        wait = self._queue[lead_id] = trio.CancelScope()
+        return wait
 
     def leave_queue(self) -> None:
         """Let nobody wait for a line any more."""
@@ -96,13 +90,16 @@ class CallsInFlight:
 
     def got_line(self, lead_id: int) -> bool:
         """Its turn has come; whether it is still wanted, as one with an agent of its own is."""
-        wanted = lead_id not in self.queued or self.is_wanted()
+        wait = self._queue.pop(lead_id, None)
+        left = wait is not None and wait.cancel_called
+        wanted = not left and (lead_id not in self.queued or self.is_wanted())
         self.queued.discard(lead_id)
         self.line_given()
         return wanted
 
     def settled(self, lead_id: int) -> None:
         """Nobody needs an agent for this lead any more."""
+        self._queue.pop(lead_id, None)
         self.queued.discard(lead_id)
         self.unanswered.discard(lead_id)
         self.ringing.pop(lead_id, None)

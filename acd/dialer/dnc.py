@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from acd.clock import local_day
 from acd.dialer.dnc_files import read_list
 from acd.errors import BadInput, Problem
 from acd.numbers import NumberRefused, read_number
@@ -66,7 +67,7 @@ def import_list(
         BadInput: a bad name, a day to come, or a list that holds for other campaigns.
     """
     _check_name(name)
-    if made_on > now.astimezone().date():
+    if made_on > local_day(now):
         raise BadInput(
             Problem("--made-on", f"{made_on} is a day to come", "name the day it was made")
         )

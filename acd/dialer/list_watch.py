@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from acd.clock import WallClock
+from acd.clock import WallClock, local_day
 from acd.dialer.store_watch import StoreWatch
 from acd.metrics import Metrics
 from acd.store.campaigns import CampaignRow
@@ -46,7 +46,7 @@ class ListWatch:
                 stale_lists,
                 campaign.definition.dnc,
                 campaign_id=campaign.campaign_id,
-                today=self._clock.now().date(),
+                today=local_day(self._clock.now()),
             )
             self._tell(campaign, tuple(stale))
 

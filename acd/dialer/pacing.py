@@ -58,6 +58,11 @@ def calls_beyond(snapshot: PacingSnapshot) -> int:
     return max(0, _committed(snapshot) - _level(snapshot))
 
 
+def each_has_an_agent(*, ready_agents: int, unanswered_calls: int, waiting_persons: int) -> bool:
+    """Whether `calls_beyond` is 0 whatever the dial level and the ledger: both only add to it."""
+    return 0 < ready_agents >= unanswered_calls + waiting_persons
+
+
 def calls_to_withdraw(snapshot: PacingSnapshot) -> int:
     """How many unanswered calls there are for which no ready agent is left, 0 or more.
 

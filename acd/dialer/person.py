@@ -1,15 +1,16 @@
 """What one leg went through, watched while others act on it.
 
-One task reads the leg's events; whoever waits for its end, or wants to be told at a moment, says so
-to that task instead of starting one of their own: a call of a hundred a second pays for each.
+The leg's events are taken as they come, without a task that waits for them: a call of a hundred a
+second pays for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
-from math import inf
+from functools import partial
 
 import structlog
 import trio
@@ -36,42 +37,29 @@ class LegWatch:
     """The first 18x: the set-up is over, something is heard."""
     end: Ended | None = None
     ended: trio.Event = field(default_factory=trio.Event)
+    _decided: trio.Event = field(default_factory=trio.Event)
+    """Answered, or over without."""
     _dialog: DialogId | None = None
-    _alarm: Callable[[], None] = lambda: None
-    _alarm_at: float = inf
-    _reading: trio.CancelScope = field(default_factory=trio.CancelScope)
     _ends: set[trio.CancelScope] = field(default_factory=set)
     """Cancelled at the end."""
+    _fault: Exception | None = None
+
+    def begin(self) -> None:
+        """Take the line's events until the leg is over; its release is the lease's business."""
+        # What the log knows of the call goes with it.
+        self.line.follow(partial(copy_context().run, self._hear))
 
     async def wait_answer(self) -> float | None:
-        """Read until somebody answers, or the leg is over; when they answered."""
-        while self.answered_at is None and self.end is None:
-            self._take(await self.line.next_event())
+        """Wait until somebody answers, or the leg is over; when they answered."""
+        await self._decided.wait()
+        self._raise_fault()
         return self.answered_at
 
-    async def read(self) -> None:
-        """Read until the leg is over; the line's release is the lease's business."""
-        while self.end is None:
-            with trio.CancelScope(deadline=self._alarm_at) as self._reading:
-                while self.end is None:
-                    self._take(await self.line.next_event())
-            if self._reading.cancelled_caught:
-                self._alarm_at = inf
-                self._alarm()
-
-    @contextmanager
-    def alarm(self, at_seconds: float, ring: Callable[[], None]) -> Iterator[None]:
-        """Call `ring` at this moment if the block still lasts then, and the leg does too."""
-        self._alarm, self._alarm_at = ring, at_seconds
-        self._reading.deadline = at_seconds
-        try:
-            yield
-        finally:
-            self._alarm_at = self._reading.deadline = inf
-
-    def ring_again(self, at_seconds: float) -> None:
-        """From inside an alarm: call it once more then, if its block still lasts."""
-        self._alarm_at = at_seconds
+    async def wait_end(self) -> None:
+        """Wait until the leg is over."""
+        if self.end is None:
+            await self.ended.wait()
+        self._raise_fault()
 
     @contextmanager
     def until_end(self) -> Iterator[None]:
@@ -84,6 +72,19 @@ class LegWatch:
                 yield
             finally:
                 self._ends.discard(scope)
+
+    def _hear(self) -> None:
+        """Called from trio's own loop, where nothing may raise: whoever waits for the leg does."""
+        try:
+            while self.end is None and (event := self.line.event_now()) is not None:
+                self._take(event)
+        except Exception as fault:
+            self._fault = self._fault or fault
+            self._decided.set()
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def _take(self, event: LineEvent) -> None:
         if debugging():
@@ -98,8 +99,10 @@ class LegWatch:
             case Answered(at_seconds=at, dialog=dialog):
                 self._note(dialog)
                 self.answered_at = at
+                self._decided.set()
             case Ended():
                 self.end = event
+                self._decided.set()
                 self.ended.set()
                 for scope in self._ends:
                     scope.cancel()

@@ -70,7 +70,8 @@ class Roster:
         self._enrolled: dict[AgentId, EnrolledAgent] = {}
         self._waiting: list[_Waiting] = []
         self._spoken_for: dict[int, Callable[[], int]] = {}
-        self._changed = trio.Event()
+        self._changed: trio.Event | None = None
+        """There while somebody waits for it."""
         self._wakes: dict[int, Callable[[], None]] = {}
         self._moved = moved
         self._benched = benched
@@ -121,7 +122,7 @@ class Roster:
         """Do what a person has newly asked of an agent, unless there is somebody with them."""
         before, now = seat.enrolled, self._enrolled.get(seat.agent)
         seat.enrolled = now
-        if now is None or (before is not None and before.version == now.version):
+        if now is None or _is_known(now, before):
             return
         seat.benched = False
         if before is not None and now.was_asked(before) and self.wraps_up_until(seat.agent):
@@ -443,6 +444,8 @@ class Roster:
 
     async def wait_change(self) -> None:
         """Wait until some agent's state changes."""
+        if self._changed is None:
+            self._changed = trio.Event()
         await self._changed.wait()
 
     def _reserve(self, seat: Seat, campaign_id: int) -> AgentPlace:
@@ -464,7 +467,13 @@ class Roster:
                 return
 
     def _notice(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            changed.set()
         for wake in self._wakes.values():
             wake()
+
+
+def _is_known(now: EnrolledAgent, before: EnrolledAgent | None) -> bool:
+    """Whether nothing was changed; a phone that changes hands is another agent's."""
+    return before is not None and (now.name, now.version) == (before.name, before.version)

@@ -123,8 +123,13 @@ class Scheduler:
             self._store.give_up_at(trio.current_time() + DRAIN_SECONDS)
 
     async def _follow_feed(self) -> None:
-        async for update in self._around.feed.updates:
+        updates = self._around.feed.updates
+        async for update in updates:
             self._roster.apply(update)
+            # What is there as well needs no turn of the loop for each.
+            with suppress(trio.WouldBlock):
+                while True:
+                    self._roster.apply(updates.receive_nowait())
 
     async def _show_agents(self) -> None:
         shown = {state: self._around.metrics.agents.labels(state) for state in AgentState}

@@ -37,6 +37,7 @@ from acd.lines import (
     TransferResult,
     TransferTimedOut,
     TransferUnconfirmed,
+    TransferWait,
     TrunkStatus,
 )
 from acd.lines.records import TransferRecord, record_of
@@ -244,26 +245,28 @@ class Serving:
         if isinstance(target, Refused):
             log.error("agent's extension refused", action="transfer.refused", rule=target.rule)
             return None
-        metrics = self._dialing.metrics
         self.referred_at = trio.current_time()
-        metrics.answer_to_refer_seconds.labels(self._campaign).observe(
+        self._books.series.answer_to_refer_seconds.observe(
             max(0.0, self.referred_at - answered_at), self._books.exemplar
         )
         log.info("transferring", action="transfer.start", agent=self._offered_to)
-        result = await self._refer(target, until, handover)
-        if isinstance(result, TransferUnconfirmed):
-            self._unconfirmed_at = result.at_seconds
-            # What it stays, where the wait is cut short.
-            self.transfer = record_of(result, target=name, late=self.abandoned)
-            result = await self._settle(result, handover)
-        if result is None:
-            return None
-        result, joined_at = await self._joined(result, handover, until)
+        try:
+            result = await self._refer(target, until, handover)
+            if isinstance(result, TransferUnconfirmed):
+                self._unconfirmed_at = result.at_seconds
+                result = await self._settle(result, handover)
+            if result is None:
+                return None
+            result, joined_at = await self._joined(result, handover, until)
+        except trio.Cancelled:
+            # A PBX that has taken the REFER goes on with the person without us.
+            unconfirmed = TransferUnconfirmed(at_seconds=trio.current_time())
+            self.transfer = record_of(unconfirmed, target=name, late=self.abandoned)
+            raise
         late = self.abandoned or joined_at > until
         self.transfer = record_of(result, target=name, late=late, missed=handover.missed)
-        metrics.transfers.labels(self._campaign, self.transfer.outcome).inc(
-            exemplar=self._books.exemplar
-        )
+        series = self._books.series.transfers[self.transfer.outcome]
+        series.inc(exemplar=self._books.exemplar)
         log.info("transfer over", action="transfer.end", result=self.transfer.outcome)
         if self.transfer.agent_has_person and joined_at < NEVER:
             self.joined_at = joined_at
@@ -317,18 +320,12 @@ class Serving:
         for that a PBX which is dead can no longer say. An agent who was seen picking up has the
         person, whatever the PBX says of the transfer.
         """
-        limit = until + NOTIFY_GRACE_SECONDS
-        # What it stays, where the wait is cut short.
-        result: TransferResult = TransferTimedOut(at_seconds=limit, person_with=PersonWith.PBX)
         try:
-            with (
-                trio.CancelScope() as wait,
-                self._watch.alarm(limit, partial(self._pass_limit, wait, handover)),
-            ):
-                result = await self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+            transfer = self._line.begin_transfer(target, timeout_seconds=TRANSFER_SECONDS)
         except IllegalTransition:
             await self._watch.ended.wait()
             return None
+        result = await self._wait_decided(transfer, until + NOTIFY_GRACE_SECONDS, handover)
         gone = isinstance(result, TransferRefused) and result.sip_status == CALL_IS_GONE
         if gone:
             await self._watch.ended.wait()
@@ -336,6 +333,18 @@ class Serving:
         if handover.joined_at is not None and not isinstance(result, TransferAnswered):
             return TransferAnswered(at_seconds=handover.joined_at)
         return result
+
+    async def _wait_decided(
+        self, transfer: TransferWait, limit: float, handover: Handover
+    ) -> TransferResult:
+        """The transfer's result, or what it stays once the limit has decided it."""
+        look_at = limit
+        while True:
+            with trio.CancelScope(deadline=look_at):
+                return await transfer()
+            if self._watch.end is None and self._passed_limit_decides(handover):
+                return TransferTimedOut(at_seconds=limit, person_with=PersonWith.PBX)
+            look_at = trio.current_time() + TRUNK_LOOK_SECONDS
 
     @property
     def _pbx_has_person(self) -> bool:
@@ -359,20 +368,21 @@ class Serving:
         if settled_at is None or settled_at > until:
             self.abandon()
 
-    def _pass_limit(self, transfer: trio.CancelScope, handover: Handover) -> None:
-        """At the limit; end the wait for a transfer that is decided.
+    def _passed_limit_decides(self, handover: Handover) -> bool:
+        """At the limit, and every while after it: whether the transfer needs no more waiting for.
 
-        It is when an agent was seen picking up. Then, should the trunk be lost, it is as well.
+        It does not when an agent was seen picking up. Then, should the trunk be lost, neither.
         """
         if not self.abandoned and handover.joined_at is not None:
-            transfer.cancel()
-            return
+            return True
         if not self.abandoned:
             self.abandon()
-        if self._dialing.trunk.health.status is TrunkStatus.UNREACHABLE:
-            transfer.cancel()
-        else:
-            self._watch.ring_again(trio.current_time() + TRUNK_LOOK_SECONDS)
+        return self._dialing.trunk.health.status is TrunkStatus.UNREACHABLE
+
+    def cut_short(self) -> None:
+        """We are about to hang up, whoever has the person; nobody has whom no agent was found."""
+        if not self.abandoned and self.joined_at is None and self._person_is_ours:
+            self.abandon()
 
     def abandon(self) -> None:
         """No agent had them inside the limit: the ledger knows it from now on."""

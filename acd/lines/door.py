@@ -20,6 +20,7 @@ from acd.numbers import (
     dial_string,
     digits_of,
     is_emergency,
+    is_written_out,
     masked,
     plain,
     read_number,
@@ -138,6 +139,9 @@ class Door:
         return self._admit_number(wanted, kind)
 
     def _is_emergency(self, text: str) -> bool:
+        if not self._prefix and is_written_out(text):
+            # What the rest comes to for nearly everything that is dialed.
+            return self._is_read_as_emergency(text)
         user = text.partition("@")[0]
         digits = digits_of(user)
         if is_emergency(_without_scheme(user), self._regions):
@@ -152,7 +156,10 @@ class Door:
     def _dials_help(self, digits: str) -> bool:
         if is_emergency(digits, self._regions):
             return True
-        number = self._read(f"+{digits.removeprefix('00')}")
+        return self._is_read_as_emergency(f"+{digits.removeprefix('00')}")
+
+    def _is_read_as_emergency(self, text: str) -> bool:
+        number = self._read(text)
         return not isinstance(number, PhoneNumber) and number.rule is NumberRule.EMERGENCY
 
     def _allowed(self, wanted: str, kind: DestinationKind) -> Destination | Refused:

@@ -1,9 +1,9 @@
 """Who gets the next line: weighted fair queueing, pure.
 
 Each holder has a moment of its own on a common scale, at which it is next served; being served
-moves it on by 1 ÷ its weight, and the earliest moment comes first. So holders that always want
-more than there is are served in proportion to their weights, whoever wants nothing leaves their
-share to the others, and whoever comes back starts where the others stand: nobody saves up.
+moves it on by one round ÷ its weight, and the earliest moment comes first. So holders that always
+want more than there is are served in proportion to their weights, whoever wants nothing leaves
+their share to the others, and whoever comes back starts where the others stand: nobody saves up.
 (Start-time fair queueing, Goyal, Vin and Cheng 1996, with requests of one size.)
 """
 
@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from fractions import Fraction
+from math import lcm
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+_ROUND = lcm(*range(1, 101))
+"""One whole number of the scale for each weight that campaigns may have: no rounding, no fractions,
+which would take longer than all else here."""
+
 
 @dataclass(slots=True)
 class _Holder(Generic[T]):
-    next_at: Fraction
+    next_at: int
     weight: int = 1
     waiting: deque[T] = field(default_factory=deque)
 
@@ -29,7 +33,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._holders: dict[str, _Holder[T]] = {}
-        self._now = Fraction(0)
+        self._now = 0
 
     def __len__(self) -> int:
         return sum(len(holder.waiting) for holder in self._holders.values())
@@ -65,7 +69,7 @@ class FairQueue(Generic[T]):
             raise IndexError("nobody waits")
         served = min(waiting, key=lambda holder: holder.next_at)
         self._now = served.next_at
-        served.next_at += Fraction(1, served.weight)
+        served.next_at += _ROUND // served.weight
         request = served.waiting.popleft()
         self._forget_the_idle()
         return request

@@ -69,6 +69,10 @@ The ring timeout goes on, and when the call ends meanwhile, the question is canc
 """
 
 
+TransferWait = Callable[[], Awaitable[TransferResult]]
+"""Waits for what becomes of a transfer that has begun."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OriginateRequest:
     """One call to start."""
@@ -110,12 +114,39 @@ class Line(Protocol):
         """Wait for what happens next; after `Released` there is nothing until `originate`."""
         ...
 
+    def event_now(self) -> LineEvent | None:
+        """What `next_event` would return at once; None: nothing has happened."""
+        ...
+
+    def follow(self, on_news: Callable[[], None]) -> None:
+        """Call this whenever `event_now` has something, while no task waits for `next_event`.
+
+        It is called between two turns of every task, and must not raise.
+        """
+        ...
+
     def hang_up_soon(self) -> None:
         """`hang_up` without a checkpoint; nothing happens where there is no call."""
         ...
 
     async def hang_up(self) -> None:
         """End the call at whatever moment; `Ended` and `Released` follow as events."""
+        ...
+
+    def begin_transfer(
+        self,
+        target: Destination,
+        *,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None = None,
+    ) -> TransferWait:
+        """`blind_transfer` in two steps: what this returns waits for the result.
+
+        A wait that was cut short may be taken up again: the result is kept for it.
+
+        Raises:
+            IllegalTransition: the call is not CONNECTED.
+        """
         ...
 
     async def blind_transfer(

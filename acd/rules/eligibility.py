@@ -37,11 +37,11 @@ class Rule(StrEnum):
     DNC_LIST_STALE = "dnc_list_stale"
     ATTEMPTS = "attempts"
     FILTER = "filter"
-    RETRY_WAIT = "retry_wait"
     CALLBACK = "callback"
     ABANDON_LOCK_OUT = "abandon_lock_out"
     GAP = "gap"
     ATTEMPTS_PER_DAY = "attempts_per_day"
+    RETRY_WAIT = "retry_wait"
     CALLING_HOURS = "calling_hours"
 
 
@@ -169,7 +169,6 @@ def _waiting_checks(
     if lead.last_ended_at is not None:
         gap_over = lead.last_ended_at + timedelta(seconds=definition.gap_seconds)
     return [
-        _wait(Rule.RETRY_WAIT, lead.next_attempt_at, now, "the retry rule's wait"),
         _wait(Rule.CALLBACK, lead.callback_at, now, _callback_detail(lead, definition)),
         _wait(
             Rule.ABANDON_LOCK_OUT,
@@ -184,6 +183,8 @@ def _waiting_checks(
             now,
             f"{definition.max_attempts_per_day} attempts in 24 hours",
         ),
+        # Last: it is as long as another rule's wait once a claim has found that one.
+        _wait(Rule.RETRY_WAIT, lead.next_attempt_at, now, "the retry rule's wait"),
     ]
 
 

@@ -148,8 +148,11 @@ def _possible_openings(hours: CallingHours, zone: ZoneInfo, day: date) -> list[d
 
 
 def _clock_change(zone: ZoneInfo, midnight: datetime) -> datetime | None:
-    """The minute (UTC) in the day after local `midnight` at which the zone's clock is changed."""
-    low = midnight.replace(tzinfo=zone).astimezone(UTC)
+    """The minute (UTC) in the day after local `midnight` at which the zone's clock is changed.
+
+    That may be its first one: in Cairo and on the Azores 00:00 is skipped.
+    """
+    low = midnight.replace(tzinfo=zone).astimezone(UTC) - _MINUTE
     high = (midnight + timedelta(days=1)).replace(tzinfo=zone).astimezone(UTC)
     before = low.astimezone(zone).utcoffset()
     if high.astimezone(zone).utcoffset() == before:

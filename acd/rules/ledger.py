@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
+from acd.clock import local_midnight
+
 SHORTEST_WINDOW = timedelta(hours=24)
 LONGEST_WINDOW = timedelta(days=30)
 _ROLLING = re.compile(r"([1-9][0-9]{0,2})([hd])", re.ASCII)
@@ -51,7 +53,7 @@ class AbandonWindow:
         """Where the window of a moment begins; the day's by the time zone of this machine."""
         if self.rolling is not None:
             return now - self.rolling
-        return now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+        return local_midnight(now)
 
     def __str__(self) -> str:
         if self.rolling is None:
@@ -77,12 +79,6 @@ class LedgerCounts:
         return LedgerCounts(
             live_answers=self.live_answers + other.live_answers,
             abandoned=self.abandoned + other.abandoned,
-        )
-
-    def plus(self, *, abandoned: bool) -> LedgerCounts:
-        """The window with one more live answer."""
-        return LedgerCounts(
-            live_answers=self.live_answers + 1, abandoned=self.abandoned + abandoned
         )
 
 

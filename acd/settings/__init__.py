@@ -1,9 +1,9 @@
 """`acd.toml`: what an installation is told, validated as a whole before anything starts.
 
-`tables` names every key, `load` reads the file and what it points to, `cross` checks values
-against each other, `wording` turns whatever is wrong into sentences. Every wrong value is
-reported at once, with file, key, value and what is allowed. Passwords come from the environment
-or from files, never from the TOML itself, and no message shows one.
+`tables` names every key, `values` says what one may be, `load` reads the file and what it points
+to, `cross` checks values against each other, `wording` turns whatever is wrong into sentences.
+Every wrong value is reported at once, with file, key, value and what is allowed. Passwords come
+from the environment or from files, never from the TOML itself, and no message shows one.
 """
 
 from acd.settings.load import load_settings
@@ -19,16 +19,11 @@ from acd.settings.profiles import (
 )
 from acd.settings.runtime import tapi_part, with_lines, with_tapi_part
 from acd.settings.tables import (
-    MAX_LINES,
-    MOST_REDIRECTS,
-    RTP_PORTS_PER_LINE,
     AddressSettings,
-    AfterFailedTransfer,
     AmiSettings,
     ApiClientSettings,
     ApiRole,
     ApiSettings,
-    Codec,
     DestinationSettings,
     DialogInfoSettings,
     FeedsSettings,
@@ -36,17 +31,24 @@ from acd.settings.tables import (
     LogLevel,
     LogSettings,
     MetricsSettings,
-    NumberFormat,
     ProfileSettings,
     Settings,
     SipTraceSettings,
-    Srtp,
     StoreSettings,
     TapiClientSettings,
     TapiSettings,
+    TrunkSettings,
+)
+from acd.settings.values import (
+    MAX_LINES,
+    MOST_REDIRECTS,
+    RTP_PORTS_PER_LINE,
+    AfterFailedTransfer,
+    Codec,
+    NumberFormat,
+    Srtp,
     TransferReply,
     Transport,
-    TrunkSettings,
 )
 
 __all__ = [

@@ -13,9 +13,9 @@ from acd.settings.tables import (
     AmiSettings,
     ListenSettings,
     Settings,
-    Transport,
     TrunkSettings,
 )
+from acd.settings.values import Transport
 from acd.settings.wording import Finding, Loc
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from acd.settings.tables import MAX_LINES, ProfileSettings, Settings
+from acd.settings.tables import ProfileSettings, Settings
+from acd.settings.values import MAX_LINES
 
 
 def base_trunk(settings: Settings) -> str:

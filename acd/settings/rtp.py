@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from acd.settings.tables import RTP_PORTS_PER_LINE, TrunkSettings
+from acd.settings.tables import TrunkSettings
+from acd.settings.values import RTP_PORTS_PER_LINE
 
 
 @dataclass(frozen=True, slots=True)

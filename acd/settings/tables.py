@@ -7,186 +7,52 @@ there is none, `acd.settings.wording` makes it from the type and the range. `pas
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-import phonenumbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from acd import __version__
 from acd.calls import DisconnectCause
 from acd.rules.definition import HoursTable
 from acd.settings.profile_words import AutoAnswer, LineMode
-
-MAX_LINES = 999
-MOST_REDIRECTS = 3
-"""How often one call goes on to another number, where its trunk follows redirects."""
-SHORTEST_RING_SECONDS = 15
-"""16 CFR 310.4(b)(4)(ii) and Ofcom ask for 15 seconds or four rings."""
-RTP_PORTS_PER_LINE = 2.5
-"""Two a call, and room: with a range that is nearly full pjsua gives up after 100 busy pairs."""
-
-
-class Transport(StrEnum):
-    """How SIP reaches the PBX."""
-
-    UDP = "udp"
-    TCP = "tcp"
-    TLS = "tls"
-
-
-class Srtp(StrEnum):
-    """Whether the media is encrypted."""
-
-    OFF = "off"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
-
-
-class Codec(StrEnum):
-    """G.711, the two laws."""
-
-    PCMA = "PCMA"
-    PCMU = "PCMU"
-
-
-class NumberFormat(StrEnum):
-    """How a phone number is written for the PBX."""
-
-    PLUS = "+"
-    """+431505641"""
-    DOUBLE_ZERO = "00"
-    """00431505641"""
-    DIGITS = "digits"
-    """431505641, behind `number_prefix`"""
-
-
-class TransferReply(StrEnum):
-    """When a TAPI application is told that its transfer succeeded."""
-
-    ANSWERED = "answered"
-    """At the final NOTIFY: the agent has the person."""
-    ACCEPTED = "accepted"
-    """At the REFER's 2xx, as SIPTAPI does: the PBX will try."""
-
-
-class AfterFailedTransfer(StrEnum):
-    """Who has the answered person once a final NOTIFY says that the target did not take them."""
-
-    PBX = "pbx"
-    """A PBX that takes them out of our call before it dials the target, as Asterisk does."""
-    OURS = "ours"
-    """Our leg lives on: a gateway, a session border controller or a phone took the REFER."""
-
-
-def _known_region(region: str) -> str:
-    if region not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError("is no region that has phone numbers")
-    return region
-
-
-def _an_address(address: str) -> str:
-    try:
-        ip_address(address)
-    except ValueError:
-        raise ValueError("is no IP address") from None
-    return address
-
-
-def _address_or_nothing(address: str) -> str:
-    return address and _an_address(address)
-
-
-def _listen_address(address: str) -> str:
-    return address if address == "localhost" else _an_address(address)
-
-
-def _each_once(codecs: tuple[Codec, ...]) -> tuple[Codec, ...]:
-    if len(set(codecs)) < len(codecs):
-        raise ValueError("names a codec twice")
-    return codecs
-
-
-_SQLITE_URL = re.compile(r"sqlite:///[^?\x00-\x1f\x7f]+")
-_PART = r"[^@/?\x00-\x20\x7f]"
-_POSTGRES_URL = re.compile(
-    rf"postgresql://(?:{_PART}*@)?(?:\[[0-9A-Fa-f:.]+\]|[^]\[@/?:\x00-\x20\x7f]*)"
-    rf"(?::(?P<port>{_PART}*))?/{_PART}+(?:\?[^@\x00-\x20\x7f]*)?"
+from acd.settings.values import (
+    EXTENSION,
+    HOST,
+    MAX_LINES,
+    PRINTABLE,
+    SHORTEST_RING_SECONDS,
+    SOME_NUMBERS,
+    Address,
+    AddressOrNothing,
+    AfterFailedTransfer,
+    CauseStatus,
+    Codec,
+    Codecs,
+    DatabaseUrl,
+    EnvironmentName,
+    Flag,
+    HostAndPort,
+    ListenAddress,
+    Number,
+    NumberFormat,
+    Port,
+    PortOrAny,
+    Region,
+    SomeNumber,
+    Srtp,
+    TransferReply,
+    Transport,
+    Whole,
 )
-
-
-def _database_url(url: str) -> str:
-    if _SQLITE_URL.fullmatch(url):
-        return url
-    found = _POSTGRES_URL.fullmatch(url)
-    # libpq reads what it is given up to the first zero byte.
-    if found is None or "%00" in url:
-        raise ValueError(_no_database(url))
-    if found["port"] is not None:
-        _port(found["port"])
-    return url
-
-
-def _no_database(url: str) -> str:
-    # Whoever reads the URL leniently takes the rest of such a password for the host, and shows it.
-    account, at, _ = url.removeprefix("postgresql://").rpartition("@")
-    if at and re.search(r"[@/?\x00-\x20\x7f]", account):
-        return "has a bare @, /, ? or space before its last @: write %40, %2F, %3F or %20"
-    return "is no database that acd can use"
-
-
-def _host_and_port(text: str) -> str:
-    """`host`, `host:port` or `user@host:port`."""
-    _, colon, port = text.rpartition("]")[2].partition(":")
-    if colon:
-        _port(port)
-    return text
-
-
-def _port(digits: str) -> None:
-    if not re.fullmatch("[0-9]{1,5}", digits) or not 1 <= int(digits) <= 65535:
-        raise ValueError("has a port that is no number from 1 to 65535")
 
 
 def _not_empty(trunks: tuple[TrunkSettings, ...]) -> tuple[TrunkSettings, ...]:
     if not trunks:
         raise ValueError("names no trunk")
     return trunks
-
-
-# Strict: `lines = true` is 1 and `register = "no"` is False to a lenient reader.
-Flag = Annotated[bool, Field(strict=True)]
-Whole = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Port = Annotated[Whole, Field(ge=1, le=65535)]
-PortOrAny = Annotated[Whole, Field(ge=0, le=65535)]
-Region = Annotated[
-    str,
-    AfterValidator(_known_region),
-    Field(description='a two-letter ISO 3166 region in capitals, e.g. "AT", "DE" or "GB"'),
-]
-SomeNumber = Annotated[str, Field(pattern=r"^[+]?[A-Za-z0-9*#._-]+$")]
-_SOME_NUMBERS = 'a list of numbers or extensions, e.g. ["+431505641", "600"]'
-HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
-EXTENSION = r"[A-Za-z0-9+][A-Za-z0-9._+-]{0,31}"
-PRINTABLE = r"[^\x00-\x1f\x7f]*"
-"""No line breaks: the value goes into a SIP header."""
-HIDDEN = {"hidden": True}
-"""A wrong value of this key is not shown: somebody may have written the password itself."""
-
-CauseStatus = Literal["403", "480", "603"]
-"""A TOML key is always text."""
-EnvironmentName = Annotated[
-    str,
-    Field(
-        pattern=r"^([A-Z_][A-Z0-9_]*)?$",
-        description="the name of an environment variable: capitals, digits and _",
-        json_schema_extra=HIDDEN,
-    ),
-]
 
 
 class Table(BaseModel):
@@ -203,15 +69,15 @@ class TrunkSettings(Table):
         pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
         description="1 to 32 lower-case letters, digits, - or _, a letter or digit first",
     )
-    domain: Annotated[str, AfterValidator(_host_and_port)] = Field(
+    domain: HostAndPort = Field(
         pattern=f"^{HOST}$",
         description='a host name or address, with its port if unusual, e.g. "pbx.example.com"',
     )
-    outbound_proxy: Annotated[str, AfterValidator(_host_and_port)] = Field(
+    outbound_proxy: HostAndPort = Field(
         default="", pattern=f"^({HOST})?$", description='"host" or "host:port" without sip:'
     )
     """The first hop of every request."""
-    dns_servers: tuple[Annotated[str, AfterValidator(_an_address)], ...] = Field(
+    dns_servers: tuple[Address, ...] = Field(
         default=(), description='a list of addresses of DNS servers, e.g. ["192.0.2.53"]'
     )
     """Asked for SRV and A records instead of the system's resolver, which knows no SRV."""
@@ -243,22 +109,14 @@ class TrunkSettings(Table):
     calls_per_second: Number = Field(default=5.0, gt=0, le=200)
     ring_timeout_seconds: Number = Field(default=25.0, ge=SHORTEST_RING_SECONDS, le=180)
     """At least 15 s: 16 CFR 310.4(b)(4)(ii) and Ofcom ask for 15 seconds or four rings."""
-    codecs: Annotated[
-        tuple[Codec, ...],
-        AfterValidator(_each_once),
-        Field(min_length=1, description='a list in order of preference, of "PCMA" and "PCMU"'),
-    ] = (Codec.PCMA, Codec.PCMU)
+    codecs: Codecs = (Codec.PCMA, Codec.PCMU)
     rtp_port_min: Port = 20000
     rtp_port_max: Port = 29999
-    bind_address: Annotated[
-        str, AfterValidator(_address_or_nothing), Field(description="an IP address of this machine")
-    ] = ""
+    bind_address: AddressOrNothing = Field(default="", description="an IP address of this machine")
     """Local address for SIP and RTP; empty: the one that routes to the PBX."""
     bind_port: PortOrAny = 0
     """Local SIP port; 0: any free one."""
-    public_address: Annotated[
-        str, AfterValidator(_address_or_nothing), Field(description="an IP address")
-    ] = ""
+    public_address: AddressOrNothing = Field(default="", description="an IP address")
     """Address written into SIP and SDP where it differs from `bind_address`."""
     user_agent: str = Field(
         default=f"acd/{__version__}",
@@ -299,15 +157,7 @@ class TrunkSettings(Table):
 class StoreSettings(Table):
     """`[store]`."""
 
-    url: Annotated[
-        str,
-        AfterValidator(_database_url),
-        Field(
-            description='"sqlite:///FILE" or "postgresql://USER@HOST/DATABASE"',
-            json_schema_extra=HIDDEN,
-            repr=False,
-        ),
-    ] = "sqlite:///acd.sqlite"
+    url: DatabaseUrl = "sqlite:///acd.sqlite"
     """May carry a password: print `acd.store.shown_url` of it."""
 
 
@@ -315,11 +165,7 @@ class AddressSettings(Table):
     """A server of ours."""
 
     enabled: Flag = True
-    bind_address: Annotated[
-        str,
-        AfterValidator(_listen_address),
-        Field(description='an IP address of this machine, or "localhost"'),
-    ] = "127.0.0.1"
+    bind_address: ListenAddress = "127.0.0.1"
     port: PortOrAny = 0
 
     @property
@@ -415,7 +261,7 @@ class DialogInfoSettings(Table):
     """`[feeds.dialog_info]`: subscriptions to the agents' extensions (RFC 4235)."""
 
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: the first")
-    domain: Annotated[str, AfterValidator(_host_and_port)] = Field(
+    domain: HostAndPort = Field(
         default="",
         pattern=f"^({HOST})?$",
         description="a host name or address, with its port if unusual; empty: the trunk's domain",
@@ -468,7 +314,7 @@ class TapiClientSettings(Table):
     """Empty: extensions, queues, numbers that it may dial, and URIs of the trunk's own hosts."""
     allowed_regions: tuple[Region, ...] = ()
     """Regions that it may call; empty: as `[destinations]` has them."""
-    allow: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
+    allow: tuple[SomeNumber, ...] = Field(default=(), description=SOME_NUMBERS)
     """Let through for it, besides those of `[destinations]`; never emergency."""
     caller_ids: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(), description='a list of patterns, e.g. ["+43150564*"]'
@@ -510,7 +356,7 @@ class ProfileSettings(Table):
     trunk: str = Field(default="", description="the name of a [[trunk]]; empty: that of [tapi]")
     enabled: Flag = True
     """False: shown as deactivated; its trunk, where no other line needs it, does not register."""
-    phone: Annotated[str, AfterValidator(_host_and_port)] = Field(
+    phone: HostAndPort = Field(
         default="",
         pattern=f"^({EXTENSION}(@{HOST})?)?$",
         description='the user\'s extension, e.g. "31" or "31@192.0.2.7:5060"',
@@ -530,7 +376,7 @@ class DestinationSettings(Table):
     """ISO 3166 region in which national numbers are read."""
     allowed_regions: tuple[Region, ...] = ()
     """Regions that leads may be in; empty: `default_region` only."""
-    allow: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
+    allow: tuple[SomeNumber, ...] = Field(default=(), description=SOME_NUMBERS)
     """Numbers or extensions let through although a rule would refuse them; never emergency."""
 
 
@@ -559,7 +405,7 @@ class SipTraceSettings(Table):
     file_megabytes: Megabytes = 20.0
     old_files: Whole = Field(default=1, ge=0, le=1000)
     trunks: tuple[str, ...] = Field(default=(), description='a list of trunks, e.g. ["main"]')
-    numbers: tuple[SomeNumber, ...] = Field(default=(), description=_SOME_NUMBERS)
+    numbers: tuple[SomeNumber, ...] = Field(default=(), description=SOME_NUMBERS)
     """Only these; with neither trunks nor numbers every message."""
 
 

@@ -95,7 +95,7 @@ class TrunkAccount(pj.Account):
         self.inbox.append(ProbeAnswered(self.trunk, perf_counter(), status, _message_of(state)))
 
     @guarded
-    def onIncomingSubscribe(self, prm: pj.OnIncomingSubscribeParam) -> None:  # noqa: N802
+    def onIncomingSubscribe(self, prm: pj.OnIncomingSubscribeParam) -> None:  # noqa: N802 # as above
         """Somebody wants to watch us: a dialer has no presence."""
         prm.code = _FORBIDDEN
 
@@ -120,12 +120,12 @@ class ExtensionBuddy(pj.Buddy):
         self.presence = presence
 
     @guarded
-    def onBuddyEvSubDlgEventState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802
+    def onBuddyEvSubDlgEventState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802 # as above
         """A NOTIFY, an answer to our SUBSCRIBE, or the end of the subscription."""
         self._seen(prm.e)
 
     @guarded
-    def onBuddyEvSubState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802
+    def onBuddyEvSubState(self, prm: pj.OnBuddyEvSubStateParam) -> None:  # noqa: N802 # as above
         """The same for a subscription to presence."""
         self._seen(prm.e)
 

@@ -307,7 +307,7 @@ class Leg:
         return self._redirects.target(seen.sip_status, seen.message)
 
     def _redirect(self, seen: Over, target: NextTarget) -> None:
-        """Call somebody else on this leg, asking its holder first where he wants that."""
+        """Call somebody else on this leg, asking its holder first where they want that."""
         self._tell_refused(seen)
         self.alerted = self.responded = False
         self.call = None

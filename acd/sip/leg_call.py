@@ -45,6 +45,7 @@ class CallEvent(NamedTuple):
     leg: int
     at_seconds: float
     kind: int
+    """One of `Told`."""
     method: str = ""
     """Empty where there is no transaction: pjsua did it by itself."""
     cseq: int = 0
@@ -121,7 +122,8 @@ class LegCall(pj.Call):
         self._answered = False
         self._sent = False
         if self._queues:
-            self.queueEvents(leg, self._codecs is not None)
+            narrows_offers = self._codecs is not None
+            self.queueEvents(leg, narrows_offers)
 
     def mute(self) -> None:
         """Tell no more."""

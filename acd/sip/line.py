@@ -35,6 +35,7 @@ from acd.lines import (
     TransferResult,
     TransferTimedOut,
     TransferUnconfirmed,
+    TransferWait,
     TrunkHealth,
 )
 from acd.sip.inlet import Inlet
@@ -120,6 +121,7 @@ class SipLine:
         # One offset for all its events: two readings of two clocks would turn their order round.
         self._ahead_seconds = trio.current_time() - perf_counter()
         self._events: Inlet[LineEvent] = Inlet()
+        self._on_news: Callable[[], None] = _nothing
         self._transfer: Inlet[TransferResult] | None = None
         self._on_accepted: Callable[[], None] | None = None
         self._last_play = 0
@@ -180,7 +182,20 @@ class SipLine:
 
     async def next_event(self) -> LineEvent:
         """Wait for what happens next; after `Released` there is nothing until `originate`."""
-        event = await self._events.take()
+        return self._taken(await self._events.take())
+
+    def event_now(self) -> LineEvent | None:
+        """What `next_event` would return at once; None: nothing has happened."""
+        return self._taken(self._events.take_now()) if self._events else None
+
+    def follow(self, on_news: Callable[[], None]) -> None:
+        """Call this whenever `event_now` has something; it must not raise.
+
+        A holder who does so needs no task that waits for events while they do something else.
+        """
+        self._on_news = on_news
+
+    def _taken(self, event: LineEvent) -> LineEvent:
         step = _call_event(event)
         if self._progress.state is not CallState.DISCONNECTED or step is CallEvent.RELEASED:
             cause = event.cause if isinstance(event, Ended) else None
@@ -216,21 +231,44 @@ class SipLine:
             IllegalTransition: the call is not CONNECTED.
             BadInput: the target's URI has a character that no SIP message may carry.
         """
-        if self._progress.state is not CallState.CONNECTED:
+        try:
+            wait = self.begin_transfer(
+                target, timeout_seconds=timeout_seconds, on_accepted=on_accepted
+            )
+        except IllegalTransition:
             await trio.lowlevel.checkpoint()
+            raise
+        return await wait()
+
+    def begin_transfer(
+        self,
+        target: Destination,
+        *,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None = None,
+    ) -> TransferWait:
+        """`blind_transfer` up to its REFER; the result is kept for whoever waits, and again.
+
+        Raises:
+            IllegalTransition: the call is not CONNECTED.
+            BadInput: the target's URI has a character that no SIP message may carry.
+        """
+        if self._progress.state is not CallState.CONNECTED:
             raise IllegalTransition(
                 f"line {self._number} is {self._progress.state}: there is nobody to transfer"
             )
         refer_to = refer_target(target, domain=self._host.plan.domain)
         self._progress.apply(CallEvent.REFER_SENT)
+        result = Inlet[TransferResult]()
         if self._leg is None:
-            await trio.lowlevel.checkpoint()
             self._progress.apply(CallEvent.TRANSFER_FAILED)
-            return TransferRefused(at_seconds=trio.current_time(), sip_status=_NO_SUCH_CALL)
-        self._transfer = result = Inlet[TransferResult]()
-        self._on_accepted = on_accepted
-        self._host.post(TransferCall(self._leg, refer_to, timeout_seconds))
-        return await result.take()
+            now = trio.current_time()
+            result.put(TransferRefused(at_seconds=now, sip_status=_NO_SUCH_CALL))
+        else:
+            self._transfer = result
+            self._on_accepted = on_accepted
+            self._host.post(TransferCall(self._leg, refer_to, timeout_seconds))
+        return result.take
 
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
         """Play a WAV to the connected person, instead of what played before.
@@ -319,6 +357,7 @@ class SipLine:
 
     def _take_event(self, report: EventReport, at_seconds: float) -> None:
         self._events.put(_line_event(report, at_seconds))
+        self._on_news()
         if isinstance(report, CallReleased):
             # An order that crossed the end of the call finds no leg any more.
             if self._transfer is not None:
@@ -360,6 +399,10 @@ class SipLine:
                 DisconnectCause.TRANSFERRED if answered else None,
             )
         waiting.put(_transfer_result(report, at_seconds))
+
+
+def _nothing() -> None:
+    """Nobody follows; `next_event` tells."""
 
 
 def _start_command(request: OriginateRequest, plan: TrunkPlan) -> Callable[[int], StartCall]:

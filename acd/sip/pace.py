@@ -59,10 +59,15 @@ class InvitePace:
                 self._short = trio.Event()
 
 
-async def wait_for_token(bucket: TokenBucket) -> None:
-    """Wait until a bucket has one; of one task at a time."""
+async def wait_for_token(bucket: TokenBucket, *, together_seconds: float = 0.0) -> None:
+    """Wait until a bucket has one; of one task at a time.
+
+    Args:
+        bucket: which.
+        together_seconds: wait as long as this for more to be there as well.
+    """
     wait_seconds = bucket.take(trio.current_time())
     while wait_seconds > 0:
         # Only the clock fills the bucket: there is no event to wait for.
-        await trio.sleep(wait_seconds)
+        await trio.sleep(max(wait_seconds, together_seconds))
         wait_seconds = bucket.take(trio.current_time())

@@ -19,11 +19,10 @@ from acd.rules.definition import CampaignDefinition
 from acd.rules.dispositions import AGENT_DISPOSITIONS, Disposition, TransferOutcome
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
-from acd.store.agents import agent_named
-from acd.store.campaigns import campaign_by_id
+from acd.store.campaigns import campaign_by_id, take_up_again
 from acd.store.dnc import add_numbers, list_to_add_to
 from acd.store.events import Subject, record
-from acd.store.lead_changes import ERASED, promise_callback
+from acd.store.lead_changes import ERASED, owner_of_callback, promise_callback
 from acd.store.settling import Ended, settle_lead
 
 AGENTS_LIST = "agents"
@@ -63,7 +62,11 @@ def dispose_attempt(
         raise BadInput(
             f"attempt {attempt_id}: a callback, and nothing else, needs a time to call again"
         )
-    owner = None if callback_agent is None else agent_named(conn, callback_agent).name
+    owner = (
+        None
+        if callback_agent is None
+        else owner_of_callback(conn, attempt.campaign_id, callback_agent)
+    )
     moved_on = _moved_on(conn, attempt)
     if moved_on and disposition is not Disposition.DO_NOT_CALL:
         raise BadInput(f"attempt {attempt_id}: its lead {attempt.lead_id} {moved_on} since")
@@ -86,7 +89,14 @@ def dispose_attempt(
         promise_callback(conn, lead_id=attempt.lead_id, at=callback_at, agent=owner, now=now)
     elif not moved_on:
         settle_lead(conn, _ended(attempt, disposition, now), now=now)
+        if _waits(conn, attempt.lead_id):
+            take_up_again(conn, attempt.campaign_id, now)
     return disposition
+
+
+def _waits(conn: sa.Connection, lead_id: int) -> bool:
+    state = conn.scalar(sa.select(t.leads.c.state).where(t.leads.c.lead_id == lead_id))
+    return state == LeadState.WAITING.value
 
 
 def _ended(attempt: sa.Row[Any], disposition: Disposition, at: datetime) -> Ended:

@@ -1,19 +1,22 @@
 """How many leads of a campaign each rule keeps from being dialed at this moment.
 
 A lead counts once, under the first rule that blocks it. Leads without attempts, nearly all of a
-young campaign, are counted by SQL a lane at a time; the others are asked one by one.
+young campaign, are counted by SQL a lane at a time; the others, and whoever another campaign has
+abandoned, are asked one by one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from acd.clock import local_day
 from acd.rules.eligibility import LeadSnapshot, LeadState, Verdict, judge
 from acd.store import schema as t
+from acd.store.abandoned import abandoned_elsewhere
 from acd.store.campaigns import CampaignRow, dnc_listed
 from acd.store.dnc import stale_lists
 from acd.store.lanes import lanes_of
@@ -50,7 +53,7 @@ def _not_waiting(conn: sa.Connection, campaign: CampaignRow) -> Counter[str]:
 def _fresh_by_lane(conn: sa.Connection, campaign: CampaignRow, now: datetime) -> Counter[str]:
     """Waiting leads without attempts and callbacks: alike but for their lane, lists and time."""
     table = campaign.definition.dnc
-    stale = stale_lists(conn, table, campaign_id=campaign.campaign_id, today=now.date())
+    stale = stale_lists(conn, table, campaign_id=campaign.campaign_id, today=local_day(now))
     zones = {lane.lane_id: lane.zones for lane in lanes_of(conn, campaign.campaign_id)}
     listed = dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id).label("listed")
     groups = (
@@ -58,8 +61,7 @@ def _fresh_by_lane(conn: sa.Connection, campaign: CampaignRow, now: datetime) ->
         .where(
             t.leads.c.campaign_id == campaign.campaign_id,
             t.leads.c.state == LeadState.WAITING.value,
-            t.leads.c.attempts == 0,
-            t.leads.c.callback_at.is_(None),
+            ~_told_apart(campaign, now),
         )
         .subquery()
     )
@@ -89,6 +91,16 @@ def _fresh_by_lane(conn: sa.Connection, campaign: CampaignRow, now: datetime) ->
     return counted
 
 
+def _told_apart(campaign: CampaignRow, now: datetime) -> sa.ColumnElement[bool]:
+    """SQL: what is said about the lead does not hang on its lane, the lists and time alone."""
+    since = now - timedelta(seconds=campaign.definition.abandon_lock_out_seconds)
+    return sa.or_(
+        t.leads.c.attempts > 0,
+        t.leads.c.callback_at.is_not(None),
+        t.leads.c.lead_id.in_(abandoned_elsewhere(campaign.campaign_id, since=since)),
+    )
+
+
 def _judged(
     conn: sa.Connection, campaign: CampaignRow, now: datetime, *, only_tried: bool
 ) -> Counter[str]:
@@ -97,7 +109,7 @@ def _judged(
         t.leads.c.state == LeadState.WAITING.value,
     ]
     if only_tried:
-        waiting.append(sa.or_(t.leads.c.attempts > 0, t.leads.c.callback_at.is_not(None)))
+        waiting.append(_told_apart(campaign, now))
     counted: Counter[str] = Counter()
     last = 0
     while lead_ids := conn.scalars(

@@ -16,7 +16,7 @@ from acd.errors import BadInput, Problem, UnknownName
 from acd.rules.definition import CampaignDefinition
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
-from acd.store.events import Subject, record
+from acd.store.events import Subject, record, record_all
 from acd.store.filters import passes
 from acd.store.locks import lock_name
 
@@ -29,7 +29,8 @@ class CampaignState(StrEnum):
     PAUSED = "paused"
     STOPPED = "stopped"
     FINISHED = "finished"
-    """No lead can become dialable; more leads and a start make it run again."""
+    """No lead can become dialable; more leads and a start make it run again, and so does a word of
+    an agent after which a lead is to be dialed again."""
 
 
 CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = MappingProxyType(
@@ -40,7 +41,8 @@ CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = Mapping
         ),
         CampaignState.PAUSED: frozenset({CampaignState.RUNNING, CampaignState.STOPPED}),
         CampaignState.STOPPED: frozenset({CampaignState.RUNNING}),
-        CampaignState.FINISHED: frozenset({CampaignState.RUNNING}),
+        # Stopped it stays so: a finished one may run again for an agent's word.
+        CampaignState.FINISHED: frozenset({CampaignState.RUNNING, CampaignState.STOPPED}),
     }
 )
 
@@ -101,7 +103,10 @@ def reload_campaign(
     trunk: str,
     now: datetime,
 ) -> CampaignRow:
-    """Store the next version of a definition; the same definition again changes nothing."""
+    """Store the next version of a definition; the same definition again changes nothing.
+
+    Leads that a claim has put off by the old one are asked again: the new one may be looser.
+    """
     present = campaign_by_id(conn, campaign_id)
     if present.definition == definition and present.trunk == trunk:
         return present
@@ -112,6 +117,8 @@ def reload_campaign(
         .where(t.campaigns.c.campaign_id == campaign_id)
         .values(version=version, trunk=trunk, changed_at=now)
     )
+    again = sorted(conn.scalars(_ask_again(campaign_id, now)))
+    record_all(conn, at=now, subject=Subject.LEAD, subject_ids=again, what="asked_again")
     record(
         conn,
         at=now,
@@ -121,6 +128,31 @@ def reload_campaign(
         detail={"version": version},
     )
     return campaign_by_id(conn, campaign_id)
+
+
+def _ask_again(campaign_id: int, now: datetime) -> sa.sql.dml.ReturningUpdate[int]:
+    """Leads whose last event is that they were put off: their own wait was over by then."""
+    last_event = (
+        sa.select(t.events.c.what)
+        .where(
+            t.events.c.subject == Subject.LEAD.value,
+            t.events.c.subject_id == sa.cast(t.leads.c.lead_id, sa.String(64)),
+        )
+        .order_by(t.events.c.event_id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        sa.update(t.leads)
+        .where(
+            t.leads.c.campaign_id == campaign_id,
+            t.leads.c.state == LeadState.WAITING.value,
+            t.leads.c.next_attempt_at > now,
+            last_event == "put_off",
+        )
+        .values(next_attempt_at=now, changed_at=now)
+        .returning(t.leads.c.lead_id)
+    )
 
 
 def _store_version(
@@ -268,6 +300,23 @@ def finish_if_exhausted(conn: sa.Connection, campaign_id: int, now: datetime) ->
         return False
     record(conn, at=now, subject=Subject.CAMPAIGN, subject_id=campaign_id, what="finished")
     return True
+
+
+def take_up_again(conn: sa.Connection, campaign_id: int, now: datetime) -> None:
+    """Let a finished campaign run: one of its leads is to be dialed again after all.
+
+    It was finished by itself, maybe while the agent of its last person was still talking.
+    """
+    taken_up = conn.execute(
+        sa.update(t.campaigns)
+        .where(
+            t.campaigns.c.campaign_id == campaign_id,
+            t.campaigns.c.state == CampaignState.FINISHED.value,
+        )
+        .values(state=CampaignState.RUNNING.value, changed_at=now)
+    )
+    if taken_up.rowcount:
+        record(conn, at=now, subject=Subject.CAMPAIGN, subject_id=campaign_id, what="taken_up")
 
 
 def _open_leads(campaign: CampaignRow) -> sa.Select[int]:

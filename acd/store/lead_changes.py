@@ -14,7 +14,8 @@ from acd.rules.callbacks import FARTHEST, too_far
 from acd.rules.definition import CALLBACK_PRIORITY
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
-from acd.store.campaigns import dnc_listed
+from acd.store.agents import agent_named
+from acd.store.campaigns import campaign_by_id, dnc_listed, take_up_again
 from acd.store.events import Subject, record, record_all
 from acd.store.lanes import lane_of_lead
 from acd.store.suppressions import begin_erasure, suppress
@@ -143,14 +144,39 @@ def _check_all_there(conn: sa.Connection, campaign_id: int, lead_ids: Sequence[i
         raise UnknownName(f"lead {', '.join(map(str, unknown))}: the campaign has none of that id")
 
 
+def owner_of_callback(conn: sa.Connection, campaign_id: int, text: str) -> str:
+    """How a callback knows the agent who promised it, named by name or extension.
+
+    Raises:
+        UnknownName: neither SQL nor the campaign's own extensions have such an agent.
+        BadInput: it is longer than any name.
+    """
+    if len(text) > LONGEST_NAME:
+        raise BadInput(
+            Problem(
+                f"agent {text[:LONGEST_NAME]}…",
+                "no agent has so long a name",
+                f"allowed: at most {LONGEST_NAME} signs",
+            )
+        )
+    try:
+        return agent_named(conn, text).name
+    except UnknownName:
+        if text in campaign_by_id(conn, campaign_id).definition.agents.extensions:
+            return text
+        raise
+
+
 def promise_callback(
     conn: sa.Connection, *, lead_id: int, at: datetime, agent: str | None, now: datetime
 ) -> None:
     """Call a lead at a time, before others; a closed one too, for the person asked for it.
 
+    A campaign that is finished runs again.
+
     Raises:
-        BadInput: the lead is being dialed, was erased, must not or cannot be called, the time is
-            further ahead than anybody means, or the agent's name is longer than any.
+        BadInput: the lead is being dialed, was erased, must not or cannot be called, or the time
+            is further ahead than anybody means.
     """
     if too_far(at, now):
         raise BadInput(
@@ -158,14 +184,6 @@ def promise_callback(
                 f"lead {lead_id}",
                 f"a callback on {at:%Y-%m-%d} is too far ahead",
                 f"allowed: at most {FARTHEST.days} days from now",
-            )
-        )
-    if agent is not None and len(agent) > LONGEST_NAME:
-        raise BadInput(
-            Problem(
-                f"agent {agent[:LONGEST_NAME]}…",
-                "no agent has so long a name",
-                f"allowed: at most {LONGEST_NAME} signs",
             )
         )
     row = _changeable(conn, lead_id)
@@ -191,6 +209,7 @@ def promise_callback(
         )
     )
     _put_in_lane(conn, lead_id, priority=CALLBACK_PRIORITY)
+    take_up_again(conn, row.campaign_id, now)
     record(
         conn,
         at=now,
@@ -199,6 +218,20 @@ def promise_callback(
         what="callback_promised",
         detail={"at": at.isoformat(), "agent": agent},
     )
+
+
+def promise_for(
+    conn: sa.Connection, *, lead_id: int, at: datetime, owner: str | None, now: datetime
+) -> None:
+    """`promise_callback` by an agent whom somebody names.
+
+    Raises:
+        UnknownName: there is no such lead or agent.
+        BadInput: as `promise_callback`.
+    """
+    campaign_id = _changeable(conn, lead_id).campaign_id
+    agent = None if owner is None else owner_of_callback(conn, campaign_id, owner)
+    promise_callback(conn, lead_id=lead_id, at=at, agent=agent, now=now)
 
 
 def erase_lead(conn: sa.Connection, *, lead_id: int, now: datetime) -> list[int]:
@@ -266,6 +299,7 @@ def _changeable(conn: sa.Connection, lead_id: int) -> sa.Row[Any]:
     """
     row = conn.execute(
         sa.select(
+            t.leads.c.campaign_id,
             t.leads.c.state,
             t.leads.c.reason,
             dnc_listed(t.leads.c.lead_id, t.leads.c.campaign_id).label("listed"),

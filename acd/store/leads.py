@@ -33,6 +33,8 @@ from acd.store.snapshots import judge_leads
 LEASE = timedelta(minutes=5)
 """How long a claim holds without being dialed or renewed."""
 MAX_CLAIM = 1000
+_FINAL = (Rule.NUMBERS, Rule.ATTEMPTS)
+"""What nobody but a person can change about a lead, whatever else blocks it at the moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +183,8 @@ def _sift(
             eligible.append(lead_id)
         elif verdict.dialable_at is not None:
             _put_off(conn, lead_id, verdict.dialable_at, verdict, now)
-        elif any(check.rule in (Rule.ATTEMPTS, Rule.NUMBERS) for check in verdict.blocking):
-            close_lead(conn, lead_id, reason=verdict.blocking[0].rule.value, now=now)
+        elif final := [each.rule for each in verdict.blocking if each.rule in _FINAL]:
+            close_lead(conn, lead_id, reason=final[0].value, now=now)
     return eligible
 
 

@@ -9,9 +9,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from acd.clock import local_day
 from acd.rules.dispositions import DAY
 from acd.rules.eligibility import LeadSnapshot, LeadState, Verdict, judge
 from acd.store import schema as t
+from acd.store.abandoned import last_abandoned_elsewhere
 from acd.store.among import among
 from acd.store.campaigns import CampaignRow, dnc_listed
 from acd.store.dnc import stale_lists
@@ -71,10 +73,11 @@ def lead_snapshots(
     if not lead_ids:
         return {}
     dnc = campaign.definition.dnc
-    stale = stale_lists(conn, dnc, campaign_id=campaign.campaign_id, today=now.date())
+    stale = stale_lists(conn, dnc, campaign_id=campaign.campaign_id, today=local_day(now))
     rows = conn.execute(_LEADS, {"lead_ids": list(lead_ids)}).all()
     # Whoever was never dialed has no attempts to ask for: nearly all of a young campaign.
     times = _attempt_times(conn, [row.lead_id for row in rows if row.attempts], now)
+    elsewhere = last_abandoned_elsewhere(conn, campaign.campaign_id, lead_ids)
     return {
         row.lead_id: LeadSnapshot(
             state=LeadState(row.state),
@@ -87,13 +90,17 @@ def lead_snapshots(
             next_attempt_at=row.next_attempt_at,
             last_ended_at=times.ended.get(row.lead_id),
             recent_starts=times.recent[row.lead_id],
-            last_abandoned_at=times.abandoned.get(row.lead_id),
+            last_abandoned_at=_later(times.abandoned.get(row.lead_id), elsewhere.get(row.lead_id)),
             columns=row.columns,
             callback_at=row.callback_at,
             callback_agent=row.callback_agent,
         )
         for row in rows
     }
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(one, other) if one and other else one or other
 
 
 @dataclass(slots=True)

@@ -128,11 +128,6 @@ class TapiGateway:
 
     # What people ask
 
-    @property
-    def line_count(self) -> int:
-        """How many line devices there are."""
-        return self._line_count
-
     def resize(self, lines: int) -> None:
         """Have so many line devices from now on; calls on those that go end by themselves."""
         before = self.shown_lines()

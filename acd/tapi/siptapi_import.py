@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from acd.errors import BadInput, Problem
 from acd.settings import MAX_LINES, LineMode, TapiClientSettings
-from acd.settings.tables import EXTENSION, HOST
+from acd.settings.values import EXTENSION, HOST
 from acd.tapi.registry import RegistryKey, Value
 
 PLACES = (

@@ -15,7 +15,7 @@ from pathlib import Path
 import trio
 
 from acd.calls import LIVE, TRANSITIONS, CallEvent, CallProgress, CallState, DisconnectCause
-from acd.errors import BadInput, IllegalTransition, LineInUse, NoFreeLine, TrunkUnavailable
+from acd.errors import BadInput, IllegalTransition, LineInUse, TrunkUnavailable
 from acd.lines import (
     Alerting,
     Answered,
@@ -39,6 +39,7 @@ from acd.lines import (
     TransferResult,
     TransferTimedOut,
     TransferUnconfirmed,
+    TransferWait,
     TrunkHealth,
     TrunkStatus,
 )
@@ -76,6 +77,7 @@ class FakeLine:
         self._nursery = nursery
         self._call = CallProgress(CallState.IDLE)
         self._send, self._receive = trio.open_memory_channel[LineEvent](float("inf"))
+        self._on_news: Callable[[], None] = lambda: None
         self._over = trio.Event()
         self._over.set()
         self._closed = False
@@ -147,6 +149,8 @@ class FakeLine:
 
     def _say(self, event: LineEvent) -> None:
         self._send.send_nowait(event)
+        # As with a PBX, nothing happens to whoever gives an order before their next await.
+        trio.lowlevel.current_trio_token().run_sync_soon(self._on_news)
 
     def _end(self, cause: DisconnectCause, *, not_followed: str = "") -> None:
         if self._over.is_set():
@@ -157,7 +161,18 @@ class FakeLine:
         self._say(Released(at_seconds=now))
 
     async def next_event(self) -> LineEvent:
-        event = await self._receive.receive()
+        return self._taken(await self._receive.receive())
+
+    def event_now(self) -> LineEvent | None:
+        try:
+            return self._taken(self._receive.receive_nowait())
+        except trio.WouldBlock:
+            return None
+
+    def follow(self, on_news: Callable[[], None]) -> None:
+        self._on_news = on_news
+
+    def _taken(self, event: LineEvent) -> LineEvent:
         if self._call.state is not CallState.DISCONNECTED or isinstance(event, Released):
             cause = event.cause if isinstance(event, Ended) else None
             self._call.apply(_call_event(event), cause)
@@ -185,10 +200,30 @@ class FakeLine:
         on_accepted: Callable[[], None] | None = None,
     ) -> TransferResult:
         await trio.lowlevel.checkpoint()
+        wait = self.begin_transfer(target, timeout_seconds=timeout_seconds, on_accepted=on_accepted)
+        return await wait()
+
+    def begin_transfer(
+        self,
+        target: Destination,
+        *,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None = None,
+    ) -> TransferWait:
         if self.state is not CallState.CONNECTED:
             raise IllegalTransition(f"line {self.number} is {self.state}")
         self._call.apply(CallEvent.REFER_SENT)
         self.targets.append(target)
+        send, receive = trio.open_memory_channel[TransferResult](1)
+        self._nursery.start_soon(self._transfer, timeout_seconds, on_accepted, send)
+        return receive.receive
+
+    async def _transfer(
+        self,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None,
+        send: trio.MemorySendChannel[TransferResult],
+    ) -> None:
         result = await self._transferred(timeout_seconds, on_accepted)
         answered = isinstance(result, TransferAnswered)
         self._call.apply(
@@ -197,7 +232,7 @@ class FakeLine:
         )
         if answered:
             self._end(DisconnectCause.TRANSFERRED)
-        return result
+        send.send_nowait(result)
 
     async def _transferred(
         self, timeout_seconds: float, on_accepted: Callable[[], None] | None
@@ -295,7 +330,7 @@ class FakePool:
         self, *, holder: str, deadline_seconds: float, weight: int = 1
     ) -> AsyncIterator[FakeLine]:
         if not holder or deadline_seconds <= 0 or weight < 1:
-            raise NoFreeLine("a lease needs a holder, a deadline and a weight")
+            raise ValueError("a lease needs a holder, a deadline and a weight")
         script = self._scripts.popleft() if len(self._scripts) > 1 else self._scripts[0]
         line = FakeLine(len(self.used) % self.size + 1, self._nursery, script)
         await self._limit.acquire_on_behalf_of(line)

@@ -13,12 +13,9 @@ the right to make a network namespace.
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
 import json
 import os
 import select
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,17 +24,13 @@ from dataclasses import dataclass
 
 import dpkt  # type: ignore[import-untyped] # dpkt ships no types
 
+from tests.peers.tunnels import LARGEST_PACKET, enter_new_network, ip, open_tunnel
+
 INSIDE = "192.168.77.2"
 _ROUTER = "192.168.77.1"
 _FIRST_PORT = 40_000
-_LARGEST_PACKET = 65535
 _STDIN = 0
 
-# Linux: sched.h, if_tun.h.
-_CLONE_NEWNET = 0x40000000
-_TUNSETIFF = 0x400454CA
-_IFF_TUN = 0x0001
-_IFF_NO_PI = 0x1000
 
 Place = tuple[bytes, int]
 """Packed address and port."""
@@ -130,11 +123,10 @@ def _packed(address: str) -> bytes:
 
 def main(server: str, public: str, device: str) -> None:
     """Translate until stdin ends."""
-    outer = _tun(device, own=server, other=public)
-    _enter_new_network()
-    _ip("link", "set", "lo", "up")
-    inner = _tun("inner", own=INSIDE, other=_ROUTER)
-    _ip("route", "add", "default", "via", _ROUTER)
+    outer = open_tunnel(device, own=server, other=public)
+    enter_new_network()
+    inner = open_tunnel("inner", own=INSIDE, other=_ROUTER)
+    ip("route", "add", "default", "via", _ROUTER)
     translation = Translation(public)
     print("ready", flush=True)
     while True:
@@ -142,35 +134,14 @@ def main(server: str, public: str, device: str) -> None:
         if _STDIN in readable and not os.read(_STDIN, 1):
             return
         if inner in readable:
-            _pass_on(translation.outwards(os.read(inner, _LARGEST_PACKET)), outer)
+            _pass_on(translation.outwards(os.read(inner, LARGEST_PACKET)), outer)
         if outer in readable:
-            _pass_on(translation.inwards(os.read(outer, _LARGEST_PACKET)), inner)
+            _pass_on(translation.inwards(os.read(outer, LARGEST_PACKET)), inner)
 
 
 def _pass_on(packet: bytes | None, device: int) -> None:
     if packet is not None:
         os.write(device, packet)
-
-
-def _tun(name: str, *, own: str, other: str) -> int:
-    descriptor = os.open("/dev/net/tun", os.O_RDWR)
-    wanted = struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI)
-    fcntl.ioctl(descriptor, _TUNSETIFF, wanted)
-    _ip("addr", "add", own, "peer", other, "dev", name)
-    _ip("link", "set", name, "up")
-    return descriptor
-
-
-def _enter_new_network() -> None:
-    """As unshare(1) does, but keeping the outer end open."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNET):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)
 
 
 if __name__ == "__main__":

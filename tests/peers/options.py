@@ -8,6 +8,24 @@ from uuid import uuid4
 import trio
 
 
+async def options_answered(
+    process: trio.Process, address: str, port: int, *, timeout_seconds: float
+) -> bool:
+    """Whether a server that was just started answers in time; one that ends will not."""
+    with trio.move_on_after(timeout_seconds):
+        async with trio.open_nursery() as nursery:
+
+            async def end_with_it() -> None:
+                await process.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(end_with_it)
+            await wait_options_answered(address, port)
+            nursery.cancel_scope.cancel()
+        return process.poll() is None
+    return False
+
+
 async def wait_options_answered(address: str, port: int) -> None:
     """Any answer will do: it shows that the SIP side reads its socket."""
     with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

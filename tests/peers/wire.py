@@ -110,7 +110,6 @@ class RtpPacket:
     ssrc: int
     sequence: int
     timestamp: int
-    payload_type: int
     payload: bytes
 
 
@@ -268,6 +267,22 @@ def select(messages: Iterable[SipMessage], what: str | int, *, cseq: str = "") -
     ]
 
 
+def first_of_each(messages: Iterable[SipMessage], header: str) -> list[SipMessage]:
+    """The first message with each value of a header, in the order of the wire.
+
+    Retransmissions are left out by `cseq` within a call, by `call-id` where one a call is wanted.
+    """
+    found: dict[str, SipMessage] = {}
+    for message in messages:
+        found.setdefault(message.get(header), message)
+    return list(found.values())
+
+
+def first_of_each_call(messages: Iterable[SipMessage]) -> list[SipMessage]:
+    """`first_of_each` by Call-ID."""
+    return first_of_each(messages, "call-id")
+
+
 def _packet_of(at_seconds: float, frame: bytes) -> Packet | None:
     ip = dpkt.ethernet.Ethernet(frame).data
     if not isinstance(ip, dpkt.ip.IP):
@@ -365,6 +380,5 @@ def _rtp_of(packet: Packet) -> RtpPacket | None:
         ssrc=int.from_bytes(data[8:12], "big"),
         sequence=int.from_bytes(data[2:4], "big"),
         timestamp=int.from_bytes(data[4:8], "big"),
-        payload_type=data[1] & 0x7F,
         payload=data[start:],
     )

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import shortnumberinfo
 
 from acd.numbers import (
+    EVERYWHERE_EMERGENCY,
     NumberKind,
     NumberRefused,
     NumberRule,
     PhoneNumber,
+    begins_like_emergency,
     dial_string,
     digits_of,
+    is_emergency,
     masked,
     read_number,
     split_cell,
@@ -54,7 +59,7 @@ def test_numbers_as_people_write_them_become_e164(text: str) -> None:
         ("431505641.0", NumberRule.DAMAGED),
         ("112", NumberRule.EMERGENCY),
         ("1 1 2", NumberRule.EMERGENCY),
-        ("１１２", NumberRule.EMERGENCY),  # noqa: RUF001
+        ("１１２", NumberRule.EMERGENCY),  # noqa: RUF001 # full width
         ("911", NumberRule.EMERGENCY),
         ("+43112", NumberRule.EMERGENCY),
         ("+43133", NumberRule.EMERGENCY),
@@ -146,3 +151,72 @@ def test_any_text_is_read_or_refused_and_never_raises(text: str) -> None:
         if isinstance(answer, PhoneNumber):
             again = read_number(answer.e164, default_region="US")
             assert again == answer
+
+
+REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
+
+
+@given(
+    digits=st.one_of(
+        st.text("0123456789", max_size=15),
+        # Around what reaches help somewhere, and with what is no digit of ours.
+        st.builds(
+            "{}{}".format,
+            st.sampled_from(["112", "110", "133", "190", "911", "15"]),
+            st.text("0123456789", max_size=4),
+        ),
+        st.text("0123456789+\u0663p-", max_size=6),
+    ),
+    regions=st.lists(st.sampled_from(REGIONS), max_size=3).map(tuple),
+)
+def test_numbers_that_begin_like_emergency_numbers_are_those_of_the_library(
+    digits: str, regions: tuple[str, ...]
+) -> None:
+    theirs = any(shortnumberinfo.connects_to_emergency_number(digits, region) for region in regions)
+    assert begins_like_emergency(digits, regions) == (digits.isdigit() and theirs)
+    short = 0 < len(digits) <= 6
+    assert is_emergency(digits, regions) == (short and (digits in EVERYWHERE_EMERGENCY or theirs))
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_each_region_knows_its_emergency_numbers_as_the_library_does(region: str) -> None:
+    for number in range(10, 1200):
+        for digits in (f"{number}", f"0{number}", f"{number}4711"):
+            theirs = shortnumberinfo.connects_to_emergency_number(digits, region)
+            assert begins_like_emergency(digits, (region,)) == theirs, digits
+
+
+EXAMPLES = sorted(
+    phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    for region in REGIONS
+    for kind in range(11)
+    if (number := phonenumbers.example_number_for_type(region, kind)) is not None
+)
+
+
+def read_the_long_way(text: str) -> PhoneNumber | NumberRefused:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("acd.numbers.is_written_out", lambda _: False)
+        return read_number(text, default_region="AT")
+
+
+def test_an_example_of_each_kind_and_region_is_read_alike_the_short_and_the_long_way() -> None:
+    assert len(EXAMPLES) > 1000
+    for text in EXAMPLES:
+        assert read_number(text, default_region="AT") == read_the_long_way(text), text
+
+
+@given(
+    text=st.one_of(
+        st.builds("+{}".format, st.text("0123456789", min_size=6, max_size=16)),
+        # Of a number that there is, a part and something else behind it.
+        st.builds(
+            lambda example, kept, rest: example[:kept] + rest,
+            st.sampled_from(EXAMPLES),
+            st.integers(2, 14),
+            st.text("0123456789", max_size=10),
+        ),
+    )
+)
+def test_numbers_written_out_are_read_alike_the_short_and_the_long_way(text: str) -> None:
+    assert read_number(text, default_region="AT") == read_the_long_way(text)

@@ -14,7 +14,7 @@ from tests.peers.asterisk import MANAGER, MANAGER_SECRET
 from tests.peers.centre import Centre, Traffic, open_centre
 from tests.peers.cut import open_way
 from tests.peers.watching import wait_on_wire
-from tests.peers.wire import SipMessage
+from tests.peers.wire import first_of_each_call
 
 pytestmark = pytest.mark.real
 
@@ -140,11 +140,3 @@ def assert_one_at_a_time(traffic: Traffic, *, calls: int) -> None:
     assert len(invites) == calls, traffic
     for end, following in zip(ends, invites[1:], strict=False):
         assert end.at_seconds < following.at_seconds
-
-
-def first_of_each_call(messages: Sequence[SipMessage]) -> list[SipMessage]:
-    """Without retransmissions."""
-    first: dict[str, SipMessage] = {}
-    for message in messages:
-        first.setdefault(message.get("call-id"), message)
-    return list(first.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     installation_with_feed,
 )
 from tests.acceptance.support.installation import Installation, edit
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.centre import Centre, open_centre
 from tests.peers.watching import wait_on_wire
@@ -24,11 +24,6 @@ pytestmark = pytest.mark.real
 
 MARGIN_SECONDS = 0.5
 """A state goes through Asterisk, the manager interface and the engine's queues."""
-
-
-def seconds(moment: str) -> float:
-    """SQLite keeps UTC without a zone."""
-    return datetime.fromisoformat(f"{moment}+00:00").timestamp()
 
 
 def first(centre: Centre, status: int) -> float:

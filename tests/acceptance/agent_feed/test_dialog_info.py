@@ -11,12 +11,12 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     HANDED_OVER,
     PEOPLE,
     assert_one_at_a_time,
-    first_of_each_call,
     installation_with_feed,
 )
 from tests.acceptance.support.installation import Installation
 from tests.peers import phones
 from tests.peers.centre import open_centre
+from tests.peers.wire import first_of_each_call
 
 pytestmark = pytest.mark.real
 

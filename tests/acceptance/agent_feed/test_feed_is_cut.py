@@ -6,11 +6,12 @@ calls stand still with them.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ from typing import Any
 import pytest
 import trio
 
-from tests.acceptance.agent_feed.test_agent_feed import HANDED_OVER, first_of_each_call
+from tests.acceptance.agent_feed.test_agent_feed import HANDED_OVER
 from tests.acceptance.support.floor import SUBSCRIPTIONS, floor_installation, number
 from tests.acceptance.support.installation import Engine
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.addresses import Addresses
-from tests.peers.asterisk import run_asterisk
-from tests.peers.cut import open_way
-from tests.peers.wire import SipMessage, Wire, select
+from tests.peers.asterisk import Asterisk, run_asterisk
+from tests.peers.cut import Way, open_way
+from tests.peers.wire import SipMessage, Wire, first_of_each_call, select
 
 pytestmark = pytest.mark.real
 
@@ -49,103 +51,117 @@ wait_limit_seconds = 6
 """
 
 
-async def test_ten_seconds_without_it_stop_the_dialing_and_lose_nobody(tmp_path: Path) -> None:
-    carrier = f"{HERE.carrier}:5060"
-    desks = dict.fromkeys(AGENTS, f"{HERE.agent_101}:5060")
-    async with (
-        run_asterisk(address=HERE.pbx, carrier=carrier, agents=desks),
-        open_way(server=(HERE.pbx, 5038)) as way,
-    ):
-        installation = await floor_installation(
-            tmp_path,
-            pbx=HERE.pbx,
-            manager=(way.host, way.port),
-            extensions=AGENTS,
-            leads=[number(lead) for lead in range(LEADS)],
-            lines=60,
-            campaign=DEFINITION,
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What came of ten seconds without the feed."""
+
+    cut_at: float
+    known_at: float
+    """By the engine's own log."""
+    mended_at: float
+    messages: list[SipMessage]
+    """All that the PBX sent and got."""
+    rows: list[dict[str, Any]]
+    """The attempts."""
+
+
+async def test_ten_seconds_without_the_manager_interface_stop_the_dialing_and_lose_nobody(
+    tmp_path: Path,
+) -> None:
+    async with open_pbx(), open_way(server=(HERE.pbx, 5038)) as way:
+        outage = await ride_out(
+            tmp_path, feed="ami", manager=(way.host, way.port), cut=lambda: cut_off(way)
         )
-        phone = phones.agent_answers(HERE.agent_101, ring_ms=2000, talk_ms=500)
-        network = phones.carrier(HERE.carrier, answer_ms=2500)
-        with Wire(HERE.pbx, port=5060) as wire, network, phone:
-            async with installation.engine() as engine:
-                await wait_dialing_ahead(engine, "ami")
-                cut_at = time.time()
-                way.cut()
-                await engine.wait_metric("acd_feed_up", 0, feed="ami")
-                await engine.wait_metric("acd_agents", 0, state="ready")
+    dialed = [m.at_seconds for m in first_of_each_call(invites(outage.messages, HERE.carrier))]
+    assert not [at for at in dialed if outage.cut_at + STOPPED_SECONDS < at < outage.mended_at]
+    assert_settled(outage)
+
+
+async def test_a_pbx_that_hangs_for_ten_seconds_stops_the_dialing_where_it_is_all_that_tells(
+    tmp_path: Path,
+) -> None:
+    async with open_pbx() as pbx:
+        outage = await ride_out(
+            tmp_path, feed="dialog_info", manager=SUBSCRIPTIONS, cut=lambda: hanging(pbx)
+        )
+    known_at, mended_at = outage.known_at, outage.mended_at
+    assert known_at - last_word_at(outage.messages, before=mended_at) <= SILENT_SECONDS
+    dialed = [
+        m.at_seconds
+        for m in first_of_each_call(invites(outage.messages, HERE.pbx))
+        if m.source[0] not in (HERE.carrier, HERE.agent_101)
+    ]
+    assert not [at for at in dialed if known_at + STOPPED_SECONDS < at < mended_at]
+    assert [at for at in dialed if at > mended_at]
+
+
+def open_pbx() -> AbstractAsyncContextManager[Asterisk]:
+    desks = dict.fromkeys(AGENTS, f"{HERE.agent_101}:5060")
+    return run_asterisk(address=HERE.pbx, carrier=f"{HERE.carrier}:5060", agents=desks)
+
+
+@asynccontextmanager
+async def cut_off(way: Way) -> AsyncIterator[None]:
+    way.cut()
+    yield
+    await way.mend()
+
+
+@asynccontextmanager
+async def hanging(pbx: Asterisk) -> AsyncIterator[None]:
+    """It is there, and answers nobody."""
+    os.kill(pbx.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pbx.pid, signal.SIGCONT)
+
+
+async def ride_out(
+    folder: Path,
+    *,
+    feed: str,
+    manager: tuple[str, int] | str,
+    cut: Callable[[], AbstractAsyncContextManager[None]],
+) -> Outage:
+    """Take the feed away while phones ring for people, give it back, and go on dialing.
+
+    Nobody is called twice by it, no agent has two people, and no attempt is left open.
+    """
+    installation = await floor_installation(
+        folder,
+        pbx=HERE.pbx,
+        manager=manager,
+        extensions=AGENTS,
+        leads=[number(lead) for lead in range(LEADS)],
+        lines=60,
+        campaign=DEFINITION,
+    )
+    phone = phones.agent_answers(HERE.agent_101, ring_ms=2000, talk_ms=500)
+    network = phones.carrier(HERE.carrier, answer_ms=2500)
+    with Wire(HERE.pbx, port=5060) as wire, network, phone:
+        async with installation.engine() as engine:
+            await wait_dialing_ahead(engine, feed)
+            cut_at = time.time()
+            async with cut():
+                await engine.wait_metric("acd_feed_up", 0, feed=feed)
+                # The metric follows the agents a moment later.
+                await engine.wait_metric("acd_agents", 0, state="ready", timeout_seconds=2)
                 # How long it is away is what is tried.
                 await trio.sleep(cut_at + CUT_SECONDS - time.time())
                 await engine.read_metrics()
                 assert engine.metric("acd_agents", state="ready") == 0
                 before = engine.metric(HANDED_OVER, campaign="sample", disposition="handed_over")
                 mended_at = time.time()
-                await way.mend()
-                await engine.wait_metric("acd_feed_up", 1, feed="ami")
-                await wait_handed_over(engine, more_than=before + len(AGENTS))
-                assert await engine.end(timeout_seconds=30) == 0, engine.log()
-            messages = wire.sip()
-    dialed = [m.at_seconds for m in first_of_each_call(invites(messages, HERE.carrier))]
-    assert not [at for at in dialed if cut_at + STOPPED_SECONDS < at < mended_at]
+            await engine.wait_metric("acd_feed_up", 1, feed=feed)
+            await wait_handed_over(engine, more_than=before + len(AGENTS))
+            assert await engine.end(timeout_seconds=30) == 0, engine.log()
+        messages = wire.sip()
     assert_one_person_at_a_time(messages)
     rows = installation.rows("attempts")
     assert {row["state"] for row in rows} == {"closed"}
     assert len({row["lead_id"] for row in rows}) == len(rows)
-    assert_settled(rows, lost_at=lost_at(engine), mended_at=mended_at)
-
-
-async def test_a_pbx_that_hangs_for_ten_seconds_stops_the_dialing_where_it_is_all_that_tells(
-    tmp_path: Path,
-) -> None:
-    desks = dict.fromkeys(AGENTS, f"{HERE.agent_101}:5060")
-    async with run_asterisk(address=HERE.pbx, carrier=f"{HERE.carrier}:5060", agents=desks) as pbx:
-        installation = await floor_installation(
-            tmp_path,
-            pbx=HERE.pbx,
-            manager=SUBSCRIPTIONS,
-            extensions=AGENTS,
-            leads=[number(lead) for lead in range(LEADS)],
-            lines=60,
-            campaign=DEFINITION,
-        )
-        phone = phones.agent_answers(HERE.agent_101, ring_ms=2000, talk_ms=500)
-        network = phones.carrier(HERE.carrier, answer_ms=2500)
-        with Wire(HERE.pbx, port=5060) as wire, network, phone:
-            async with installation.engine() as engine:
-                await wait_dialing_ahead(engine, "dialog_info")
-                cut_at = time.time()
-                os.kill(pbx.pid, signal.SIGSTOP)
-                try:
-                    await engine.wait_metric("acd_feed_up", 0, feed="dialog_info")
-                    # The metric follows the agents a moment later.
-                    await engine.wait_metric("acd_agents", 0, state="ready", timeout_seconds=2)
-                    # How long it is away is what is tried.
-                    await trio.sleep(cut_at + CUT_SECONDS - time.time())
-                    await engine.read_metrics()
-                    assert engine.metric("acd_agents", state="ready") == 0
-                    before = engine.metric(
-                        HANDED_OVER, campaign="sample", disposition="handed_over"
-                    )
-                    mended_at = time.time()
-                finally:
-                    os.kill(pbx.pid, signal.SIGCONT)
-                await engine.wait_metric("acd_feed_up", 1, feed="dialog_info")
-                await wait_handed_over(engine, more_than=before + len(AGENTS))
-                assert await engine.end(timeout_seconds=30) == 0, engine.log()
-            messages = wire.sip()
-    known_at = lost_at(engine)
-    assert known_at - last_word_at(messages, before=mended_at) <= SILENT_SECONDS
-    dialed = [
-        m.at_seconds
-        for m in first_of_each_call(invites(messages, HERE.pbx))
-        if m.source[0] not in (HERE.carrier, HERE.agent_101)
-    ]
-    assert not [at for at in dialed if known_at + STOPPED_SECONDS < at < mended_at]
-    assert [at for at in dialed if at > mended_at]
-    assert_one_person_at_a_time(messages)
-    rows = installation.rows("attempts")
-    assert {row["state"] for row in rows} == {"closed"}
-    assert len({row["lead_id"] for row in rows}) == len(rows)
+    return Outage(cut_at, lost_at(engine), mended_at, messages, rows)
 
 
 def last_word_at(messages: list[SipMessage], *, before: float) -> float:
@@ -180,18 +196,18 @@ async def wait_handed_over(engine: Engine, *, more_than: float) -> None:
 
 def lost_at(engine: Engine) -> float:
     """When the engine knew, by its own log."""
-    (line,) = [line for line in engine.log().splitlines() if '"feed.lost"' in line]
-    return datetime.fromisoformat(json.loads(line)["timestamp"]).timestamp()
+    (lost,) = engine.logged("feed.lost")
+    return seconds(lost["timestamp"])
 
 
 def moment(row: dict[str, Any], column: str) -> float:
-    """SQLite keeps UTC without a zone; what did not happen never comes."""
-    text = row[column]
-    return datetime.fromisoformat(f"{text}+00:00").timestamp() if text else float("inf")
+    """What did not happen never comes."""
+    return seconds(row[column]) if row[column] else float("inf")
 
 
-def assert_settled(rows: list[dict[str, Any]], *, lost_at: float, mended_at: float) -> None:
+def assert_settled(outage: Outage) -> None:
     """Who had an agent's phone ringing keeps the agent, who answers later has none."""
+    rows, lost_at, mended_at = outage.rows, outage.known_at, outage.mended_at
     reserved = [
         row
         for row in rows

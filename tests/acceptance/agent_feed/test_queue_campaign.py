@@ -12,16 +12,16 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     ADDRESSES,
     HANDED_OVER,
     PEOPLE,
-    first_of_each_call,
     installation_with_feed,
     pause,
 )
-from tests.acceptance.agent_feed.test_agent_times import seconds
 from tests.acceptance.support.installation import Engine, Installation, edit
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.centre import Centre, Traffic, open_centre
 from tests.peers.cut import open_way
 from tests.peers.watching import wait_on_wire
+from tests.peers.wire import first_of_each_call
 
 pytestmark = pytest.mark.real
 

@@ -10,7 +10,6 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     ADDRESSES,
     HANDED_OVER,
     PEOPLE,
-    first_of_each_call,
     installation_with_feed,
 )
 from tests.acceptance.api.test_desktop_and_pbx import ANNA, wait_anna
@@ -18,6 +17,7 @@ from tests.acceptance.support.api import add_agents, open_api_engine, serve_api
 from tests.acceptance.support.installation import Installation, edit, uncomment
 from tests.peers import phones
 from tests.peers.centre import open_centre
+from tests.peers.wire import first_of_each_call
 
 pytestmark = pytest.mark.real
 

@@ -11,7 +11,7 @@ from tests.acceptance.support.installation import Installation, edit
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.centre import Traffic, open_centre
-from tests.peers.wire import SipMessage
+from tests.peers.wire import first_of_each, first_of_each_call
 
 pytestmark = pytest.mark.real
 
@@ -61,18 +61,13 @@ async def test_an_extension_that_does_not_exist_leaves_the_person_to_the_next_re
         traffic = centre.traffic()
     refers = first_of_each(traffic.from_engine("REFER"), "cseq")
     assert [extension_of(refer.get("refer-to")) for refer in refers] == ["199", "101"]
-    (answer,) = first_of_each(traffic.to_engine(200, cseq="INVITE"), "call-id")
-    (picked_up,) = first_of_each(traffic.of(ADDRESSES.agent_101, 200, cseq="INVITE"), "call-id")
+    (answer,) = first_of_each_call(traffic.to_engine(200, cseq="INVITE"))
+    (picked_up,) = first_of_each_call(traffic.of(ADDRESSES.agent_101, 200, cseq="INVITE"))
     assert picked_up.at_seconds - answer.at_seconds <= PATIENT_SECONDS
     (attempt,) = installation.rows("attempts")
     assert (attempt["disposition"], attempt["abandoned"]) == ("handed_over", 0)
     assert (attempt["transfer_target"], attempt["agent"]) == ("101", "101")
     assert engine.metric("acd_transfer_retries_total", campaign="sample") == 1
-
-
-def first_of_each(messages: list[SipMessage], header: str) -> list[SipMessage]:
-    """Without retransmissions."""
-    return list({message.get(header): message for message in reversed(messages)}.values())[::-1]
 
 
 def extension_of(refer_to: str) -> str:

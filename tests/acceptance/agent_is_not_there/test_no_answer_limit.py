@@ -10,20 +10,16 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     ADDRESSES,
     HANDED_OVER,
     PEOPLE,
-    first_of_each_call,
     installation_with_feed,
     pause,
 )
-from tests.acceptance.agent_feed.test_agent_times import (
-    MARGIN_SECONDS,
-    patient,
-    seconds,
-    wait_talked,
-)
+from tests.acceptance.agent_feed.test_agent_times import MARGIN_SECONDS, patient, wait_talked
 from tests.acceptance.agent_feed.test_dialog_info import subscribe_instead
 from tests.acceptance.support.installation import Installation, uncomment
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.centre import Centre, open_centre
+from tests.peers.wire import first_of_each_call
 
 pytestmark = pytest.mark.real
 

@@ -13,8 +13,9 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     installation_with_feed,
     pause,
 )
-from tests.acceptance.agent_feed.test_agent_times import MARGIN_SECONDS, seconds
+from tests.acceptance.agent_feed.test_agent_times import MARGIN_SECONDS
 from tests.acceptance.support.installation import Installation, edit, uncomment
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.centre import Centre, open_centre
 

@@ -15,7 +15,6 @@ from tests.acceptance.agent_feed.test_agent_feed import (
     ADDRESSES,
     HANDED_OVER,
     PEOPLE,
-    first_of_each_call,
     installation_with_feed,
     pause,
 )
@@ -23,6 +22,7 @@ from tests.acceptance.support.api import TOKENS, Api, add_agents, open_api_engin
 from tests.acceptance.support.installation import Installation, edit
 from tests.peers import phones
 from tests.peers.centre import Centre, open_centre
+from tests.peers.wire import first_of_each_call
 
 pytestmark = pytest.mark.real
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.agent_feed.test_agent_feed import first_of_each_call
 from tests.acceptance.support.api import TOKENS, Api, add_agents, open_api_engine, serve_api
 from tests.acceptance.support.installation import REPOSITORY, Engine, Installation, edit
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.centre import Centre, open_centre
+from tests.peers.wire import first_of_each_call
 
 pytestmark = pytest.mark.real
 

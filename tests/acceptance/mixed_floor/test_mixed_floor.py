@@ -27,8 +27,8 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -37,9 +37,9 @@ from typing import Any
 import pytest
 import trio
 
-from tests.acceptance.agent_feed.test_agent_times import seconds
 from tests.acceptance.support.floor import ANSWERS, RINGS, floor_installation, number
 from tests.acceptance.support.installation import Engine, Installation
+from tests.acceptance.support.records import seconds
 from tests.acceptance.support.stories import (
     Story,
     assert_one_person_at_a_time,
@@ -111,9 +111,22 @@ class Floor:
 
     installation: Installation
     pbx: Asterisk
-    engine: Engine
     paused_at: dict[str, float] = field(default_factory=dict)
     """Extension → when the word was taken, on the wire's clock."""
+
+    async def work_through(self) -> None:
+        """Until each lead has its disposition, while phones are unplugged and agents pause."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(unplug_while_it_rings)
+            nursery.start_soon(unplug_before_it_rings)
+            nursery.start_soon(pause_on_a_call, "251", self.pause_in_queue)
+            nursery.start_soon(pause_on_a_call, "252", self.say_not_ready)
+            await wait_rows(self.installation, "abandoned", at_least=1)
+            for member in QUEUE_MEMBERS:
+                await self.pbx.cli(f"queue unpause member PJSIP/{member} queue sales")
+            await self.pause_in_queue("253")
+            await self.say_not_ready("254")
+        await wait_rows(self.installation, "disposition", at_least=LEADS * len(LIMITS))
 
     async def pause_in_queue(self, extension: str) -> None:
         """Nobody is sent to this queue; a pause in any counts."""
@@ -137,31 +150,10 @@ async def test_books_are_what_the_wire_says_of_every_person_and_every_agent(
     known |= dict.fromkeys(QUEUE_MEMBERS, f"{COLLEAGUES}:5060")
     async with run_asterisk(address=HERE.pbx, carrier=f"{HERE.carrier}:5060", agents=known) as pbx:
         await prepare(pbx)
-        with ExitStack() as peers:
-            wire = peers.enter_context(Wire(HERE.pbx, port=5060))
-            for phone in (
-                phones.carrier(HERE.carrier),
-                phones.agent_answers(FREE, talk_ms=1500),
-                phones.agent_answers(TALKERS, talk_ms=6000),
-                phones.agent_answers(COLLEAGUES, talk_ms=1000),
-                phones.agent_busy(BUSY_PHONES),
-                phones.agent_silent(SILENT),
-            ):
-                peers.enter_context(phone)
-                peers.callback(phone.stop, grace_seconds=0.2)
+        floor = Floor(installation, pbx)
+        with Wire(HERE.pbx, port=5060) as wire, people_and_phones():
             async with installation.engine() as engine:
-                floor = Floor(installation, pbx, engine)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(unplug_while_it_rings)
-                    nursery.start_soon(unplug_before_it_rings)
-                    nursery.start_soon(pause_on_a_call, "251", floor.pause_in_queue)
-                    nursery.start_soon(pause_on_a_call, "252", floor.say_not_ready)
-                    await wait_rows(installation, "abandoned", at_least=1)
-                    for member in QUEUE_MEMBERS:
-                        await pbx.cli(f"queue unpause member PJSIP/{member} queue sales")
-                    await floor.pause_in_queue("253")
-                    await floor.say_not_ready("254")
-                await wait_rows(installation, "disposition", at_least=LEADS * len(LIMITS))
+                await floor.work_through()
                 await engine.read_metrics()
                 agents = await told(installation, "acd agents list --json")
                 assert await engine.end() == 0, engine.log()
@@ -182,6 +174,23 @@ async def test_books_are_what_the_wire_says_of_every_person_and_every_agent(
     states = {agent["extension"]: agent["state"] for agent in agents}
     for extension in (*UNPLUGGED, *UNKNOWN_TO_PBX, *floor.paused_at):
         assert states[extension] in ("not_ready", "logged_off"), (extension, agents)
+
+
+@contextmanager
+def people_and_phones() -> Iterator[None]:
+    """All who answer calls, but for the phone that is pulled while it rings."""
+    with ExitStack() as peers:
+        for phone in (
+            phones.carrier(HERE.carrier),
+            phones.agent_answers(FREE, talk_ms=1500),
+            phones.agent_answers(TALKERS, talk_ms=6000),
+            phones.agent_answers(COLLEAGUES, talk_ms=1000),
+            phones.agent_busy(BUSY_PHONES),
+            phones.agent_silent(SILENT),
+        ):
+            peers.enter_context(phone)
+            peers.callback(phone.stop, grace_seconds=0.2)
+        yield
 
 
 async def installation_of_two(folder: Path) -> Installation:
@@ -247,7 +256,7 @@ async def unplug_before_it_rings() -> None:
         await register(HERE.pbx, "242", DEAD, expires_seconds=0)
 
 
-async def pause_on_a_call(extension: str, pause: Any) -> None:
+async def pause_on_a_call(extension: str, pause: Callable[[str], Awaitable[None]]) -> None:
     """As soon as the phone is picked up."""
     with Wire(TALKERS, port=5060) as wire:
         await wait_on_wire(

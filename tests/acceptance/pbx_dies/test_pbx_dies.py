@@ -7,14 +7,12 @@ with ten calls, where subscriptions are all that tells of agents.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -28,6 +26,7 @@ from tests.acceptance.support.floor import (
     number,
 )
 from tests.acceptance.support.installation import Engine, Installation
+from tests.acceptance.support.records import seconds
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.asterisk import Asterisk, run_asterisk
@@ -148,9 +147,9 @@ async def wait_all_lines_busy(installation: Installation, engine: Engine, *, lin
 
 def known_at(engine: Engine) -> float:
     """When the engine found out, by its own log."""
-    lines = [json.loads(line) for line in engine.log().splitlines() if '"trunk.health"' in line]
-    (lost,) = [line for line in lines if line["status"] == "unreachable"]
-    return datetime.fromisoformat(lost["timestamp"]).timestamp()
+    told = engine.logged("trunk.health")
+    (lost,) = [line for line in told if line["status"] == "unreachable"]
+    return seconds(lost["timestamp"])
 
 
 def first_invites(wire: Wire) -> dict[str, float]:

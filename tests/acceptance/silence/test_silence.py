@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.acceptance.agent_feed.test_agent_feed import first_of_each_call, pause
+from tests.acceptance.agent_feed.test_agent_feed import pause
 from tests.acceptance.support.floor import floor_installation, number
 from tests.acceptance.support.hearing import (
     ENOUGH_FRAMES,
@@ -27,7 +27,7 @@ from tests.peers.addresses import Addresses
 from tests.peers.centre import Centre, open_centre
 from tests.peers.g711 import a_law, write_wav
 from tests.peers.watching import wait_on_wire
-from tests.peers.wire import SipMessage, Wire, select
+from tests.peers.wire import SipMessage, Wire, first_of_each_call, select
 
 pytestmark = pytest.mark.real
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.agent_feed.test_agent_feed import first_of_each_call
 from tests.acceptance.agent_feed.test_agent_times import ring_with_tones
 from tests.acceptance.agent_feed.test_queue_campaign import only_101
 from tests.acceptance.silence.test_silence import MARGIN_SECONDS
@@ -20,7 +19,7 @@ from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.centre import Centre, open_centre
 from tests.peers.watching import wait_on_wire
-from tests.peers.wire import Wire, select
+from tests.peers.wire import Wire, first_of_each_call, select
 
 pytestmark = pytest.mark.real
 

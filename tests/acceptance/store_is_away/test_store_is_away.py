@@ -81,7 +81,7 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-async def test_a_minute_without_postgresql_and_a_minute_with_sqlite_locked(
+async def test_nothing_is_lost_in_a_minute_without_postgresql_or_with_sqlite_locked(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:
     """Two installations side by side: a minute is long."""
@@ -93,11 +93,13 @@ async def test_a_minute_without_postgresql_and_a_minute_with_sqlite_locked(
         )
 
 
-async def test_a_postgresql_that_hangs(tmp_path: Path, postgres: PostgresServer) -> None:
+async def test_nothing_is_lost_while_postgresql_hangs(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
     await ride_out(tmp_path, postgres.new_database(), lambda: hanging(postgres), SHORT)
 
 
-async def test_a_full_disk(tmp_path: Path) -> None:
+async def test_nothing_is_lost_while_the_disk_is_full(tmp_path: Path) -> None:
     async with small_disk(tmp_path / "disk") as disk:
         await ride_out(
             tmp_path / "acd",
@@ -118,16 +120,7 @@ async def ride_out(
     folder.mkdir(exist_ok=True)
     address = Addresses.free().carrier
     with Carrier(folder / "carrier", address, talk.steps) as carrier:
-        installation = await dialing_installation(
-            folder,
-            carrier,
-            leads=LEADS,
-            slots=LINES,
-            lines=LINES,
-            store_url=url,
-            wait_limit_seconds=WAIT_LIMIT_SECONDS,
-        )
-        keep_the_refused(installation)
+        installation = await installed(folder, carrier, url)
         async with installation.engine() as engine:
             await carrier.wait(lambda seen: len(seen.up) >= UNDER_WAY, timeout_seconds=120)
             async with outage() as committed:
@@ -160,22 +153,38 @@ async def ride_out(
             carrier, since=away_at + LATE_SECONDS if takes_nothing else inf, until=back_at
         )
         assert_times_are_true(carrier, records)
-    records.assert_the_same_calls()
-    assert len(records.invites) == len(records.leads) == LEADS
-    for number, (attempt,) in records.attempts.items():
-        late = records.invites[number] <= outlasting
-        assert attempt["disposition"] == ("abandoned" if late else "handed_over"), engine.log()
-    downs, ups = (engine.log().count(f'"action": "{name}"') for name in ("store.down", "store.up"))
+    assert_dispositions(records, outlasting=outlasting)
+    downs, ups = (len(engine.logged(action)) for action in ("store.down", "store.up"))
     assert downs == ups == 1, engine.log()
     assert len(backs) <= ups, "a server that only hung takes the very batch that waited for it"
 
 
-def keep_the_refused(installation: Installation) -> None:
-    """The carrier has nobody to send a person to whose agent is busy: the leg is still there."""
-    file = installation.folder / "acd.toml"
-    text, key = file.read_text(), "register = false\n"
+async def installed(folder: Path, carrier: Carrier, url: str) -> Installation:
+    """A campaign with a line for everybody."""
+    installation = await dialing_installation(
+        folder,
+        carrier,
+        leads=LEADS,
+        slots=LINES,
+        lines=LINES,
+        store_url=url,
+        wait_limit_seconds=WAIT_LIMIT_SECONDS,
+    )
+    # The carrier has nobody to send a person to whose agent is busy: the leg is still there.
+    file, key = folder / "acd.toml", "register = false\n"
+    text = file.read_text()
     assert key in text
     file.write_text(text.replace(key, f'{key}after_failed_transfer = "ours"\n'))
+    return installation
+
+
+def assert_dispositions(records: Records, *, outlasting: set[str]) -> None:
+    """Once each; whose call outlasted the outage got their agent too late."""
+    records.assert_the_same_calls()
+    assert len(records.invites) == len(records.leads) == LEADS
+    for number, (attempt,) in records.attempts.items():
+        late = records.invites[number] <= outlasting
+        assert attempt["disposition"] == ("abandoned" if late else "handed_over"), attempt
 
 
 def assert_nobody_was_dialed(carrier: Carrier, *, since: float, until: float) -> None:

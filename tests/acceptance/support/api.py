@@ -119,11 +119,10 @@ async def open_api_engine(
 
 
 def _served(engine: Engine, scheme: str) -> int | None:
-    for line in engine.log().splitlines():
-        if '"api.serving"' in line and line.endswith("}"):
-            address = json.loads(line)["address"]
-            assert address.startswith(f"{scheme}://"), address
-            return int(address.rpartition(":")[2])
+    for line in engine.logged("api.serving"):
+        address: str = line["address"]
+        assert address.startswith(f"{scheme}://"), address
+        return int(address.rpartition(":")[2])
     return None
 
 

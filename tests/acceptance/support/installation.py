@@ -11,6 +11,7 @@ that the example does not have is an error, so that an example that lost one is 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -174,7 +175,7 @@ class Installation:
         """Everything in one table of the installation's database."""
         with sqlite3.connect(self.folder / "acd.sqlite") as database:
             database.row_factory = sqlite3.Row
-            return [dict(row) for row in database.execute(f"SELECT * FROM {table}")]  # noqa: S608
+            return [dict(row) for row in database.execute(f"SELECT * FROM {table}")]  # noqa: S608 # ours
 
 
 @dataclass(slots=True)
@@ -189,6 +190,14 @@ class Engine:
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace")
+
+    def logged(self, action: str) -> list[dict[str, Any]]:
+        """The log's lines of one `action`; the last line may still be half written."""
+        return [
+            json.loads(line)
+            for line in self.log().splitlines()
+            if f'"action": "{action}"' in line and line.endswith("}")
+        ]
 
     def metric(self, name: str, **labels: str) -> float:
         """One series as it was last read."""
@@ -258,7 +267,7 @@ def edit(path: Path, keys: Mapping[str, str]) -> None:
     text = path.read_text(encoding="utf-8")
     for key, value in keys.items():
         pattern = rf'(?m)^{key} = (\[[^\]]*\]|"[^"]*"|[^\s#]+)'
-        text, count = re.subn(pattern, lambda _: f"{key} = {value}", text)  # noqa: B023
+        text, count = re.subn(pattern, lambda _: f"{key} = {value}", text)  # noqa: B023 # called at once
         assert count == 1, f"{path.name} sets {key} {count} times"
     path.write_text(text, encoding="utf-8")
 
@@ -268,6 +277,6 @@ def uncomment(path: Path, *lines: str) -> None:
     text = path.read_text(encoding="utf-8")
     for line in lines:
         start = re.escape(line.split("=")[0])
-        text, count = re.subn(rf"(?m)^# {start}.*$", lambda _: line, text)  # noqa: B023
+        text, count = re.subn(rf"(?m)^# {start}.*$", lambda _: line, text)  # noqa: B023 # as above
         assert count == 1, f"{path.name} has {count} commented lines like {line}"
     path.write_text(text, encoding="utf-8")

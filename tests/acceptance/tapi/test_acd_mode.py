@@ -13,10 +13,11 @@ from urllib.parse import unquote
 import pytest
 import trio
 
-from acd.tapi.client import HCall, LineApp, LineError, line_initialize_ex
+from acd.tapi.client import LineApp, LineError, line_initialize_ex
 from acd.tapi.constants import LineAddrCapFlags, LineCallParamFlags, LineErr
 from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineDisconnectMode as Mode
+from tests.acceptance.tapi.applications import connected, states
 from tests.acceptance.tapi.call_centre import LINES, TOKEN, TapiCentre, kept_open, open_tapi_centre
 from tests.peers import phones
 from tests.peers.asterisk import Asterisk
@@ -78,16 +79,6 @@ def centre(one_for_all: TapiCentre) -> TapiCentre:
     return one_for_all.from_now()
 
 
-def states(call: HCall) -> list[S]:
-    return [event.state for event in call.events]
-
-
-async def connected(app: LineApp, *, line: int = 1) -> HCall:
-    call = await app.line_make_call(await app.line_open(line), phones.ANSWERS)
-    assert await app.wait_connected(call), (states(call), call.disconnect_mode)
-    return call
-
-
 def invited(centre: TapiCentre, extension: int) -> list[str]:
     """Call-IDs that reached an agent's phone."""
     return sorted({m.call_id for m in centre.to(centre.agent(extension), "INVITE")})
@@ -97,7 +88,7 @@ async def test_row_04_and_32_acd_mode_waits_with_media_and_then_refers(
     centre: TapiCentre,
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
-        call = await connected(app)
+        call = await connected(app, phones.ANSWERS)
         await trio.sleep(HOLD_SECONDS)  # that nothing happens is what is waited for
         assert call.state is S.CONNECTED
         assert not centre.sent("REFER")
@@ -173,7 +164,7 @@ async def test_a_predictive_call_is_handed_over_as_soon_as_it_is_connected(
 
 async def test_row_05_a_queue_is_a_target_and_asterisk_distributes(centre: TapiCentre) -> None:
     async with line_initialize_ex(centre.gateway) as app:
-        first = await connected(app)
+        first = await connected(app, phones.ANSWERS)
         await app.line_blind_transfer(first, "sales")
         await first.wait_states(S.IDLE)
         second = await app.line_make_call(first.line, phones.ANSWERS)
@@ -189,7 +180,7 @@ async def test_row_05_a_queue_is_a_target_and_asterisk_distributes(centre: TapiC
 
 async def test_row_06_a_busy_agents_person_goes_to_the_next_agent(centre: TapiCentre) -> None:
     async with line_initialize_ex(centre.gateway) as app:
-        call = await connected(app)
+        call = await connected(app, phones.ANSWERS)
         await app.line_blind_transfer(call, str(BUSY_AGENT))
         await call.wait_states(S.IDLE)
         busy = centre.agent(BUSY_AGENT)
@@ -206,7 +197,7 @@ async def test_row_06_a_transfer_told_at_the_202_is_not_cut_by_the_drop_that_fol
     centre: TapiCentre,
 ) -> None:
     async with line_initialize_ex(replace(centre.gateway, client="early")) as app:
-        call = await connected(app)
+        call = await connected(app, phones.ANSWERS)
         await app.line_blind_transfer(call, "103")
         told_at = time.time()
         await app.line_drop(call)
@@ -227,7 +218,7 @@ async def test_row_06_a_silent_agents_person_goes_to_the_next_agent(centre: Tapi
     assert isinstance(centre.pbx, Asterisk)
     await centre.pbx.cli(f"dialplan set global ACD_RING_SECONDS {RING_SECONDS}")
     async with line_initialize_ex(centre.gateway) as app:
-        call = await connected(app)
+        call = await connected(app, phones.ANSWERS)
         await app.line_blind_transfer(call, str(SILENT_AGENT))
         await call.wait_states(S.IDLE)
         (gave_up,) = await centre.seen(lambda: centre.to(centre.agent(SILENT_AGENT), "CANCEL"))
@@ -241,7 +232,7 @@ async def test_row_08_a_hang_up_by_the_pbx_is_told_and_the_line_is_free(
     centre: TapiCentre,
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
-        call = await connected(app)
+        call = await connected(app, phones.ANSWERS)
         assert isinstance(centre.pbx, Asterisk)
         await centre.pbx.cli("channel request hangup all")
         await call.wait_states(S.IDLE)
@@ -308,7 +299,7 @@ async def test_row_21_lines_come_and_go_while_calls_on_others_survive(
     centre: TapiCentre,
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
-        call = await connected(app)
+        call = await connected(app, phones.ANSWERS)
         for number in (1, 2, LINES):
             (done,) = await centre.installation.succeed(f"{ACD}tapi lines {number}")
             assert done.stdout.startswith(f"TAPI has {number} lines now and campaigns")
@@ -402,7 +393,10 @@ async def test_row_35_two_applications_talk_at_the_same_time(centre: TapiCentre)
         line_initialize_ex(centre.gateway) as one,
         line_initialize_ex(other_address) as other,
     ):
-        first, second = await connected(one), await connected(other, line=2)
+        first, second = (
+            await connected(one, phones.ANSWERS),
+            await connected(other, phones.ANSWERS, line=2),
+        )
         with pytest.raises(LineError) as same:
             await other.line_open(1)
         assert same.value.code is LineErr.ALLOCATED

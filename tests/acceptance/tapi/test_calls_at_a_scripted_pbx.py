@@ -13,128 +13,23 @@ from acd.tapi.client import HCall, LineApp, LineError, line_initialize_ex
 from acd.tapi.constants import LineCallState as S
 from acd.tapi.constants import LineDisconnectMode as Mode
 from acd.tapi.constants import LineErr
+from tests.acceptance.tapi.applications import assert_transfer_fails, connected, states
 from tests.acceptance.tapi.call_centre import TapiCentre, kept_open, open_scripted_centre
 from tests.acceptance.tapi.listener import listening
-from tests.peers.sipp.steps import (
-    ack,
-    answer,
-    answer_cancelled,
-    answer_refer,
-    bye,
-    cancel,
-    hang_up,
-    notify,
-    offer_again,
-    offer_by_update,
-    pause,
-    refer,
-    refer_received,
-    reject,
-    repeat,
-    request,
-    ring,
-    terminate_cancelled,
-    trying,
+from tests.acceptance.tapi.scripted_calls import (
+    BRANCHES,
+    Q850_MODES,
+    RANG_MODES,
+    REFRESHES,
+    STATUS_MODES,
 )
 from tests.peers.wire import SipMessage, select
 
 pytestmark = pytest.mark.real
 
-STATUS_MODES = {
-    **dict.fromkeys((486, 600), 0x20),
-    **dict.fromkeys((408, 480), 0x100),
-    **dict.fromkeys((404, 484, 485, 604), 0x80),
-    **dict.fromkeys((301, 410), 0x2000),
-    302: 0x10,
-    **dict.fromkeys((603, 607), 0x4),
-    **dict.fromkeys((403, 433, 608), 0x20000),
-    503: 0x200,
-    **dict.fromkeys((500, 504, 513), 0x8000),
-    502: 0x4000,
-    **dict.fromkeys((415, 488, 606), 0x400),
-    580: 0x10000,
-    487: 0x80000,
-    420: 0x800,
-}
-"""Each final status and its LINEDISCONNECTMODE in tapi.h's numbers. Written down here once more
-and by hand: tables that are tested with themselves are always right.
-
-401 and 407 stop the trunk: `test_failing_trunks.py` has them."""
-RANG_MODES = dict.fromkeys((408, 480), 0x40)
-"""… after a 180 to 183."""
-Q850_MODES = {
-    **dict.fromkeys((1, 28), 0x80),
-    17: 0x20,
-    **dict.fromkeys((18, 19), 0x40),
-    20: 0x100,
-    21: 0x4,
-    22: 0x2000,
-    27: 0x4000,
-    **dict.fromkeys((34, 38, 41, 42), 0x200),
-}
-"""… with a `Reason: Q.850`, whatever the status is."""
 BUSY_MODE = 0x20
 STATION = 1
 """LINEBUSYMODE."""
-_UP = (answer(), ack())
-_TAKES = (refer(202), notify(100), notify(200, final=True), bye())
-REFRESHES = 14
-"""Of ten minutes with timers of 90 s, whose refresher asks every 45 s; here every 0.2 s. The time
-itself passes in `tests/integration/sip/test_session_timers.py`: 135 s."""
-_REFRESH = ("Supported: timer", "Session-Expires: 90;refresher=uac")
-BRANCHES = {
-    **{
-        f"status{status}": (reject(f"{status} As asked", "Contact: <sip:other@127.3.0.9>"),)
-        for status in STATUS_MODES
-    },
-    **{f"rang{status}": (ring(), reject(f"{status} As asked")) for status in RANG_MODES},
-    **{
-        f"network{q850}": (reject("500 As asked", f"Reason: Q.850;cause={q850}"),)
-        for q850 in Q850_MODES
-    },
-    **{
-        f"refuses{status}": (*_UP, refer(status), *_TAKES)
-        for status in (403, 405, 488, 500, 503, 603)
-    },
-    "ignores": (*_UP, refer_received(), pause(2500), answer_refer("503 Too late"), bye()),
-    "agentbusy": (*_UP, refer(202), notify(100), notify(486, final=True), bye()),
-    "nosuchagent": (*_UP, refer(202), notify(404, final=True), *_TAKES),
-    "overtakes": (*_UP, refer_received(), notify(100), answer_refer(), *_TAKES[2:]),
-    "silentrefer": (*_UP, refer(202), bye()),
-    "takes": (*_UP, *_TAKES),
-    "hangsup": (*_UP, pause(300), hang_up()),
-    "mute": (pause(1500), trying(), cancel(), terminate_cancelled()),
-    "rings": (trying(), ring(), cancel(), terminate_cancelled()),
-    "crosses": (ring(), cancel(), answer_cancelled(), ack(), bye()),
-    "answered": (*_UP, bye()),
-    "progress": (
-        trying(),
-        ring(status="181 Call Is Being Forwarded"),
-        ring(status="182 Queued"),
-        ring(status="183 Session Progress"),
-        ring(),
-        ring(),
-        *_UP,
-        bye(),
-    ),
-    "renegotiates": (
-        *_UP,
-        offer_again(),
-        offer_by_update(),
-        request("OPTIONS"),
-        request("UPDATE"),
-        offer_again("Supported: timer", "Session-Expires: 90;refresher=uac"),
-        bye(),
-    ),
-    "tenminutes": (
-        *(answer("Session-Expires: 90;refresher=uas", "Require: timer"), ack()),
-        repeat(
-            REFRESHES // 2,
-            *(pause(200), request("UPDATE", *_REFRESH), pause(200), offer_again(*_REFRESH)),
-        ),
-        *_TAKES,
-    ),
-}
 MORE = """wait_limit_seconds = 60
 shortest_ring_seconds = 1
 transfer_timeout_seconds = 2
@@ -161,16 +56,6 @@ def centre(one_for_all: TapiCentre) -> TapiCentre:
     return one_for_all.from_now()
 
 
-def states(call: HCall) -> list[S]:
-    return [event.state for event in call.events]
-
-
-async def connected(app: LineApp, name: str, *, line: int = 1) -> HCall:
-    call = await app.line_make_call(await app.line_open(line), name)
-    assert await app.wait_connected(call), (states(call), call.disconnect_mode)
-    return call
-
-
 async def drop(app: LineApp, call: HCall) -> None:
     await app.line_drop(call)
     await call.wait_states(S.IDLE)
@@ -181,9 +66,7 @@ async def test_row_06_a_failed_agent_is_told_and_the_person_stays_where_the_leg_
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, "nosuchagent")
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         # The leg still exists: no BYE of ours, and another agent gets the person.
         assert call.state is S.CONNECTED
         assert not centre.sent("BYE")
@@ -194,9 +77,7 @@ async def test_row_06_a_failed_agent_is_told_and_the_person_stays_where_the_leg_
         # Here the PBX has taken the person: the request fails, and our leg is of no use.
         lost = await app.line_make_call(call.line, "agentbusy")
         assert await app.wait_connected(lost)
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(lost, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, lost, "101")
         await lost.wait_states(S.IDLE)
     rows = await centre.closed_rows(2)
     assert [row["transfer_result"] for row in rows] == ["answered", "failed"]
@@ -228,9 +109,7 @@ async def test_row_07_a_refused_refer_completes_and_the_call_stays_connected(
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, f"refuses{status}")
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         assert call.state is S.CONNECTED
         assert not centre.sent("BYE")
         await app.line_blind_transfer(call, "101")
@@ -242,9 +121,7 @@ async def test_row_07_a_refused_refer_completes_and_the_call_stays_connected(
 async def test_row_07_a_refer_that_nobody_answers_completes_too(centre: TapiCentre) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, "ignores")
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         assert call.state is S.CONNECTED
         assert not centre.sent("BYE")
         # The late answer is taken for what it is; then the application drops.
@@ -418,9 +295,7 @@ async def test_row_40_a_missing_notify_is_a_failed_transfer_after_its_timeout(
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, "silentrefer")
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         # The 202 says that the PBX has the person: our leg is ended, not left behind.
         await call.wait_states(S.IDLE)
         (bye_sent,) = await centre.seen(lambda: centre.sent("BYE"))

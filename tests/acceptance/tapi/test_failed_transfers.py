@@ -11,9 +11,10 @@ from dataclasses import replace
 import pytest
 import trio
 
-from acd.tapi.client import HCall, LineApp, LineError, line_initialize_ex
-from acd.tapi.constants import LineCallFeature, LineErr
+from acd.tapi.client import HCall, LineApp, line_initialize_ex
+from acd.tapi.constants import LineCallFeature
 from acd.tapi.constants import LineCallState as S
+from tests.acceptance.tapi.applications import assert_transfer_fails, connected
 from tests.acceptance.tapi.call_centre import TapiCentre, kept_open, open_scripted_centre
 from tests.peers.sipp.steps import ack, answer, bye, hang_up, notify, refer
 
@@ -77,12 +78,6 @@ def centre(one_for_all: TapiCentre) -> TapiCentre:
     return one_for_all.from_now()
 
 
-async def connected(app: LineApp, name: str, *, line: int = 1) -> HCall:
-    call = await app.line_make_call(await app.line_open(line), name)
-    assert await app.wait_connected(call), call.disconnect_mode
-    return call
-
-
 async def targets(centre: TapiCentre, number: int) -> list[str]:
     """Whom the REFERs of a call named, as many as are waited for."""
     refers = await centre.seen(lambda: centre.sent("REFER")[number - 1 :] and centre.sent("REFER"))
@@ -104,9 +99,7 @@ async def test_row_06_a_person_whose_leg_lives_on_is_sent_to_another_agent(
 ) -> None:
     async with line_initialize_ex(centre.gateway) as app:
         call = await connected(app, name)
-        with pytest.raises(LineError) as failed:
-            await app.line_blind_transfer(call, "101")
-        assert failed.value.code is LineErr.OPERATIONFAILED
+        await assert_transfer_fails(app, call, "101")
         assert call.state is S.CONNECTED
         assert not centre.sent("BYE")
         await app.line_blind_transfer(call, "102")

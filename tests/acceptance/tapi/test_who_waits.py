@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from acd.tapi.client import HCall, LineApp, line_initialize_ex
+from acd.tapi.client import LineApp, line_initialize_ex
 from acd.tapi.constants import LineCallState as S
 from tests.acceptance.support.hearing import Heard, comfort_sound, heard_at, is_from
+from tests.acceptance.tapi.applications import connected
 from tests.acceptance.tapi.call_centre import TapiCentre, open_tapi_centre
 from tests.integration.sip.listening import says, tone
 from tests.peers import phones
@@ -42,12 +43,6 @@ wait_message = "{message}"
 """
 
 
-async def connected(app: LineApp) -> HCall:
-    call = await app.line_make_call(await app.line_open(1), phones.ANSWERS)
-    assert await app.wait_connected(call)
-    return call
-
-
 @asynccontextmanager
 async def patient_beyond_a_way(centre: TapiCentre) -> AsyncIterator[tuple[Way, LineApp]]:
     """A client that may keep people waiting, as long as it is there."""
@@ -64,9 +59,9 @@ async def test_who_waits_hears_noise_then_the_message_and_is_hung_up_on(tmp_path
     async with open_tapi_centre(tmp_path, more=more) as centre:
         with Wire(centre.addresses.carrier) as wire:
             async with line_initialize_ex(centre.gateway) as app:
-                await (await connected(app)).wait_states(S.IDLE)
+                await (await connected(app, phones.ANSWERS)).wait_states(S.IDLE)
             async with patient_beyond_a_way(centre) as (way, app):
-                await connected(app)
+                await connected(app, phones.ANSWERS)
                 cut_at = time.time()
                 way.cut()
                 await centre.seen(lambda: centre.sent("BYE")[1:])

@@ -5,6 +5,7 @@ A `Called` says what the called side does, once for a `Script` and once in SIPp'
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
@@ -99,7 +100,7 @@ SENT_ON_TO = "+43150564200"
 
 def is_sent_on() -> Called:
     """To a number that the door lets through, and which answers."""
-    moved = redirect("<sip:+43150564200@pbx>", unless=r"\+43150564200")
+    moved = redirect(f"<sip:{SENT_ON_TO}@pbx>", unless=re.escape(SENT_ON_TO))
     script = Script(sent_on_to=SENT_ON_TO)
     return Called(script, (moved, ring(), answer(), ack(), bye()))
 

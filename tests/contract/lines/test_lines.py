@@ -14,9 +14,11 @@ from acd.errors import IllegalTransition, LineInUse
 from acd.lines import (
     Alerting,
     Answered,
+    Ended,
     LineEvent,
     NotFollowed,
     PersonWith,
+    Released,
     TransferAnswered,
     TransferFailed,
     TransferRefused,
@@ -208,6 +210,44 @@ async def test_a_line_carries_one_call_at_a_time(world: World) -> None:
     await line.originate(call())
     with pytest.raises(LineInUse):
         await line.originate(call())
+
+
+async def test_whoever_follows_a_line_has_its_events_without_waiting_for_them(
+    world: World,
+) -> None:
+    line = await world.line(answers_and_hangs_up())
+    told: list[tuple[type[LineEvent], CallState]] = []
+    over = trio.Event()
+
+    def hear() -> None:
+        while (event := line.event_now()) is not None:
+            told.append((type(event), line.state))
+            if isinstance(event, Released):
+                over.set()
+
+    line.follow(hear)
+    assert line.event_now() is None
+    await line.originate(call())
+    await over.wait()
+    assert told == [
+        (Alerting, CallState.RINGBACK),
+        (Answered, CallState.CONNECTED),
+        (Ended, CallState.DISCONNECTED),
+        (Released, CallState.IDLE),
+    ]
+
+
+async def test_a_wait_for_a_transfer_that_was_cut_short_is_taken_up_again(world: World) -> None:
+    line = await world.line(transfers())
+    await line.originate(call())
+    await take(line, Answered)
+    wait = line.begin_transfer(agent(), timeout_seconds=5)
+    assert line.state is CallState.TRANSFERRING
+    with trio.move_on_after(0) as cut:
+        await wait()
+    assert cut.cancelled_caught
+    assert isinstance(await wait(), TransferAnswered)
+    assert the_end(await take(line)).cause is DisconnectCause.TRANSFERRED
 
 
 async def test_a_transfer_that_is_answered_ends_the_call_as_transferred(world: World) -> None:

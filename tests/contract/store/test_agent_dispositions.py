@@ -11,10 +11,16 @@ from acd.rules.dispositions import Disposition
 from acd.rules.eligibility import Rule
 from acd.rules.ledger import LedgerCounts
 from acd.store import Store
+from acd.store import schema as t
 from acd.store.agent_dispositions import any_undisposed, close_undisposed, dispose_attempt
 from acd.store.agents import NewAgent, save_agents
 from acd.store.beginning import Blocked
-from acd.store.campaigns import finish_if_exhausted
+from acd.store.campaigns import (
+    CampaignState,
+    campaign_by_id,
+    finish_if_exhausted,
+    set_campaign_state,
+)
 from acd.store.counts import ledger_counts
 from acd.store.dnc import listed_numbers, lists_of_number
 from acd.store.lead_changes import erase_lead
@@ -96,7 +102,7 @@ def test_do_not_call_is_in_force_with_the_disposition(
 
 
 def numbers_of(store: Store, lead_id: int) -> list[str]:
-    query = sa.text(f"SELECT e164 FROM lead_numbers WHERE lead_id = {lead_id}")  # noqa: S608
+    query = sa.select(t.lead_numbers.c.e164).where(t.lead_numbers.c.lead_id == lead_id)
     return store.read_sync(lambda conn: list(conn.scalars(query)))
 
 
@@ -118,8 +124,8 @@ def test_a_callback_waits_for_its_time_and_its_owner(
     world: World, store: Store, campaign: int, handed: int
 ) -> None:
     at = later(hours=2)
-    with pytest.raises(UnknownName, match="agent 201: there is no agent"):
-        dispose(store, handed, "callback", callback_at=at, callback_agent="201")
+    with pytest.raises(UnknownName, match="agent 299: there is no agent"):
+        dispose(store, handed, "callback", callback_at=at, callback_agent="299")
     anna = NewAgent(
         name="anna",
         extension="201",
@@ -235,3 +241,36 @@ def test_a_tapi_clients_attempt_has_no_agents_disposition(store: Store) -> None:
     assert isinstance(attempt, int)
     with pytest.raises(BadInput, match="it is a TAPI client's, which has no lead"):
         dispose(store, attempt, "sale")
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "state"),
+    [
+        ("callback", {"callback_at": later(hours=1)}, CampaignState.RUNNING),
+        ("machine", {}, CampaignState.RUNNING),
+        ("sale", {}, CampaignState.FINISHED),
+    ],
+)
+def test_a_campaign_that_finished_while_its_last_agent_talked_runs_again_for_their_word(
+    world: World, store: Store, code: str, changes: dict[str, Any], state: CampaignState
+) -> None:
+    campaign = world.campaign(gap_seconds=0)
+    world.leads(campaign)
+    handed = hand_over(world, campaign)
+    assert store.run_sync(finish_if_exhausted, campaign_id=campaign, now=NOON)
+    dispose(store, handed, code, **changes)
+    assert store.read_sync(campaign_by_id, campaign).state is state
+    waits = state is CampaignState.RUNNING
+    assert len(world.claim(campaign, now=later(hours=5))) == waits
+
+
+def test_a_finished_campaign_that_is_stopped_stays_so_whatever_an_agent_says(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(gap_seconds=0)
+    world.leads(campaign)
+    handed = hand_over(world, campaign)
+    assert store.run_sync(finish_if_exhausted, campaign_id=campaign, now=NOON)
+    store.run_sync(set_campaign_state, campaign_id=campaign, state=CampaignState.STOPPED, now=NOON)
+    dispose(store, handed, "machine")
+    assert store.read_sync(campaign_by_id, campaign).state is CampaignState.STOPPED

@@ -16,12 +16,19 @@ from acd.rules.callbacks import FARTHEST
 from acd.rules.eligibility import Rule
 from acd.store import Store, connected, open_store_sync
 from acd.store import schema as t
+from acd.store.agents import NewAgent, save_agents
 from acd.store.backup import backup_database, check_database
 from acd.store.beginning import Blocked
 from acd.store.dnc import dnc_lists
 from acd.store.events import Subject, changes_after, events_of, record
 from acd.store.imports import publish
-from acd.store.lead_changes import erase_lead, find_leads, promise_callback, reset_leads
+from acd.store.lead_changes import (
+    erase_lead,
+    find_leads,
+    promise_callback,
+    promise_for,
+    reset_leads,
+)
 from acd.store.nodes import (
     NODE_LEASE,
     Others,
@@ -121,11 +128,28 @@ def _bury(conn: sa.Connection, lead_id: int, *, position: int | None = None) -> 
     conn.execute(sa.update(t.lead_numbers).where(*which).values(dead=True))
 
 
-def test_a_callbacks_agent_has_a_name_that_an_agent_can_have(world: World, store: Store) -> None:
+def test_who_promises_a_callback_is_an_agent_of_sql_or_of_the_campaigns_file(
+    world: World, store: Store
+) -> None:
     world.leads(world.campaign())
-    with pytest.raises(BadInput, match="no agent has so long a name; allowed: at most 32 signs"):
-        store.run_sync(promise_callback, lead_id=1, at=NOON, agent="a" * 33, now=NOON)
-    store.run_sync(promise_callback, lead_id=1, at=NOON, agent="a" * 32, now=NOON)
+    anna = NewAgent(
+        name="anna",
+        extension="301",
+        display_name="",
+        skills=frozenset(),
+        campaign_ids=frozenset(),
+    )
+    store.run_sync(save_agents, [anna], now=NOON)
+    for named, known in (("301", "anna"), ("anna", "anna"), ("201", "201")):
+        store.run_sync(promise_for, lead_id=1, at=NOON, owner=named, now=NOON)
+        assert world.lead(1).callback_agent == known
+    for named, error, says in (
+        ("ana", UnknownName, "agent ana: there is no agent of that name or extension"),
+        ("a" * 33, BadInput, "no agent has so long a name; allowed: at most 32 signs"),
+    ):
+        with pytest.raises(error, match=says):
+            store.run_sync(promise_for, lead_id=1, at=NOON, owner=named, now=NOON)
+    assert world.lead(1).callback_agent == "201"
 
 
 def test_a_reset_of_a_lead_that_is_not_there_resets_nobody(world: World, store: Store) -> None:

@@ -156,6 +156,49 @@ def test_a_tightened_definition_closes_leads_that_have_had_their_attempts(
     )
 
 
+def test_a_loosened_definition_lets_go_at_once_who_was_put_off_by_the_old_one(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(gap_seconds=7200, retry=_AT_ONCE)
+    world.leads(campaign, 3)
+    waits_for_gap, skipped, fresh = world.claim(campaign)
+    world.close(world.dial(waits_for_gap), DisconnectCause.BUSY)
+    hour = later(hours=1)
+    store.run_sync(skip_lead, node="a", lead_id=2, agent="ben", until=hour, now=NOON)
+    store.run_sync(unclaim_leads, node="a", lead_ids=[3], now=NOON)
+    store.run_sync(promise_callback, lead_id=3, at=hour, agent=None, now=NOON)
+    assert world.claim(campaign, now=later(minutes=20)) == []
+    store.run_sync(
+        reload_campaign,
+        campaign_id=campaign,
+        definition=definition(gap_seconds=600, retry=_AT_ONCE),
+        trunk="main",
+        now=later(minutes=21),
+    )
+    again = world.claim(campaign, now=later(minutes=21))
+    assert [lead.lead_id for lead in again] == [waits_for_gap.lead_id]
+    late = world.claim(campaign, now=hour)
+    assert {lead.lead_id for lead in late} >= {skipped.lead_id, fresh.lead_id}
+
+
+def test_what_closes_a_lead_is_named_also_where_something_else_blocks_it_for_a_while(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(max_attempts=2, gap_seconds=0, retry=_AT_ONCE)
+    world.leads(campaign)
+    [lead] = world.claim(campaign)
+    world.close(world.dial(lead), DisconnectCause.BUSY)
+    store.run_sync(
+        reload_campaign,
+        campaign_id=campaign,
+        definition=definition(max_attempts=1, dnc={"required_lists": ["robinson"]}),
+        trunk="main",
+        now=NOON,
+    )
+    assert world.claim(campaign) == []
+    assert world.lead(lead.lead_id).reason == "attempts"
+
+
 _AT_ONCE = {"busy": {"action": "retry", "after_seconds": 0}}
 
 
@@ -254,6 +297,22 @@ def test_a_lead_whose_number_is_refused_goes_on_to_its_next_number_and_then_clos
     assert world.claim(campaign) == []
     told = store.read_sync(events_of, Subject.LEAD, 1)[-1]
     assert told.detail == {"reason": "destination_refused", "rule": "premium"}
+
+
+def test_a_number_that_may_be_dialed_has_its_turn_again_after_one_that_is_refused(
+    world: World,
+) -> None:
+    campaign = world.campaign(gap_seconds=0, retry=_AT_ONCE)
+    world.leads(campaign, numbers=3)
+    [first] = world.claim(campaign)
+    for times in (1, 2):
+        world.close(world.dial(world.claim(campaign)[0] if times > 1 else first))
+        for _ in range(2):
+            assert world.lead(1).state == "waiting"
+            world.write(TurnedAway(lead=world.claim(campaign)[0], rule="region"))
+        assert (world.lead(1).state, world.lead(1).next_position) == ("waiting", 0)
+    world.write(TurnedAway(lead=world.claim(campaign)[0], rule="region"))
+    assert (world.lead(1).state, world.lead(1).reason) == ("closed", "destination_refused")
 
 
 def test_a_lead_that_was_refused_can_be_reset_once_the_door_lets_it_through(

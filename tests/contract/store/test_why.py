@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -19,11 +20,14 @@ from acd.rules.callbacks import owner_of
 from acd.rules.eligibility import Rule
 from acd.store import Store
 from acd.store import schema as t
+from acd.store.beginning import Blocked
 from acd.store.blocking import leads_by_blocking_rule
 from acd.store.campaigns import CampaignState, campaign_by_id, set_campaign_state
 from acd.store.dnc import add_numbers, dnc_lists, list_to_add_to, open_list
+from acd.store.imports import publish
 from acd.store.lead_changes import promise_callback
 from acd.store.leads import claim_leads
+from acd.store.staging import open_staging
 from tests.contract.store.world import NOON, World, later
 
 HOURS = {"monday": ["09:00-20:00"], "wednesday": ["10:00-13:00", "14:00-20:00"]}
@@ -79,6 +83,58 @@ def test_a_list_that_will_be_too_old_by_then_names_no_time(world: World, store: 
         assert why(store, "1").dialable_at == known
 
 
+def test_who_was_abandoned_is_locked_out_of_every_campaign(world: World, store: Store) -> None:
+    first, second = world.campaign(), world.campaign(**abandoned_lock_out(hours=5))
+    [e164] = world.leads(first, numbers=2)
+    add_leads(world, store, second, [e164], ["+4315057001"])
+    [lead] = world.claim(first)
+    world.close(world.dial(lead), DisconnectCause.HUNG_UP, abandoned=True, answered_at=NOON)
+    known = store.read_sync(campaign_by_id, second)
+    counted = store.read_sync(leads_by_blocking_rule, known, NOON)
+    assert counted == {"abandon_lock_out": 1, "dialable": 1}
+    found = why(store, "2")
+    assert blocking(found) == [Rule.ABANDON_LOCK_OUT]
+    assert found.dialable_at == later(hours=5)
+    assert [lead.lead_id for lead in world.claim(second)] == [3]
+    assert 2 in [lead.lead_id for lead in world.claim(second, now=later(hours=5))]
+
+
+def test_who_is_abandoned_while_another_campaign_is_about_to_dial_them_is_not_dialed(
+    world: World, store: Store
+) -> None:
+    first, second = world.campaign(), world.campaign()
+    [e164] = world.leads(first)
+    add_leads(world, store, second, [e164])
+    [ours], [theirs] = world.claim(first), world.claim(second)
+    world.close(world.dial(ours), DisconnectCause.HUNG_UP, abandoned=True, answered_at=NOON)
+    blocked = world.begin(theirs)
+    assert isinstance(blocked, Blocked)
+    assert blocked.rule is Rule.ABANDON_LOCK_OUT
+
+
+def abandoned_lock_out(*, hours: int) -> dict[str, Any]:
+    return {"retry": {"abandoned": {"action": "retry", "after_seconds": hours * 3600}}}
+
+
+def add_leads(world: World, store: Store, campaign_id: int, *leads: list[str]) -> None:
+    with open_staging(store) as staging:
+        staging.stage(world.staged(*leads))
+        with staging.publishing() as conn:
+            publish(conn, campaign_id=campaign_id, file_name="y", sha256="", summary={}, now=NOON)
+
+
+def test_a_list_is_fresh_until_the_day_on_the_machines_wall_is_over(
+    world: World, store: Store, machine_in: Callable[[str], None]
+) -> None:
+    machine_in("PST8")
+    world.leads(world.campaign(dnc={"required_lists": ["robinson"], "max_age_days": 31}))
+    made_on = later(days=-31).date()
+    store.run_sync(open_list, name="robinson", campaign_id=None, made_on=made_on, now=NOON)
+    midnight_in_utc, on_the_wall = later(hours=13), later(hours=21)
+    assert why(store, "1", midnight_in_utc).eligible
+    assert not why(store, "1", on_the_wall).eligible
+
+
 @pytest.mark.parametrize(("when_stale", "goes"), [("block", False), ("alarm", True)])
 def test_a_list_that_is_too_old_is_told_and_blocks_where_the_campaign_wants_it(
     world: World, store: Store, when_stale: str, goes: bool
@@ -132,7 +188,7 @@ def test_a_time_at_the_end_of_the_calendar_breaks_neither_why_nor_the_engines_co
     store.run_sync(_set, 1, campaign, at, at, [], abandoned=False)
     assert why(store, "1").dialable_at is None
     row = store.read_sync(campaign_by_id, campaign)
-    assert store.read_sync(leads_by_blocking_rule, row, NOON) == {"retry_wait": 1}
+    assert store.read_sync(leads_by_blocking_rule, row, NOON) == {"callback": 1}
 
 
 def test_a_callback_in_its_owners_time_names_the_owner(world: World, store: Store) -> None:
@@ -179,7 +235,8 @@ def test_leads_are_counted_by_the_first_rule_that_blocks_them(world: World, stor
         "dialable": 1,
         "dnc": 1,
         "calling_hours": 2,
-        "retry_wait": 5,
+        "gap": 1,
+        "retry_wait": 4,
         "claimed": 1,
     }
 

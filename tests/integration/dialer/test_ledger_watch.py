@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 import trio
@@ -16,7 +14,7 @@ from acd.dialer.ledger_watch import KEEP_FOR, LedgerRoom, LedgerWatch
 from acd.dialer.store_watch import StoreWatch
 from acd.metrics import Metrics
 from acd.rules.ledger import AbandonWindow, LedgerCounts
-from acd.store import Store, open_store_sync
+from acd.store import Store
 from acd.store.nodes import Others
 from tests.contract.store.world import NOON, World, definition
 
@@ -31,12 +29,6 @@ class SetClock:
 
     def now(self) -> datetime:
         return self.at
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store_sync(f"sqlite:///{tmp_path / 'acd.sqlite'}", create=True) as store:
-        yield store
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 import trio
@@ -18,7 +16,7 @@ from acd.dialer.store_watch import StoreWatch
 from acd.dialer.surroundings import Surroundings
 from acd.metrics import Metrics
 from acd.settings import Settings, TrunkSettings
-from acd.store import Store, open_store_sync
+from acd.store import Store
 from acd.store.campaigns import campaign_by_id
 from acd.store.dnc import open_list
 from tests.contract.store.world import World
@@ -26,12 +24,6 @@ from tests.fakes.lines import FakePool, FakeTrunk, Script
 
 REQUIRED = {"required_lists": ["robinson", "own"], "max_age_days": 31}
 BOUND_SECONDS = 20.0
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store_sync(f"sqlite:///{tmp_path / 'acd.sqlite'}", create=True) as store:
-        yield store
 
 
 def made(store: Store, name: str, *, days_ago: int) -> None:

@@ -15,9 +15,20 @@ from acd.agents_feed.merged import MergedFeed
 from acd.app import open_feeds
 from acd.metrics import Metrics
 from acd.settings import AmiSettings, FeedsSettings
+from tests.peers import phones
+from tests.peers.addresses import Addresses
 from tests.peers.asterisk import MANAGER, MANAGER_SECRET
 
 BOUND_SECONDS = 20.0
+
+
+async def hand_over(addresses: Addresses, extension: str) -> None:
+    """SIPp dials a lead and refers it to an extension or a queue."""
+    dialer = phones.dialer_refers(
+        addresses.dialer, addresses.pbx, number=phones.ANSWERS, extension=extension
+    )
+    with dialer:
+        await trio.to_thread.run_sync(dialer.wait, 20)
 
 
 class Told:

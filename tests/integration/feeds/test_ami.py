@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from acd.agents import AgentState
-from tests.integration.feeds.floor import BOUND_SECONDS, Told, manager, told
+from tests.integration.feeds.floor import BOUND_SECONDS, Told, hand_over, manager, told
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.asterisk import run_asterisk
@@ -24,15 +24,6 @@ pytestmark = pytest.mark.real
 
 ADDRESSES = Addresses.free()
 READY, NOT_READY, ON_CALL = AgentState.READY, AgentState.NOT_READY, AgentState.ON_CALL
-
-
-async def hand_over(extension: str) -> None:
-    """SIPp dials a lead and refers it to an extension."""
-    dialer = phones.dialer_refers(
-        ADDRESSES.dialer, ADDRESSES.pbx, number=phones.ANSWERS, extension=extension
-    )
-    with dialer:
-        await trio.to_thread.run_sync(dialer.wait, 20)
 
 
 async def pause(centre: Centre, extension: str, *, reason: str = "") -> None:
@@ -56,7 +47,7 @@ async def test_an_agents_call_is_followed_from_the_ringing_to_its_end(
     async with open_centre(ADDRESSES, phone) as centre, told(manager(ADDRESSES.pbx)) as agents:
         assert agents.now("101") is NOT_READY, "nothing is known before Asterisk has told"
         await both_ready(agents)
-        await hand_over("101")
+        await hand_over(ADDRESSES, "101")
         await agents.until("101", READY)
         traffic = centre.traffic()
     hung_up = traffic.of(ADDRESSES.agent_101, "BYE")[0]
@@ -72,7 +63,7 @@ async def test_a_busy_phone_never_is_on_a_call() -> None:
     )
     async with open_centre(ADDRESSES, *agents_phones), told(manager(ADDRESSES.pbx)) as agents:
         await both_ready(agents)
-        await hand_over("101")
+        await hand_over(ADDRESSES, "101")
         await agents.until("102", READY)
     assert ON_CALL not in agents.states("101")
     assert ON_CALL in agents.states("102")
@@ -83,7 +74,7 @@ async def test_a_pause_and_its_reason_come_through_also_in_the_middle_of_a_call(
     async with open_centre(ADDRESSES, phone) as centre, told(manager(ADDRESSES.pbx)) as agents:
         await both_ready(agents)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(hand_over, "101")
+            nursery.start_soon(hand_over, ADDRESSES, "101")
             await agents.until("101", ON_CALL)
             await pause(centre, "101", reason="lunch")
         paused = await agents.until("101", NOT_READY)

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from acd.agents import AgentState
-from tests.integration.feeds.floor import Told, manager, told
+from tests.integration.feeds.floor import Told, hand_over, manager, told
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.centre import Centre, open_centre
@@ -16,15 +16,6 @@ pytestmark = pytest.mark.real
 
 ADDRESSES = Addresses.free()
 READY, NOT_READY, ON_CALL = AgentState.READY, AgentState.NOT_READY, AgentState.ON_CALL
-
-
-async def hand_over(extension: str) -> None:
-    """SIPp dials a lead and refers it to an extension or a queue."""
-    dialer = phones.dialer_refers(
-        ADDRESSES.dialer, ADDRESSES.pbx, number=phones.ANSWERS, extension=extension
-    )
-    with dialer:
-        await trio.to_thread.run_sync(dialer.wait, 20)
 
 
 async def both_ready(agents: Told) -> None:
@@ -48,7 +39,7 @@ async def test_a_phone_that_nobody_picks_up_is_not_ready_while_it_rings_and_read
         await both_ready(agents)
         # The queue would ring the silent phone first, for 20 s more.
         await pause(centre, "101")
-        await hand_over("101")
+        await hand_over(ADDRESSES, "101")
         await agents.until("102", READY)
         await agents.until("101", READY)
     assert agents.states("101") == [READY, NOT_READY, READY]
@@ -61,7 +52,7 @@ async def test_the_member_whom_a_queue_calls_is_on_a_call_and_nobody_else() -> N
         await both_ready(agents)
         await pause(centre, "101")
         await agents.until("101", NOT_READY)
-        await hand_over("sales")
+        await hand_over(ADDRESSES, "sales")
         await agents.until("102", READY)
     assert agents.states("101") == [READY, NOT_READY]
     assert agents.states("102") == [READY, NOT_READY, ON_CALL, READY]
@@ -74,6 +65,6 @@ async def test_a_queue_whose_members_have_all_paused_puts_nobody_on_a_call() -> 
         await both_ready(agents)
         await pause(centre, "101", "102")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(hand_over, "sales")
+            nursery.start_soon(hand_over, ADDRESSES, "sales")
             await wait_on_wire(centre.wire, lambda _: centre.traffic().to(ADDRESSES.carrier, "BYE"))
     assert agents.states("101") == agents.states("102") == [READY, NOT_READY]

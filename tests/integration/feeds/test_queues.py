@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from acd.agents import AgentId, QueueSeen
-from tests.integration.feeds.floor import BOUND_SECONDS, Told, manager, told
+from tests.integration.feeds.floor import BOUND_SECONDS, Told, hand_over, manager, told
 from tests.peers import phones
 from tests.peers.addresses import Addresses
 from tests.peers.centre import open_centre
@@ -40,21 +40,13 @@ def seen(agents: Told) -> list[QueueSeen]:
     return found
 
 
-async def hand_over(target: str) -> None:
-    dialer = phones.dialer_refers(
-        ADDRESSES.dialer, ADDRESSES.pbx, number=phones.ANSWERS, extension=target
-    )
-    with dialer:
-        await trio.to_thread.run_sync(dialer.wait, 20)
-
-
 async def test_a_person_is_counted_from_the_queue_to_the_end_and_never_twice() -> None:
     phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=200, talk_ms=400)
     async with open_centre(ADDRESSES, phone) as centre, told(manager(ADDRESSES.pbx)) as agents:
         await until(agents, ALL_FREE)
         await centre.pbx.cli("queue pause member PJSIP/102 queue sales")
         paused = await until(agents, QueueSeen(usable=1, persons=0))
-        await hand_over("sales")
+        await hand_over(ADDRESSES, "sales")
         with_person = await until(agents, QueueSeen(usable=1, persons=1), after=paused)
         await until(agents, QueueSeen(usable=1, persons=0), after=with_person)
     taken = [each for each in seen(agents) if each.persons]
@@ -69,7 +61,7 @@ async def test_a_member_who_wraps_up_is_free_when_the_queues_time_is_over() -> N
         await until(agents, ALL_FREE)
         await centre.pbx.cli("queue pause member PJSIP/102 queue sales")
         await until(agents, QueueSeen(usable=1, persons=0))
-        await hand_over("sales")
+        await hand_over(ADDRESSES, "sales")
         wraps_up = await until(agents, QueueSeen(usable=0, persons=0))
         free = await until(agents, QueueSeen(usable=1, persons=0), after=wraps_up)
         assert agents.at_seconds[free] - agents.at_seconds[wraps_up] >= 0.9

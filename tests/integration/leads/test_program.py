@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from acd.dialer.lead_import import import_leads
 from acd.store import connected, open_store_sync, schema
+from acd.store.campaigns import finish_if_exhausted
 from tests.integration.leads.conftest import Place
 from tests.peers.postgres import PostgresServer
 
@@ -75,11 +76,16 @@ def test_a_leads_whole_life_by_command(place: Place) -> None:
     assert "campaign spring, which is created" in well(place, "leads", "why", lead)
     status = json.loads(well(place, "campaign", "status", "spring", "--json"))
     assert sum(status["leads"].values()) == 1
-    assert "is called at" in well(place, "leads", "callback", lead, "--at", NEXT_YEAR)
-    well(place, "leads", "callback", lead, "--at", NEXT_YEAR, "--agent", "anna")
-    assert "for agent anna alone and while they are ready; from" in well(
-        place, "leads", "why", lead
-    )
+    night = well(place, "leads", "callback", lead, "--at", NEXT_YEAR.replace("10:30", "02:30"))
+    assert f"campaign spring is called from {NEXT_YEAR[:8]}" in night
+    assert f"(`acd leads why {lead}` says why), once the campaign, which is created, runs" in night
+    for agent in ("ana", "201"):
+        done = acd(place, "leads", "callback", lead, "--at", NEXT_YEAR, "--agent", agent)
+        assert done.returncode == (0 if agent == "201" else 2), done.stderr
+    assert "is created, runs: `acd campaign start spring`" in done.stdout
+    assert "for agent 201 alone and while they are ready; from" in well(place, "leads", "why", lead)
+    nobody = well(place, "leads", "reset", "spring", "--lead", lead)
+    assert "0 leads of campaign spring wait again: only closed ones" in nobody
     assert "1 leads" in well(place, "leads", "export", "spring", "out.csv")
     exported = (place.folder / "out.csv").read_text(encoding="utf-8-sig").splitlines()
     assert exported[1].endswith("'+431505641,'=1+1")
@@ -230,6 +236,19 @@ def test_a_newer_or_a_foreign_database_is_refused_with_the_remedy(
         assert (done.returncode, done.stdout) == (1, "")
         assert says in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_leads_for_a_finished_campaign_are_added_with_what_is_missing_to_dial_them(
+    place: Place,
+) -> None:
+    well(place, "campaign", "create", "spring")
+    well(place, "campaign", "start", "spring")
+    with open_store_sync(place.url) as store:
+        assert store.run_sync(finish_if_exhausted, campaign_id=1, now=datetime.now(UTC))
+    said = well(place, "leads", "import", "spring", "leads.csv")
+    assert "1 leads added" in said
+    assert "campaign spring is finished: `acd campaign start spring` has it dial" in said
+    well(place, "campaign", "start", "spring")
 
 
 def test_what_a_person_gets_wrong_is_one_sentence_on_either_database(anywhere: Place) -> None:

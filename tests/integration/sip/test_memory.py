@@ -66,6 +66,7 @@ async def _bytes_a_call(
         async with trio.open_nursery() as nursery:
             for _ in range(calls):
                 nursery.start_soon(_call, trunk, talk)
+        # Nothing tells when pjsip has forgotten a transaction.
         await trio.sleep(OVER_SECONDS)
         taken.append(malloc_bytes())
     return max(0, taken[1] - taken[0] - NOISE_BYTES) / calls

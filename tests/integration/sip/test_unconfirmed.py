@@ -12,7 +12,7 @@ from acd.agents import AGENT_STATES, AgentId, AgentState, AgentUpdate, Phone, Wo
 from acd.agents_feed.fixed import FixedFeed
 from acd.dialer.routing import Roster
 from acd.store import Store, open_store_sync
-from tests.integration.dialer.test_attempts import SeeingFeed, Stage, StageMaker
+from tests.integration.dialer.stages import SeeingFeed, Stage, StageMaker
 from tests.integration.sip.call_centre import wait_all_free
 from tests.integration.sip.conftest import Bench
 from tests.peers.sipp.steps import ack, answer, hang_up, invite, refer

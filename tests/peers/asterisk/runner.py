@@ -25,6 +25,7 @@ import trio
 
 from tests.peers.addresses import taken
 from tests.peers.asterisk.configuration import Layout, write_configuration
+from tests.peers.ending import terminate
 from tests.peers.options import wait_options_answered
 
 REPOSITORY = Path(__file__).parents[3]
@@ -151,7 +152,8 @@ async def run_asterisk(
             await _wait_ready(pbx, process)
             yield pbx
         finally:
-            await _stop(process)
+            # SIGTERM ends its calls at once.
+            await terminate(process, timeout_seconds=STOP_TIMEOUT_SECONDS)
 
 
 def asterisk_folder() -> Path:
@@ -199,15 +201,3 @@ async def _wait_ready(pbx: Asterisk, process: trio.Process) -> None:
     screen = (folder / "screen.log").read_text(errors="replace")
     end = screen[-2000:] + pbx.log()[-2000:]
     raise AsteriskError(f"Asterisk at {pbx.address} did not start; it ends with:\n{end}")
-
-
-async def _stop(process: trio.Process) -> None:
-    """SIGTERM ends Asterisk and its calls at once; one that hangs is killed."""
-    with trio.CancelScope(shield=True):
-        if process.poll() is None:
-            process.terminate()
-        with trio.move_on_after(STOP_TIMEOUT_SECONDS):
-            await process.wait()
-            return
-        process.kill()
-        await process.wait()

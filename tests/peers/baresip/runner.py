@@ -16,7 +16,8 @@ from string import Template
 
 import trio
 
-from tests.peers.options import wait_options_answered
+from tests.peers.ending import terminate
+from tests.peers.options import options_answered
 
 HERE = Path(__file__).parent
 
@@ -120,7 +121,8 @@ async def run_baresip(
             await _wait_ready(phone, process)
             yield phone
         finally:
-            await _stop(process)
+            # SIGTERM ends it with BYE to whoever is on.
+            await terminate(process, timeout_seconds=_STOP_SECONDS)
 
 
 def _write_configuration(
@@ -160,30 +162,8 @@ def _samples_of(recording: Path) -> bytes:
 
 
 async def _wait_ready(phone: Baresip, process: trio.Process) -> None:
-    with trio.move_on_after(_START_SECONDS):
-        async with trio.open_nursery() as nursery:
-
-            async def ended() -> None:
-                await process.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(ended)
-            await wait_options_answered(phone.address, PORT)
-            nursery.cancel_scope.cancel()
-        if process.poll() is None:
-            return
+    if await options_answered(process, phone.address, PORT, timeout_seconds=_START_SECONDS):
+        return
     raise BaresipError(
         f"baresip at {phone.address} did not start; it ends with:\n{phone.log()[-2000:]}"
     )
-
-
-async def _stop(process: trio.Process) -> None:
-    """SIGTERM ends it with BYE to whoever is on; one that hangs is killed."""
-    with trio.CancelScope(shield=True):
-        if process.poll() is None:
-            process.terminate()
-        with trio.move_on_after(_STOP_SECONDS):
-            await process.wait()
-            return
-        process.kill()
-        await process.wait()

@@ -22,7 +22,7 @@ from string import Template
 
 import trio
 
-from tests.peers.options import wait_options_answered
+from tests.peers.options import options_answered
 from tests.peers.sipp.runner import Bind, Sipp
 
 HERE = Path(__file__).parent
@@ -177,18 +177,8 @@ def _modules() -> str:
 
 
 async def _wait_ready(kamailio: Kamailio, process: trio.Process) -> None:
-    with trio.move_on_after(_START_SECONDS):
-        async with trio.open_nursery() as nursery:
-
-            async def ended() -> None:
-                await process.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(ended)
-            await wait_options_answered(kamailio.address, PORT)
-            nursery.cancel_scope.cancel()
-        if process.poll() is None:
-            return
+    if await options_answered(process, kamailio.address, PORT, timeout_seconds=_START_SECONDS):
+        return
     raise KamailioError(
         f"Kamailio at {kamailio.address} did not start; it ends with:\n{kamailio.log()[-2000:]}"
     )

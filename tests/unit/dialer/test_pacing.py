@@ -15,6 +15,7 @@ from acd.dialer.pacing import (
     calls_beyond,
     calls_to_start,
     calls_to_withdraw,
+    each_has_an_agent,
     lines_to_ask_for,
     ramped,
 )
@@ -180,3 +181,24 @@ def test_a_campaigns_own_limit_counts_all_its_attempts() -> None:
     assert lines_to_ask_for(wants(line_limit=3)) == 3
     assert lines_to_ask_for(wants(line_limit=3, attempts=2, queued=1)) == 1
     assert lines_to_ask_for(wants(line_limit=3, attempts=5)) == 0
+
+
+@given(
+    ready=st.integers(0, 50),
+    unanswered=st.integers(0, 50),
+    waiting=st.integers(0, 50),
+    level=st.decimals(1, 20, places=2),
+    headroom=st.integers(0, 50),
+)
+def test_where_each_call_has_an_agent_none_is_beyond(
+    ready: int, unanswered: int, waiting: int, level: Decimal, headroom: int
+) -> None:
+    seen = snapshot(
+        ready_agents=ready,
+        unanswered_calls=unanswered,
+        waiting_persons=waiting,
+        calls_per_agent=level,
+        ledger_headroom=headroom,
+    )
+    if each_has_an_agent(ready_agents=ready, unanswered_calls=unanswered, waiting_persons=waiting):
+        assert calls_beyond(seen) == 0

@@ -31,6 +31,7 @@ from acd.lines import (
     OriginateRequest,
     Released,
     TransferResult,
+    TransferWait,
     TrunkHealth,
     TrunkStatus,
 )
@@ -91,6 +92,12 @@ class FakeLine:
         self.pbx.present -= 1
         return self._over(DisconnectCause.NORMAL, None)
 
+    def event_now(self) -> LineEvent | None:
+        raise AssertionError("the climb waits for events")
+
+    def follow(self, on_news: Callable[[], None]) -> None:
+        raise AssertionError("the climb waits for events")
+
     def _over(self, cause: DisconnectCause, sip_status: int | None) -> Ended:
         self.state = CallState.DISCONNECTED
         return Ended(at_seconds=trio.current_time(), cause=cause, sip_status=sip_status)
@@ -104,6 +111,15 @@ class FakeLine:
 
     async def hang_up(self) -> None:
         raise AssertionError("the climb leaves its leases instead")
+
+    def begin_transfer(
+        self,
+        target: Destination,
+        *,
+        timeout_seconds: float,
+        on_accepted: Callable[[], None] | None = None,
+    ) -> TransferWait:
+        raise AssertionError("the climb transfers nobody")
 
     async def blind_transfer(
         self,

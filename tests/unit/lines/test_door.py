@@ -80,7 +80,7 @@ def test_extensions_queues_and_uris_pass_as_transfer_targets(target: str) -> Non
     ("target", "rule"),
     [
         ("112", DoorRule.EMERGENCY),
-        ("１１２", DoorRule.EMERGENCY),  # noqa: RUF001
+        ("１１２", DoorRule.EMERGENCY),  # noqa: RUF001 # full width
         ("911", DoorRule.EMERGENCY),
         ("133", DoorRule.EMERGENCY),
         ("sip:112@pbx.example", DoorRule.EMERGENCY),
@@ -133,7 +133,7 @@ def test_a_dial_string_that_begins_like_an_emergency_call_is_refused() -> None:
 
 
 @given(
-    text=st.text(alphabet="0123456789+*# -/()sip:@.１２", max_size=16),  # noqa: RUF001
+    text=st.text(alphabet="0123456789+*# -/()sip:@.１２", max_size=16),  # noqa: RUF001 # full width
     kind=st.sampled_from(DestinationKind),
     number_format=st.sampled_from(NumberFormat),
 )
@@ -210,3 +210,17 @@ def test_what_a_redirects_destination_dials_is_a_number_or_none(
     text: str, e164: str | None
 ) -> None:
     assert Door(DestinationSettings(default_region="AT")).number_of(text) == e164
+
+
+@given(
+    text=st.builds("+{}".format, st.text("0123456789", min_size=1, max_size=16)),
+    kind=st.sampled_from(DestinationKind),
+    number_format=st.sampled_from(NumberFormat),
+)
+def test_the_short_way_for_written_out_numbers_leads_where_the_long_one_does(
+    text: str, kind: DestinationKind, number_format: NumberFormat
+) -> None:
+    short = door(number_format=number_format).admit(text, kind)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("acd.lines.door.is_written_out", lambda _: False)
+        assert door(number_format=number_format).admit(text, kind) == short

@@ -52,7 +52,7 @@ def test_a_fresh_lead_inside_its_hours_may_be_dialed_now() -> None:
     ],
 )
 def test_what_no_waiting_satisfies_names_no_time(rule: Rule, changes: dict[str, object]) -> None:
-    verdict = judge(replace(FRESH, **changes), DEFINITION, NOW)  # type: ignore[arg-type]
+    verdict = judge(replace(FRESH, **changes), DEFINITION, NOW)  # type: ignore[arg-type] # of each field its own type
     assert [check.rule for check in verdict.blocking] == [rule]
     assert verdict.dialable_at is None
 
@@ -72,7 +72,7 @@ def test_what_no_waiting_satisfies_names_no_time(rule: Rule, changes: dict[str, 
 def test_what_time_satisfies_names_the_time(
     rule: Rule, changes: dict[str, object], minutes: int
 ) -> None:
-    verdict = judge(replace(FRESH, **changes), DEFINITION, NOW)  # type: ignore[arg-type]
+    verdict = judge(replace(FRESH, **changes), DEFINITION, NOW)  # type: ignore[arg-type] # of each field its own type
     assert [check.rule for check in verdict.blocking] == [rule]
     assert verdict.dialable_at == NOW + timedelta(minutes=minutes)
 

@@ -114,3 +114,9 @@ def test_at_the_end_of_the_calendar_nothing_opens_and_nothing_breaks() -> None:
     never = ["Europe/Vienna", "Pacific/Auckland"]
     assert next_open(hours("09:00-12:00"), ["Europe/Vienna"], just_before) is not None
     assert next_open(hours("09:00-12:00"), never, just_before) is None
+
+
+def test_a_window_whose_start_is_skipped_with_midnight_opens_where_the_clock_goes_on() -> None:
+    # In Cairo 2027-04-30 begins at 01:00, which is 22:00 UTC.
+    found = next_open(hours("00:15-01:45"), ["Africa/Cairo"], utc("2027-04-29T20:00"))
+    assert found == utc("2027-04-29T22:00")

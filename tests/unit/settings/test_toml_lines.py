@@ -7,7 +7,7 @@ import pytest
 
 from acd.settings.toml_lines import Loc, find_key_lines
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 HARD = """# comment
 top = 1
