@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import partial
-from math import ceil, inf
+from math import inf
 
 import structlog
 import trio
@@ -22,6 +22,7 @@ from acd.dialer.ledger_watch import LedgerRoom, LedgerWatch
 from acd.dialer.pacing import (
     LineWants,
     PacingSnapshot,
+    agents_for,
     calls_beyond,
     calls_to_start,
     calls_to_withdraw,
@@ -228,9 +229,13 @@ class CampaignRun:
             nursery.start_soon(self._attempt, lead)
 
     def _agents_needed(self) -> int:
-        """By the calls under way, as far as this campaign's dial level goes."""
+        """By the calls under way, as far as this campaign's dial level and ledger go."""
         calls = len(self._in_flight.unanswered) + len(self._in_flight.waiting)
-        return ceil(calls / self._dial_level())
+        return agents_for(
+            calls,
+            calls_per_agent=self._dial_level(),
+            ledger_headroom=self._ledger.left(self.campaign.definition),
+        )
 
     def _free_lines(self) -> int:
         """The trunk's, as far as the campaign's own limit goes."""

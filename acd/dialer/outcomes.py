@@ -34,7 +34,7 @@ from acd.store.outcomes import Outcome, write_outcomes
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MOST_AT_ONCE = 500
-GATHER_SECONDS = 0.2
+GATHER_SECONDS = 0.1
 """Where outcomes come faster there is one transaction in so long."""
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 3.0

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from math import ceil
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,15 @@ def calls_to_withdraw(snapshot: PacingSnapshot) -> int:
     """
     dialed = snapshot.unanswered_calls - snapshot.queued_calls
     return max(0, min(dialed, dialed + snapshot.waiting_persons - snapshot.ready_agents))
+
+
+def agents_for(calls: int, *, calls_per_agent: Decimal, ledger_headroom: int) -> int:
+    """How many ready agents so many calls need: the fewest with which they are not beyond them.
+
+    The same bounds as of the calls that are started. A ratio that the ledger does not bear is
+    none: each of its calls needs an agent, and one of another campaign must not count on them.
+    """
+    return max(0, ceil(calls / calls_per_agent), calls - ledger_headroom)
 
 
 def _level(snapshot: PacingSnapshot) -> int:

@@ -117,8 +117,9 @@ def reload_campaign(
         .where(t.campaigns.c.campaign_id == campaign_id)
         .values(version=version, trunk=trunk, changed_at=now)
     )
-    again = sorted(conn.scalars(_ask_again(campaign_id, now)))
-    record_all(conn, at=now, subject=Subject.LEAD, subject_ids=again, what="asked_again")
+    if _waits(definition) != _waits(present.definition):
+        again = sorted(conn.scalars(_ask_again(campaign_id, now)))
+        record_all(conn, at=now, subject=Subject.LEAD, subject_ids=again, what="asked_again")
     record(
         conn,
         at=now,
@@ -128,6 +129,16 @@ def reload_campaign(
         detail={"version": version},
     )
     return campaign_by_id(conn, campaign_id)
+
+
+def _waits(definition: CampaignDefinition) -> tuple[object, ...]:
+    """What leads are put off by."""
+    return (
+        definition.gap_seconds,
+        definition.max_attempts_per_day,
+        definition.abandon_lock_out_seconds,
+        definition.calling_hours,
+    )
 
 
 def _ask_again(campaign_id: int, now: datetime) -> sa.sql.dml.ReturningUpdate[int]:

@@ -366,6 +366,23 @@ async def test_two_campaigns_share_an_agent_one_person_at_a_time(floor: Floor) -
     assert all(end <= start for (_, end), (start, _) in pairwise(talks))
 
 
+async def test_campaigns_whose_ledger_bears_nothing_leave_an_agent_for_each_call_of_the_others(
+    floor: Floor,
+) -> None:
+    shared = {"extensions": ["201", "202", "203"], "handle_seconds": HANDLE_SECONDS}
+    ratio = {"dial_mode": "ratio", "calls_per_agent": 3, "ramp_seconds": 0}
+    for _ in range(2):
+        floor.campaign(leads=10, agents=shared, **ratio)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER))
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.leased == 3)
+        await looked_again(trunk, times=8)
+        assert trunk.lines.most_leased == 3, "nobody may be abandoned before 34 live answers"
+        scheduler.stop()
+        for line in trunk.lines.used:
+            await line.hang_up()
+
+
 async def test_a_campaigns_own_line_limit_holds(floor: Floor) -> None:
     floor.campaign(leads=6, line_limit=1)
     trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.BAD_ADDRESS))

@@ -12,6 +12,7 @@ from acd.dialer.pacing import (
     MIN_QUEUED,
     LineWants,
     PacingSnapshot,
+    agents_for,
     calls_beyond,
     calls_to_start,
     calls_to_withdraw,
@@ -181,6 +182,31 @@ def test_a_campaigns_own_limit_counts_all_its_attempts() -> None:
     assert lines_to_ask_for(wants(line_limit=3)) == 3
     assert lines_to_ask_for(wants(line_limit=3, attempts=2, queued=1)) == 1
     assert lines_to_ask_for(wants(line_limit=3, attempts=5)) == 0
+
+
+@given(
+    agents=st.integers(1, 50),
+    headroom=st.integers(0, 20),
+    level=st.decimals(1, 20, places=1),
+)
+def test_the_agents_whom_calls_need_are_those_for_whom_they_are_started(
+    agents: int, headroom: int, level: Decimal
+) -> None:
+    calls = calls_to_start(
+        PacingSnapshot(
+            ready_agents=agents,
+            unanswered_calls=0,
+            waiting_persons=0,
+            lines_to_ask_for=999,
+            leads_at_hand=999,
+            calls_per_agent=level,
+            ledger_headroom=headroom,
+        )
+    )
+    needed = agents_for(calls, calls_per_agent=level, ledger_headroom=headroom)
+    assert needed <= agents
+    assert agents_for(calls + 1, calls_per_agent=level, ledger_headroom=headroom) > agents
+    assert agents_for(calls, calls_per_agent=level, ledger_headroom=0) == calls
 
 
 @given(
