@@ -115,5 +115,10 @@ async def _let_go(batch: Sequence[_Waiting], *, until: float) -> None:
     apart = max(0.0, until - now) / BUNCHES
     with trio.CancelScope(shield=True):
         for number, waiting in enumerate(batch):
-            await trio.sleep_until(now + number * BUNCHES // len(batch) * apart)
+            turn_at = now + number * BUNCHES // len(batch) * apart
+            if turn_at > trio.current_time():
+                await trio.sleep_until(turn_at)
+            else:
+                # A moment that is past would cost trio a scope and an exception for each call.
+                await trio.lowlevel.checkpoint()
             trio.lowlevel.reschedule(waiting.task)

@@ -80,7 +80,8 @@ class Outcomes:
         story = get_contextvars() if isinstance(outcome, AttemptClosed) else {}
         self._queue.append(_Queued(outcome, settled, story))
         self._metrics.store_queue.set(len(self._queue))
-        self._empty = trio.Event()
+        if self._empty.is_set():
+            self._empty = trio.Event()
         self._news.set()
 
     async def wait_written(self) -> None:
