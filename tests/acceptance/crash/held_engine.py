@@ -1,4 +1,4 @@
-"""`acd` in which one method of a line never returns: `python held_engine.py METHOD COMMAND …`.
+"""`acd` in which a line's method comes to nothing: `python held_engine.py METHOD COMMAND …`.
 
 A moment that lasts microseconds on the wire lasts until the kill here.
 """
@@ -11,6 +11,7 @@ from typing import Never
 import trio
 
 from acd.cli import main
+from acd.lines import TransferWait
 from acd.sip.line import SipLine
 
 
@@ -18,6 +19,14 @@ async def hold(*_arguments: object, **_options: object) -> Never:
     await trio.sleep_forever()
 
 
+def hold_transfer(*_arguments: object, **_options: object) -> TransferWait:
+    return hold
+
+
+HELD = {SipLine.originate: hold, SipLine.begin_transfer: hold_transfer}
+
+
 if __name__ == "__main__":
-    setattr(SipLine, sys.argv.pop(1), hold)
+    method = sys.argv.pop(1)
+    setattr(SipLine, method, HELD[getattr(SipLine, method)])
     main()
