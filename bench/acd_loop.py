@@ -64,7 +64,7 @@ class AcdLoop:
         async with trunk.lines.lease(holder="bench", deadline_seconds=_LEASE_SECONDS) as line:
             await line.originate(request)
             if await _answered(line):
-                result = await line.blind_transfer(self._agent, timeout_seconds=_TRANSFER_SECONDS)
+                result = await line.blind_transfer(self._agent, timeout_seconds=_TRANSFER_SECONDS)()
                 self.outcomes[type(result).__name__] += 1
             while not isinstance(await line.next_event(), Released):
                 pass

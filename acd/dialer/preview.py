@@ -13,6 +13,7 @@ is asked at the claim and, as for every other one, once more when its attempt be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -123,18 +124,15 @@ class CampaignPreviews:
             raise BadInput(
                 Problem(f"agent {name}", "they are not ready", "a lead is shown to ready agents")
             )
-        try:
+        with ExitStack() as unless_shown:
+            unless_shown.callback(dialing.roster.give_back, place)
             lead = await self._claim(agent, name)
-        except BaseException:
-            # Cancelled too, when the client goes away: else the agent stays reserved for nobody.
-            dialing.roster.give_back(place)
-            raise
-        if lead is None or stop.is_set():
-            campaign = dialing.campaign.name
-            log.debug("no lead to show", action="preview.none", agent=name, campaign=campaign)
-            dialing.roster.give_back(place)
-            self._free(lead)
-            return None
+            if lead is None or stop.is_set():
+                campaign = dialing.campaign.name
+                log.debug("no lead to show", action="preview.none", agent=name, campaign=campaign)
+                self._free(lead)
+                return None
+            unless_shown.pop_all()
         preview = self._shown[agent] = self._preview(name, lead, place)
         nursery.start_soon(self._see_through, preview, stop)
         return preview

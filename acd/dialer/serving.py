@@ -321,7 +321,7 @@ class Serving:
         person, whatever the PBX says of the transfer.
         """
         try:
-            transfer = self._line.begin_transfer(target, timeout_seconds=TRANSFER_SECONDS)
+            transfer = self._line.blind_transfer(target, timeout_seconds=TRANSFER_SECONDS)
         except IllegalTransition:
             await self._watch.ended.wait()
             return None

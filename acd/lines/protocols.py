@@ -133,34 +133,19 @@ class Line(Protocol):
         """End the call at whatever moment; `Ended` and `Released` follow as events."""
         ...
 
-    def begin_transfer(
+    def blind_transfer(
         self,
         target: Destination,
         *,
         timeout_seconds: float,
         on_accepted: Callable[[], None] | None = None,
     ) -> TransferWait:
-        """`blind_transfer` in two steps: what this returns waits for the result.
+        """REFER the connected person to `target` (RFC 3515); what is returned waits for the result.
 
-        A wait that was cut short may be taken up again: the result is kept for it.
-
-        Raises:
-            IllegalTransition: the call is not CONNECTED.
-        """
-        ...
-
-    async def blind_transfer(
-        self,
-        target: Destination,
-        *,
-        timeout_seconds: float,
-        on_accepted: Callable[[], None] | None = None,
-    ) -> TransferResult:
-        """REFER the connected person to `target` and wait for what became of it (RFC 3515).
-
-        After `TransferAnswered` the line sends BYE by itself. `timeout_seconds` counts from
-        the REFER to the final NOTIFY. `on_accepted` is called once, where and when the PBX says
-        that it will try: a 2xx to the REFER.
+        A wait that was cut short may be taken up again: the result is kept for it. After
+        `TransferAnswered` the line sends BYE by itself. `timeout_seconds` counts from the order
+        to the final NOTIFY. `on_accepted` is called once, where and when the PBX says that it
+        will try: a 2xx to the REFER. A call that is already gone is `TransferRefused` (481).
 
         Raises:
             IllegalTransition: the call is not CONNECTED.

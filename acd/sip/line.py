@@ -214,40 +214,14 @@ class SipLine:
         if self._leg is not None:
             self._host.post(HangUpCall(self._leg))
 
-    async def blind_transfer(
-        self,
-        target: Destination,
-        *,
-        timeout_seconds: float,
-        on_accepted: Callable[[], None] | None = None,
-    ) -> TransferResult:
-        """REFER the connected person to `target` and wait for what became of it (RFC 3515).
-
-        After `TransferAnswered` the line sends BYE by itself. `timeout_seconds` counts from
-        the order to the final NOTIFY; `on_accepted` is called at the REFER's 2xx. A call that
-        is already gone is `TransferRefused` (481).
-
-        Raises:
-            IllegalTransition: the call is not CONNECTED.
-            BadInput: the target's URI has a character that no SIP message may carry.
-        """
-        try:
-            wait = self.begin_transfer(
-                target, timeout_seconds=timeout_seconds, on_accepted=on_accepted
-            )
-        except IllegalTransition:
-            await trio.lowlevel.checkpoint()
-            raise
-        return await wait()
-
-    def begin_transfer(
+    def blind_transfer(
         self,
         target: Destination,
         *,
         timeout_seconds: float,
         on_accepted: Callable[[], None] | None = None,
     ) -> TransferWait:
-        """`blind_transfer` up to its REFER; the result is kept for whoever waits, and again.
+        """Order the REFER; the result is kept for whoever waits, and again.
 
         Raises:
             IllegalTransition: the call is not CONNECTED.

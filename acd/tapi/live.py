@@ -257,7 +257,7 @@ class LiveCall:
                 target,
                 timeout_seconds=self._desk.settings.transfer_timeout_seconds,
                 on_accepted=partial(self._accepted, reply),
-            )
+            )()
             if self._pbx_tries or not self._dropped:
                 error = self._take_result(record_of(result, target=written), result.at_seconds)
         except IllegalTransition:

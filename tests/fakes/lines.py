@@ -192,18 +192,7 @@ class FakeLine:
         self._closed = True
         self.hang_up_soon()
 
-    async def blind_transfer(
-        self,
-        target: Destination,
-        *,
-        timeout_seconds: float,
-        on_accepted: Callable[[], None] | None = None,
-    ) -> TransferResult:
-        await trio.lowlevel.checkpoint()
-        wait = self.begin_transfer(target, timeout_seconds=timeout_seconds, on_accepted=on_accepted)
-        return await wait()
-
-    def begin_transfer(
+    def blind_transfer(
         self,
         target: Destination,
         *,

@@ -23,7 +23,7 @@ def hold_transfer(*_arguments: object, **_options: object) -> TransferWait:
     return hold
 
 
-HELD = {SipLine.originate: hold, SipLine.begin_transfer: hold_transfer}
+HELD = {SipLine.originate: hold, SipLine.blind_transfer: hold_transfer}
 
 
 if __name__ == "__main__":

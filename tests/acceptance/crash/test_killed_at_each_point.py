@@ -53,7 +53,7 @@ async def test_answered_and_no_refer(tmp_path: Path) -> None:
     steps = (answer(), ack(), bye())
     with Carrier(tmp_path / "carrier", ADDRESSES.carrier, steps) as carrier:
         installation = await dialing_installation(tmp_path, carrier, leads=1)
-        async with installation.engine(f"{HELD} begin_transfer run") as engine:
+        async with installation.engine(f"{HELD} blind_transfer run") as engine:
             await wait_attempt(installation, lambda row: row["state"] == "answered")
             await kill(engine)
         records = await records_of_next_start(carrier, installation)

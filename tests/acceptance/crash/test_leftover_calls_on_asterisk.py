@@ -23,7 +23,7 @@ ADDRESSES = Addresses.free()
 async def test_an_answered_person_is_hung_up_at_the_next_start(tmp_path: Path) -> None:
     installation = await Installation.ready(tmp_path, pbx=ADDRESSES.pbx)
     async with open_centre(ADDRESSES) as centre:
-        async with installation.engine(f"{HELD} begin_transfer run") as engine:
+        async with installation.engine(f"{HELD} blind_transfer run") as engine:
             await wait_attempt(installation, lambda row: row["state"] == "answered")
             await kill(engine)
         log = await start_again(installation)

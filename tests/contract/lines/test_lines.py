@@ -241,7 +241,7 @@ async def test_a_wait_for_a_transfer_that_was_cut_short_is_taken_up_again(world:
     line = await world.line(transfers())
     await line.originate(call())
     await take(line, Answered)
-    wait = line.begin_transfer(agent(), timeout_seconds=5)
+    wait = line.blind_transfer(agent(), timeout_seconds=5)
     assert line.state is CallState.TRANSFERRING
     with trio.move_on_after(0) as cut:
         await wait()
@@ -254,7 +254,7 @@ async def test_a_transfer_that_is_answered_ends_the_call_as_transferred(world: W
     line = await world.line(transfers())
     await line.originate(call())
     await take(line, Answered)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferAnswered)
     assert the_end(await take(line)).cause is DisconnectCause.TRANSFERRED
 
@@ -266,7 +266,7 @@ async def test_a_transfer_is_accepted_once_and_before_its_end(world: World) -> N
     accepted: list[float] = []
     result = await line.blind_transfer(
         agent(), timeout_seconds=5, on_accepted=lambda: accepted.append(trio.current_time())
-    )
+    )()
     assert len(accepted) == 1
     assert accepted[0] < result.at_seconds
 
@@ -278,7 +278,7 @@ async def test_a_transfer_that_is_refused_was_never_accepted(world: World) -> No
     accepted: list[float] = []
     await line.blind_transfer(
         agent(), timeout_seconds=5, on_accepted=lambda: accepted.append(trio.current_time())
-    )
+    )()
     assert not accepted
 
 
@@ -286,7 +286,7 @@ async def test_a_transfer_that_is_refused_leaves_the_person_with_us(world: World
     line = await world.line(refuses_transfers())
     await line.originate(call())
     await take(line, Answered)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferRefused)
     assert result.sip_status == 488
     assert line.state is CallState.CONNECTED
@@ -298,7 +298,7 @@ async def test_a_transfer_that_fails_says_who_has_the_person(world: World) -> No
     line = await world.line(fails_transfers())
     await line.originate(call())
     await take(line, Answered)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferFailed)
     assert (result.sip_status, result.person_with) == (404, PersonWith.US)
     assert line.state is CallState.CONNECTED
@@ -311,7 +311,7 @@ async def test_hanging_up_with_a_transfer_open_leaves_it_unconfirmed(world: Worl
     results: list[TransferResult] = []
 
     async def transfer() -> None:
-        results.append(await line.blind_transfer(agent(), timeout_seconds=20))
+        results.append(await line.blind_transfer(agent(), timeout_seconds=20)())
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(transfer)
@@ -329,7 +329,7 @@ async def test_a_person_who_hangs_up_during_a_transfer_leaves_it_unconfirmed(
     line = await world.line(hangs_up_during_a_transfer())
     await line.originate(call())
     await take(line, Answered)
-    result = await line.blind_transfer(agent(), timeout_seconds=20)
+    result = await line.blind_transfer(agent(), timeout_seconds=20)()
     assert isinstance(result, TransferUnconfirmed)
     assert the_end(await take(line)).cause is DisconnectCause.NORMAL
 
@@ -340,7 +340,7 @@ async def test_orders_that_need_a_person_are_illegal_without_one(world: World, o
 
     async def give() -> object:
         if order == "blind_transfer":
-            return await line.blind_transfer(agent(), timeout_seconds=5)
+            return await line.blind_transfer(agent(), timeout_seconds=5)()
         if order == "play":
             await line.play(WAV)
             return None

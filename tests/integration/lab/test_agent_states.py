@@ -86,7 +86,7 @@ async def hand_over(trunk: SipTrunk) -> None:
             OriginateRequest(call_id=CallId("one"), destination=number, ring_timeout_seconds=20)
         )
         await until(line, Answered)
-        assert isinstance(await line.blind_transfer(agent, timeout_seconds=20), TransferAnswered)
+        assert isinstance(await line.blind_transfer(agent, timeout_seconds=20)(), TransferAnswered)
 
 
 async def until_course(agents: Told, course: list[Phone]) -> None:

@@ -85,7 +85,7 @@ async def answered_at(line: Line, *, number: str = phones.ANSWERS) -> Answered:
 
 
 async def hand_over(line: Line, *, timeout_seconds: float = 20.0) -> TransferResult:
-    return await line.blind_transfer(agent(AGENT), timeout_seconds=timeout_seconds)
+    return await line.blind_transfer(agent(AGENT), timeout_seconds=timeout_seconds)()
 
 
 async def call_and_hand_over(trunk: SipTrunk) -> None:

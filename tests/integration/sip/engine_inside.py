@@ -31,7 +31,7 @@ async def main(trunk: dict[str, object], wav: str, heard: str) -> None:
                 await answered(line)
                 with recorded(Path(heard)):
                     await line.play(Path(wav))
-                result = await line.blind_transfer(agent(), timeout_seconds=10)
+                result = await line.blind_transfer(agent(), timeout_seconds=10)()
                 events = await released(line)
     told = {"result": type(result).__name__, "events": [type(event).__name__ for event in events]}
     print("told", json.dumps(told))

@@ -83,7 +83,7 @@ async def test_a_call_is_told_from_trying_to_the_transfer_that_was_answered(
     told = [await line.next_event() for _ in range(4)]
     assert [type(event) for event in told] == [Proceeding, Alerting, Proceeding, Answered]
     assert all(event.dialog for event in told if isinstance(event, Alerting | Answered))
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferAnswered)
     ended, gone = await released(line)
     assert isinstance(ended, Ended)

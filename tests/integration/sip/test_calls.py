@@ -286,7 +286,7 @@ async def test_a_transfer_without_an_answered_call_is_a_broken_promise(bench: Be
     await line.originate(request())
     await until(line, Alerting)
     with pytest.raises(IllegalTransition):
-        await line.blind_transfer(agent(), timeout_seconds=5)
+        await line.blind_transfer(agent(), timeout_seconds=5)()
 
 
 async def test_the_pool_counts_its_lines_by_state(bench: Bench) -> None:

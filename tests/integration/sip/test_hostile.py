@@ -85,7 +85,7 @@ async def test_after_10000_hostile_datagrams_all_50_calls_are_still_transferred(
                     await own.bind((STRANGER, 0))
                     await Stranger(trunk.sip_address, own).attack(DATAGRAMS, seed=SEED + repeat)
                 for line in lines:
-                    result = await line.blind_transfer(agent(), timeout_seconds=5)
+                    result = await line.blind_transfer(agent(), timeout_seconds=5)()
                     assert isinstance(result, TransferAnswered)
                     await until(line, Released)
             await wait_all_free(trunk, timeout_seconds=5)

@@ -77,7 +77,7 @@ async def call_and_hand_over(trunk: SipTrunk) -> None:
         await wait_status(trunk, TrunkStatus.UP)
         async with trunk.lines.lease(holder="test", deadline_seconds=WHOLE_SECONDS) as line:
             await answered(line)
-            result = await line.blind_transfer(agent(), timeout_seconds=10)
+            result = await line.blind_transfer(agent(), timeout_seconds=10)()
             assert isinstance(result, TransferAnswered), result
             ended, _ = await released(line)
             assert isinstance(ended, Ended)

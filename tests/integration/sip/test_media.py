@@ -243,7 +243,7 @@ async def test_the_person_hears_the_sound_while_a_transfer_is_open(
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
     await line.play(music, repeat=True)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferAnswered)
     assert a_law(comfort) * 3 in _sound(bench)
 

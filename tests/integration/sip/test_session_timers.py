@@ -241,7 +241,7 @@ async def _held_call(lines: LinePool) -> None:
         with trio.move_on_after(HELD_SECONDS):
             raise AssertionError(f"it ended: {await line.next_event()}")
         to = Destination(kind=DestinationKind.TRANSFER, user="101")
-        assert isinstance(await line.blind_transfer(to, timeout_seconds=30), TransferAnswered)
+        assert isinstance(await line.blind_transfer(to, timeout_seconds=30)(), TransferAnswered)
         await until(line, Released)
 
 

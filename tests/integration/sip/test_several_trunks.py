@@ -94,7 +94,9 @@ async def call_and_hand_over(sip: Sip, name: str) -> None:
     await wait_status(trunk, TrunkStatus.UP)
     async with trunk.lines.lease(holder="test", deadline_seconds=30) as line:
         await answered(line)
-        assert isinstance(await line.blind_transfer(agent(), timeout_seconds=10), TransferAnswered)
+        assert isinstance(
+            await line.blind_transfer(agent(), timeout_seconds=10)(), TransferAnswered
+        )
         await released(line)
 
 

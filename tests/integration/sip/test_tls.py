@@ -87,7 +87,9 @@ async def call_and_hand_over(trunk: SipTrunk) -> None:
     await wait_status(trunk, TrunkStatus.UP)
     async with trunk.lines.lease(holder="test", deadline_seconds=WHOLE_SECONDS) as line:
         await answered(line)
-        assert isinstance(await line.blind_transfer(agent(), timeout_seconds=10), TransferAnswered)
+        assert isinstance(
+            await line.blind_transfer(agent(), timeout_seconds=10)(), TransferAnswered
+        )
         await released(line)
 
 

@@ -62,7 +62,7 @@ async def test_a_transfer_that_is_answered_ends_with_our_bye(bench: Bench) -> No
     pbx = bench.pbx(*_UP, refer(202), notify(100), notify(180), notify(200, final=True), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferAnswered)
     ended, _ = await released(line)
     assert isinstance(ended, Ended)
@@ -82,8 +82,8 @@ async def test_a_queue_and_a_full_uri_are_targets_too(bench: Bench) -> None:
     )
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    await line.blind_transfer(agent("sales-queue#1"), timeout_seconds=5)
-    await line.blind_transfer(agent(uri="sip:desk@127.3.0.9:5070"), timeout_seconds=5)
+    await line.blind_transfer(agent("sales-queue#1"), timeout_seconds=5)()
+    await line.blind_transfer(agent(uri="sip:desk@127.3.0.9:5070"), timeout_seconds=5)()
     targets = [message.get("Refer-To") for message in select(bench.messages(), "REFER")]
     assert targets == [f"<sip:sales-queue%231@{pbx.bind}>", "<sip:desk@127.3.0.9:5070>"]
 
@@ -93,7 +93,7 @@ async def test_the_race_of_asterisk_is_met_by_asking_again(bench: Bench) -> None
     trunk = await bench.trunk(str(pbx.bind))
     line = await bench.line(trunk)
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferAnswered)
     refers = select(bench.messages(), "REFER")
     steps = [after.at_seconds - before.at_seconds for before, after in pairwise(refers)]
@@ -111,7 +111,7 @@ async def test_after_its_races_a_trunk_waits_with_the_first_refer(bench: Bench) 
     for _ in range(20):
         async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
             await answered(line)
-            result = await line.blind_transfer(agent(), timeout_seconds=5)
+            result = await line.blind_transfer(agent(), timeout_seconds=5)()
             assert isinstance(result, TransferAnswered)
             await released(line)
         learnt.append(timing.delay_seconds)
@@ -131,7 +131,7 @@ async def test_a_pbx_that_needs_most_of_a_second_for_its_bridge_gets_it(bench: B
     pbx = bench.pbx(*_UP, *(_RACE * len(steps)), refer(202), notify(200, final=True), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=15)
+    result = await line.blind_transfer(agent(), timeout_seconds=15)()
     assert isinstance(result, TransferAnswered)
     refers = select(bench.messages(), "REFER")
     assert len(refers) == len(steps) + 1
@@ -143,7 +143,7 @@ async def test_a_race_that_never_ends_leaves_the_person_with_us(bench: Bench) ->
     pbx = bench.pbx(*_UP, *(_RACE * (len(TransferTiming.RETRY_STEPS_SECONDS) + 1)), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=15)
+    result = await line.blind_transfer(agent(), timeout_seconds=15)()
     assert isinstance(result, TransferFailed)
     assert (result.sip_status, result.person_with) == (400, PersonWith.US)
     assert line.state is CallState.CONNECTED
@@ -155,7 +155,7 @@ async def test_a_refused_refer_leaves_the_person_with_us(bench: Bench, status: i
     trunk = await bench.trunk(str(pbx.bind))
     async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
         await answered(line)
-        result = await line.blind_transfer(agent(), timeout_seconds=5)
+        result = await line.blind_transfer(agent(), timeout_seconds=5)()
         assert isinstance(result, TransferRefused)
         assert result.sip_status == status
         assert line.state is CallState.CONNECTED
@@ -176,7 +176,7 @@ async def test_a_challenged_refer_is_sent_again_with_credentials(
     pbx = bench.pbx(*_UP, challenged, refer(202), notify(200, final=True), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind), password="secret"))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferAnswered)
     bare, with_credentials = select(bench.messages(), "REFER")
     assert not bare.all(answers)
@@ -190,7 +190,7 @@ async def test_a_refer_whose_credentials_are_refused_leaves_the_person_with_us(
     pbx = bench.pbx(*_UP, challenged, challenged, bye())
     line = await bench.line(await bench.trunk(str(pbx.bind), password="wrong"))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=15)
+    result = await line.blind_transfer(agent(), timeout_seconds=15)()
     assert isinstance(result, TransferRefused)
     assert result.sip_status == 407
     assert len(select(bench.messages(), "REFER")) == 2
@@ -211,9 +211,9 @@ async def test_what_comes_late_of_a_transfer_that_timed_out_does_not_end_the_nex
     )
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    given_up = await line.blind_transfer(agent("2001"), timeout_seconds=0.3)
+    given_up = await line.blind_transfer(agent("2001"), timeout_seconds=0.3)()
     assert isinstance(given_up, TransferTimedOut)
-    result = await line.blind_transfer(agent("2002"), timeout_seconds=5)
+    result = await line.blind_transfer(agent("2002"), timeout_seconds=5)()
     assert isinstance(result, TransferAnswered)
 
 
@@ -234,7 +234,7 @@ async def test_a_final_notify_tells_who_has_the_person(
     trunk = await bench.trunk(str(pbx.bind))
     async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
         await answered(line)
-        result = await line.blind_transfer(agent(), timeout_seconds=5)
+        result = await line.blind_transfer(agent(), timeout_seconds=5)()
         assert isinstance(result, TransferFailed)
         assert (result.sip_status, result.person_with) == (status, person_with)
     await wait_all_free(trunk, timeout_seconds=5)
@@ -246,8 +246,8 @@ async def test_after_an_unknown_extension_another_target_may_be_tried(bench: Ben
     )
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    assert isinstance(await line.blind_transfer(agent("1"), timeout_seconds=5), TransferFailed)
-    assert isinstance(await line.blind_transfer(agent("2"), timeout_seconds=5), TransferAnswered)
+    assert isinstance(await line.blind_transfer(agent("1"), timeout_seconds=5)(), TransferFailed)
+    assert isinstance(await line.blind_transfer(agent("2"), timeout_seconds=5)(), TransferAnswered)
 
 
 async def test_a_notify_that_overtakes_the_202_counts(bench: Bench) -> None:
@@ -256,7 +256,7 @@ async def test_a_notify_that_overtakes_the_202_counts(bench: Bench) -> None:
     )
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    assert isinstance(await line.blind_transfer(agent(), timeout_seconds=5), TransferAnswered)
+    assert isinstance(await line.blind_transfer(agent(), timeout_seconds=5)(), TransferAnswered)
     messages = bench.messages()
     assert all(
         message.status == 200
@@ -269,7 +269,7 @@ async def test_no_notify_at_all_times_out_with_the_person_at_the_pbx(bench: Benc
     pbx = bench.pbx(*_UP, refer(202), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=0.5)
+    result = await line.blind_transfer(agent(), timeout_seconds=0.5)()
     assert isinstance(result, TransferTimedOut)
     assert result.person_with is PersonWith.PBX
     await line.hang_up()
@@ -282,7 +282,7 @@ async def test_a_refer_that_nothing_answers_times_out_with_the_person_at_us(benc
     async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
         await answered(line)
         # Shorter than the 500 ms after which the REFER would be sent again.
-        result = await line.blind_transfer(agent(), timeout_seconds=0.4)
+        result = await line.blind_transfer(agent(), timeout_seconds=0.4)()
         assert isinstance(result, TransferTimedOut)
         assert result.person_with is PersonWith.US
     await wait_all_free(trunk, timeout_seconds=10)
@@ -292,7 +292,7 @@ async def test_bye_after_202_is_unconfirmed_and_never_called_lost(bench: Bench) 
     pbx = bench.pbx(*_UP, refer(202), notify(100), hang_up())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferUnconfirmed)
     ended, _ = await released(line)
     assert isinstance(ended, Ended)
@@ -306,7 +306,7 @@ async def test_a_bye_right_behind_the_final_notify_costs_no_line(bench: Bench) -
     for _ in range(4):
         async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
             await answered(line)
-            result = await line.blind_transfer(agent(), timeout_seconds=5)
+            result = await line.blind_transfer(agent(), timeout_seconds=5)()
             assert isinstance(result, TransferAnswered)
             await released(line)
     await wait_all_free(trunk, timeout_seconds=5)
@@ -317,7 +317,7 @@ async def test_a_subscription_that_ends_without_a_status_is_unconfirmed(bench: B
     pbx = bench.pbx(*_UP, refer(202), notify_without_body(final=True), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferUnconfirmed)
 
 
@@ -326,7 +326,7 @@ async def test_a_transfer_of_a_call_that_is_gone_is_refused_with_481(bench: Benc
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
     await until_gone(bench)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferRefused)
     assert result.sip_status == 481
     assert not select(bench.messages(), "REFER")
@@ -369,7 +369,7 @@ async def test_transfers_on_their_way_do_not_open_a_trunk_that_refuses_them(benc
         async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
             await line.originate(request(user=number))
             await until(line, Answered)
-            result = await line.blind_transfer(agent(), timeout_seconds=1.5)
+            result = await line.blind_transfer(agent(), timeout_seconds=1.5)()
             ends.append((result, trunk.health))
 
     async with trio.open_nursery() as nursery:
@@ -393,7 +393,7 @@ async def test_transfers_on_their_way_do_not_open_a_trunk_that_refuses_them(benc
 async def _refused(trunk: SipTrunk) -> None:
     async with trunk.lines.lease(holder="test", deadline_seconds=60) as line:
         await answered(line)
-        result = await line.blind_transfer(agent(), timeout_seconds=5)
+        result = await line.blind_transfer(agent(), timeout_seconds=5)()
         assert isinstance(result, TransferRefused)
         await line.hang_up()
         await released(line)
@@ -410,7 +410,7 @@ async def test_hanging_up_with_a_refer_open_ends_both(bench: Bench) -> None:
         await line.hang_up()
 
     bench.nursery.start_soon(hang_up_soon)
-    result = await line.blind_transfer(agent(), timeout_seconds=5)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
     assert isinstance(result, TransferUnconfirmed)
     ended, _ = await released(line)
     assert isinstance(ended, Ended)
@@ -423,7 +423,7 @@ async def test_referred_by_is_written_once_and_names_the_account(bench: Bench) -
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await line.originate(request(caller_id=CallerId(number="+4315056416")))
     await until(line, Answered)
-    await line.blind_transfer(agent(), timeout_seconds=5)
+    await line.blind_transfer(agent(), timeout_seconds=5)()
     refer_ = first(bench.messages(), "REFER")
     assert refer_.get("From").startswith("<sip:+4315056416@")
     assert refer_.all("Referred-By") == (f"<sip:acd@{pbx.bind}>",)

@@ -187,7 +187,7 @@ async def test_no_refer_asks_to_be_spared_its_notifies(bench: Bench) -> None:
     pbx = bench.pbx(*_UP, refer(202), notify(200, final=True), bye())
     line = await bench.line(await bench.trunk(str(pbx.bind)))
     await answered(line)
-    assert isinstance(await line.blind_transfer(agent(), timeout_seconds=5), TransferAnswered)
+    assert isinstance(await line.blind_transfer(agent(), timeout_seconds=5)(), TransferAnswered)
     assert first(bench.messages(), "REFER").get("Refer-Sub") == ""
 
 

@@ -30,7 +30,6 @@ from acd.lines import (
     LineEvent,
     OriginateRequest,
     Released,
-    TransferResult,
     TransferWait,
     TrunkHealth,
     TrunkStatus,
@@ -112,22 +111,13 @@ class FakeLine:
     async def hang_up(self) -> None:
         raise AssertionError("the climb leaves its leases instead")
 
-    def begin_transfer(
+    def blind_transfer(
         self,
         target: Destination,
         *,
         timeout_seconds: float,
         on_accepted: Callable[[], None] | None = None,
     ) -> TransferWait:
-        raise AssertionError("the climb transfers nobody")
-
-    async def blind_transfer(
-        self,
-        target: Destination,
-        *,
-        timeout_seconds: float,
-        on_accepted: Callable[[], None] | None = None,
-    ) -> TransferResult:
         raise AssertionError("the climb transfers nobody")
 
     async def play(self, wav: Path, *, repeat: bool = False) -> None:
