@@ -13,7 +13,6 @@ from acd.rules.ledger import LedgerCounts
 from acd.store import Store
 from acd.store import schema as t
 from acd.store.agent_dispositions import any_undisposed, close_undisposed, dispose_attempt
-from acd.store.agents import NewAgent, save_agents
 from acd.store.beginning import Blocked
 from acd.store.campaigns import (
     CampaignState,
@@ -126,14 +125,7 @@ def test_a_callback_waits_for_its_time_and_its_owner(
     at = later(hours=2)
     with pytest.raises(UnknownName, match="agent 299: there is no agent"):
         dispose(store, handed, "callback", callback_at=at, callback_agent="299")
-    anna = NewAgent(
-        name="anna",
-        extension="201",
-        display_name="",
-        skills=frozenset(),
-        campaign_ids=frozenset(),
-    )
-    store.run_sync(save_agents, [anna], now=NOON)
+    world.agent("anna", "201")
     dispose(store, handed, "callback", callback_at=at, callback_agent="201")
     lead = lead_of(world, handed)
     assert (lead.state, lead.callback_at, lead.callback_agent) == ("waiting", at, "anna")

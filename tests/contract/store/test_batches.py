@@ -16,7 +16,7 @@ from acd.rules.dispositions import Disposition
 from acd.rules.eligibility import Rule
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.agents import AgentMoved, NewAgent, Teller, save_agents
+from acd.store.agents import AgentMoved, Teller
 from acd.store.attempts import AgentTimes
 from acd.store.beginning import Blocked, NewAttempt, begin_attempts
 from acd.store.dnc import add_numbers, open_list
@@ -187,18 +187,10 @@ def _without_ids(row: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def agents(store: Store) -> list[str]:
     """Two who do the same; their extensions."""
-    new = [
-        NewAgent(
-            name=f"agent-{extension}",
-            extension=extension,
-            display_name="",
-            skills=frozenset(),
-            campaign_ids=frozenset(),
-        )
-        for extension in ("201", "202")
-    ]
-    store.run_sync(save_agents, new, now=NOON)
-    return [agent.extension for agent in new]
+    extensions = ["201", "202"]
+    for extension in extensions:
+        World(store).agent(f"agent-{extension}", extension)
+    return extensions
 
 
 def test_a_batch_comes_to_the_same_as_its_outcomes_one_by_one(

@@ -16,7 +16,6 @@ from acd.rules.callbacks import FARTHEST
 from acd.rules.eligibility import Rule
 from acd.store import Store, connected, open_store_sync
 from acd.store import schema as t
-from acd.store.agents import NewAgent, save_agents
 from acd.store.backup import backup_database, check_database
 from acd.store.beginning import Blocked
 from acd.store.dnc import dnc_lists
@@ -132,14 +131,7 @@ def test_who_promises_a_callback_is_an_agent_of_sql_or_of_the_campaigns_file(
     world: World, store: Store
 ) -> None:
     world.leads(world.campaign())
-    anna = NewAgent(
-        name="anna",
-        extension="301",
-        display_name="",
-        skills=frozenset(),
-        campaign_ids=frozenset(),
-    )
-    store.run_sync(save_agents, [anna], now=NOON)
+    world.agent("anna", "301")
     for named, known in (("301", "anna"), ("anna", "anna"), ("201", "201")):
         store.run_sync(promise_for, lead_id=1, at=NOON, owner=named, now=NOON)
         assert world.lead(1).callback_agent == known

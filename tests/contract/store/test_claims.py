@@ -7,13 +7,13 @@ from acd.calls import DisconnectCause
 from acd.rules.callbacks import owner_of
 from acd.store import Store
 from acd.store import schema as t
-from acd.store.campaigns import CampaignState, reload_campaign, set_campaign_state
+from acd.store.campaigns import CampaignState, set_campaign_state
 from acd.store.dnc import add_numbers, open_list, remove_numbers
 from acd.store.events import Subject, events_of
 from acd.store.lead_changes import promise_callback, reset_leads
 from acd.store.leads import LEASE, claim_leads, renew_claims, skip_lead, unclaim_leads
 from acd.store.outcomes import TurnedAway
-from tests.contract.store.world import NOON, World, definition, later
+from tests.contract.store.world import NOON, World, later
 
 
 def test_a_claim_takes_the_longest_waiting_leads_and_no_more_than_asked(world: World) -> None:
@@ -142,13 +142,7 @@ def test_a_tightened_definition_closes_leads_that_have_had_their_attempts(
     world.leads(campaign)
     [lead] = world.claim(campaign)
     world.close(world.dial(lead), DisconnectCause.BUSY)
-    store.run_sync(
-        reload_campaign,
-        campaign_id=campaign,
-        definition=definition(max_attempts=1, gap_seconds=0),
-        trunk="main",
-        now=NOON,
-    )
+    world.reload(campaign, max_attempts=1, gap_seconds=0)
     assert world.claim(campaign) == []
     assert (world.lead(lead.lead_id).state, world.lead(lead.lead_id).reason) == (
         "closed",
@@ -168,13 +162,7 @@ def test_a_loosened_definition_lets_go_at_once_who_was_put_off_by_the_old_one(
     store.run_sync(unclaim_leads, node="a", lead_ids=[3], now=NOON)
     store.run_sync(promise_callback, lead_id=3, at=hour, agent=None, now=NOON)
     assert world.claim(campaign, now=later(minutes=20)) == []
-    store.run_sync(
-        reload_campaign,
-        campaign_id=campaign,
-        definition=definition(gap_seconds=600, retry=_AT_ONCE),
-        trunk="main",
-        now=later(minutes=21),
-    )
+    world.reload(campaign, gap_seconds=600, retry=_AT_ONCE, now=later(minutes=21))
     again = world.claim(campaign, now=later(minutes=21))
     assert [lead.lead_id for lead in again] == [waits_for_gap.lead_id]
     late = world.claim(campaign, now=hour)
@@ -188,13 +176,7 @@ def test_what_closes_a_lead_is_named_also_where_something_else_blocks_it_for_a_w
     world.leads(campaign)
     [lead] = world.claim(campaign)
     world.close(world.dial(lead), DisconnectCause.BUSY)
-    store.run_sync(
-        reload_campaign,
-        campaign_id=campaign,
-        definition=definition(max_attempts=1, dnc={"required_lists": ["robinson"]}),
-        trunk="main",
-        now=NOON,
-    )
+    world.reload(campaign, max_attempts=1, dnc={"required_lists": ["robinson"]})
     assert world.claim(campaign) == []
     assert world.lead(lead.lead_id).reason == "attempts"
 

@@ -34,9 +34,8 @@ from acd.store import (
     turned_away,
 )
 from acd.store import schema as t
-from acd.store.campaigns import reload_campaign
 from acd.store.events import Subject, events_of
-from tests.contract.store.world import NOON, World, closed, definition, later
+from tests.contract.store.world import NOON, World, closed, later
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -233,7 +232,7 @@ def _claims_that_come_to_nothing(world: World, store: Store) -> None:
     world.write(outcomes.TurnedAway(lead=refused, rule="region"))
     world.write(outcomes.LeadSkipped(lead_id=skipped.lead_id, agent="anna", until=later(hours=1)))
     night = {"monday": ["01:00-02:00"]}
-    _reload(store, campaign, calling_hours=night)
+    world.reload(campaign, calling_hours=night)
     assert not isinstance(world.begin(blocked), int)
     late = NOON + leads.LEASE + timedelta(seconds=1)
     assert store.run_sync(leads.release_expired_claims, campaign_id=campaign, now=late)
@@ -244,20 +243,10 @@ def _changed_rules(world: World, store: Store) -> None:
     campaign = world.campaign(gap_seconds=0, retry={"busy": {"action": "retry"}})
     world.leads(campaign, 1)
     world.close(world.dial(world.claim(campaign)[0]))
-    _reload(store, campaign, gap_seconds=7200)
+    world.reload(campaign, gap_seconds=7200)
     assert world.claim(campaign, now=later(minutes=1)) == []
-    _reload(store, campaign, max_attempts=1)
+    world.reload(campaign, max_attempts=1)
     assert world.claim(campaign, now=later(hours=5)) == []
-
-
-def _reload(store: Store, campaign: int, **changes: Any) -> None:
-    store.run_sync(
-        reload_campaign,
-        campaign_id=campaign,
-        definition=definition(**changes),
-        trunk="main",
-        now=NOON,
-    )
 
 
 def _people(world: World, store: Store) -> None:
@@ -285,18 +274,8 @@ def _people(world: World, store: Store) -> None:
 def _agents(world: World, store: Store) -> None:
     """Brought in, changed, asked, seen by an engine, and benched."""
 
-    def bring(extension: str) -> None:
-        agent = agents.NewAgent(
-            name="anna",
-            extension=extension,
-            display_name="Anna",
-            skills=frozenset({"german"}),
-            campaign_ids=frozenset(),
-        )
-        store.run_sync(agents.save_agents, [agent], now=NOON)
-
-    bring("301")
-    bring("302")
+    world.agent("anna", "301")
+    world.agent("anna", "302")
     for wanted in (AgentState.READY, AgentState.NOT_READY, AgentState.READY):
         store.run_sync(agents.ask_agent, "anna", wanted=wanted, reason="", now=NOON)
     for state in (AgentState.RESERVED, AgentState.ON_CALL):

@@ -15,9 +15,16 @@ from acd.rules.definition import CampaignDefinition
 from acd.rules.dispositions import Disposition
 from acd.store import Store
 from acd.store import schema as t
+from acd.store.agents import NewAgent, save_agents
 from acd.store.attempts import AttemptClosed, close_attempts
 from acd.store.beginning import Blocked, NewAttempt, begin_attempts
-from acd.store.campaigns import CampaignState, create_campaign, set_campaign_state
+from acd.store.campaigns import (
+    CampaignRow,
+    CampaignState,
+    create_campaign,
+    reload_campaign,
+    set_campaign_state,
+)
 from acd.store.imports import publish
 from acd.store.leads import ClaimedLead, claim_leads
 from acd.store.outcomes import Outcome, write_outcomes
@@ -112,6 +119,26 @@ class World:
             ]
             rows.add(NewLead(line=line, numbers=known, columns={"name": "again"}))
         return rows
+
+    def reload(self, campaign_id: int, *, now: datetime = NOON, **changes: Any) -> CampaignRow:
+        return self.store.run_sync(
+            reload_campaign,
+            campaign_id=campaign_id,
+            definition=definition(**changes),
+            trunk="main",
+            now=now,
+        )
+
+    def agent(self, name: str, extension: str) -> None:
+        """Brought in, or with another phone from now on."""
+        new = NewAgent(
+            name=name,
+            extension=extension,
+            display_name="",
+            skills=frozenset(),
+            campaign_ids=frozenset(),
+        )
+        self.store.run_sync(save_agents, [new], now=NOON)
 
     def claim(
         self, campaign_id: int, *, limit: int = 10, node: str = "a", now: datetime = NOON
