@@ -122,7 +122,11 @@ class CampaignPreviews:
         place = dialing.roster.reserve_agent(dialing.campaign.campaign_id, agent)
         if place is None:
             raise BadInput(
-                Problem(f"agent {name}", "they are not ready", "a lead is shown to ready agents")
+                Problem(
+                    f"agent {name}",
+                    "they are not ready, or another campaign's call needs them",
+                    "a lead is shown to agents who are free",
+                )
             )
         with ExitStack() as unless_shown:
             unless_shown.callback(dialing.roster.give_back, place)
