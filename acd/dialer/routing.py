@@ -402,6 +402,11 @@ class Roster:
         there = seat.told in (None, AgentState.READY)
         return there and seat.wanted is AgentState.READY
 
+    async def wait_unwilling(self, place: AgentPlace) -> None:
+        """Wait until a reserved agent was asked to be something else than ready."""
+        while self._seats[place.agent].wanted is AgentState.READY:
+            await self.wait_change()
+
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""
         self._seats[place.agent].handover = handover

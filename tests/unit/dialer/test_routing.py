@@ -389,3 +389,13 @@ async def test_a_person_is_given_whoever_the_calls_of_other_campaigns_can_spare(
     longest = roster.reserve_now(SALES)
     assert longest is not None
     assert longest.target == "202"
+
+
+async def test_a_reserved_agent_who_is_unplugged_is_not_to_be_called(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    reserved = roster.reserve_now(SALES)
+    assert reserved is not None
+    assert roster.may_be_called(reserved)
+    roster.apply(says("201", AgentState.LOGGED_OFF))
+    assert not roster.may_be_called(reserved)
