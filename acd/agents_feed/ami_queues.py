@@ -67,12 +67,12 @@ class QueueView:
             case MemberGone(queue=queue, interface=interface):
                 self._queue(queue).members.pop(interface, None)
             case MemberJoined(queue=queue):
-                member = self._member(fact)
-                member.has_person, member.person = True, fact.person
+                if (member := self._known(fact)) is not None:
+                    member.has_person, member.person = True, fact.person
             case MemberDone(queue=queue):
-                member = self._member(fact)
-                member.has_person = False
-                member.wraps_up_until = at_seconds + self.wrap_up_seconds(fact)
+                if (member := self._known(fact)) is not None:
+                    member.has_person = False
+                    member.wraps_up_until = at_seconds + self.wrap_up_seconds(fact)
             case _:
                 return ""
         return queue if queue in self._told else ""
@@ -102,7 +102,8 @@ class QueueView:
 
     def wrap_up_seconds(self, done: MemberDone) -> float:
         """How long this member gets nobody after a call."""
-        return self._member(done).wrap_up_seconds or self._wrap_up_seconds
+        member = self._known(done)
+        return (member and member.wrap_up_seconds) or self._wrap_up_seconds
 
     def seen(self, queue: str, *, at_seconds: float) -> QueueSeen:
         """What a queue looks like at this moment."""
@@ -117,5 +118,9 @@ class QueueView:
     def _queue(self, queue: str) -> _Queue:
         return self._queues.setdefault(queue, _Queue())
 
-    def _member(self, fact: MemberSeen | MemberJoined | MemberDone) -> _Member:
+    def _member(self, fact: MemberSeen) -> _Member:
         return self._queue(fact.queue).members.setdefault(fact.interface, _Member())
+
+    def _known(self, fact: MemberJoined | MemberDone) -> _Member | None:
+        """None: removed. Asterisk tells the end of their talk all the same."""
+        return self._queue(fact.queue).members.get(fact.interface)

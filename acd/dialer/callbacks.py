@@ -22,7 +22,8 @@ async def run_claimed(
 ) -> None:
     """`run_attempt`, with the lead's own agent where it is kept for one.
 
-    A lead whose agent is no longer ready is given back, and waits for them or for its time.
+    A lead whose agent is no longer ready, or needed by another campaign's call, is given back, and
+    waits for them or for its time.
     """
     if lead.callback_agent is None:
         await run_attempt(dialing, lead, in_flight, stop)

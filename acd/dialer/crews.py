@@ -21,11 +21,14 @@ from acd.agents import AgentId, AgentState, QueueSeen
 from acd.dialer.handover import Handover
 from acd.dialer.places import AgentPlace, EnrolledAgent
 from acd.dialer.queue_gate import QueueGate
+from acd.dialer.sharing import Supply, left_over, served
 
 AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP})
 WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
 
 _SEATED = count()
+_NO_CREWS: Mapping[str, list[Crew]] = {}
+_NO_NEEDS: Mapping[int, int] = {}
 _by_number = attrgetter("number")
 _by_since = attrgetter("since_seconds")
 
@@ -254,37 +257,71 @@ class Crews:
             for queue, crews in self._serving.get(campaign_id, _NO_CREWS).items()
         )
 
-    def ready_shared(self, campaign_id: int, other: int) -> tuple[int, int]:
-        """Of a campaign's ready agents: those who serve the other one too, and those who do not.
+    def left_for(self, campaign_id: int, needs: Mapping[int, int]) -> int:
+        """How many ready agents so many calls of the other campaigns leave to one."""
+        if not any(needed > 0 for other, needed in needs.items() if other != campaign_id):
+            return self.ready(campaign_id)
+        return left_over(self._supplies(), needs, campaign_id)
 
-        Where a queue has members for some of its places only, they stand behind shared ones.
-        """
-        shared = alone = 0
-        for queue, crews in self._serving.get(campaign_id, _NO_CREWS).items():
-            both = sum(len(crew.ready) for crew in crews if other in crew.campaigns)
-            all_of_it = self._capped(queue, sum(len(crew.ready) for crew in crews))
-            shared += min(both, all_of_it)
-            alone += all_of_it - min(both, all_of_it)
-        return shared, alone
+    def can_spare(self, seat: Seat, needs: Mapping[int, int]) -> bool:
+        """Whether as many of these calls would find an agent without this one."""
+        return served(self._supplies(), needs) == served(self._supplies(without=seat), needs)
 
-    def longest_ready(self, campaign_id: int, but_not: Collection[AgentId] = ()) -> Seat | None:
-        """Of the highest priority who has been ready longest for a campaign; None: nobody is."""
-        first: Seat | None = None
-        for queue, crews in self._serving.get(campaign_id, _NO_CREWS).items():
-            seat = self._longest_of(queue, crews, but_not)
-            if seat is not None and (first is None or _by_turn(seat) < _by_turn(first)):
-                first = seat
-        return first
+    def _supplies(self, without: Seat | None = None) -> list[Supply]:
+        less = None if without is None else self._crew_of[without.agent]
+        return [
+            Supply(
+                campaigns=crew.campaigns,
+                ready=len(crew.ready) - (crew is less),
+                queue=crew.queue,
+                room=self._room_without(crew.queue, without),
+            )
+            for crew in self._crews.values()
+            if crew.ready
+        ]
 
-    def _longest_of(
-        self, queue: str, crews: list[Crew], but_not: Collection[AgentId]
+    def _room_without(self, queue: str, without: Seat | None) -> int:
+        """How many people a queue could take, one fewer when one of its places is taken."""
+        known = self._queues.get(queue)
+        places = sum(len(crew.ready) for crew in self._crews.values() if crew.queue == queue)
+        room = places if known is None else known.capped(places)
+        return max(0, room - (without is not None and without.queue == queue))
+
+    def longest_ready(
+        self,
+        campaign_id: int,
+        but_not: Collection[AgentId] = (),
+        *,
+        needs: Mapping[int, int] = _NO_NEEDS,
     ) -> Seat | None:
+        """Of the highest priority who has been ready longest for a campaign; None: nobody is.
+
+        Whoever these calls of all campaigns can spare comes before anybody whom they cannot.
+        """
+        firsts = [
+            seat
+            for queue, crews in self._serving.get(campaign_id, _NO_CREWS).items()
+            for seat in self._firsts_of(queue, crews, but_not)
+        ]
+        if len(firsts) > 1 and any(needed > 0 for needed in needs.values()):
+            firsts.sort(key=_by_turn)
+            return next((seat for seat in firsts if self.can_spare(seat, needs)), firsts[0])
+        return min(firsts, key=_by_turn, default=None)
+
+    def _firsts_of(
+        self, queue: str, crews: list[Crew], but_not: Collection[AgentId]
+    ) -> Iterable[Seat]:
+        """Of each crew of a queue whose turn it is."""
         ready = sum(len(crew.ready) for crew in crews)
-        if self._capped(queue, ready) < ready:
-            open_places = (s for s in self._open(queue, crews) if s.agent not in but_not)
-            return min(open_places, key=_by_turn, default=None)
-        firsts = (_first(crew, but_not) for crew in crews)
-        return min((seat for seat in firsts if seat is not None), key=_by_turn, default=None)
+        if self._capped(queue, ready) == ready:
+            firsts = (_first(crew, but_not) for crew in crews)
+            return [seat for seat in firsts if seat is not None]
+        found: dict[Crew, Seat] = {}
+        for seat in self._open(queue, crews):
+            crew = self._crew_of[seat.agent]
+            if seat.agent not in but_not:
+                found[crew] = min(found.get(crew, seat), seat, key=_by_turn)
+        return found.values()
 
     def ready_seats(self, campaign_id: int) -> Iterator[Seat]:
         """Everybody who could take a person of this campaign now."""
@@ -301,9 +338,6 @@ class Crews:
     def _capped(self, queue: str, ready: int) -> int:
         known = self._queues.get(queue)
         return ready if known is None else known.capped(ready)
-
-
-_NO_CREWS: Mapping[str, list[Crew]] = {}
 
 
 def _first(crew: Crew, but_not: Collection[AgentId]) -> Seat | None:

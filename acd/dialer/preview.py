@@ -12,10 +12,11 @@ is asked at the claim and, as for every other one, once more when its attempt be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 import trio
@@ -122,7 +123,11 @@ class CampaignPreviews:
         place = dialing.roster.reserve_agent(dialing.campaign.campaign_id, agent)
         if place is None:
             raise BadInput(
-                Problem(f"agent {name}", "they are not ready", "a lead is shown to ready agents")
+                Problem(
+                    f"agent {name}",
+                    "they are not ready, or another campaign's call needs them",
+                    "a lead is shown to agents who are free",
+                )
             )
         with ExitStack() as unless_shown:
             unless_shown.callback(dialing.roster.give_back, place)
@@ -185,11 +190,17 @@ class CampaignPreviews:
                 self._over()
 
     async def _decide(self, preview: Preview, stop: trio.Event) -> None:
-        """Wait for the agent's word, the end of their time, or that of the campaign."""
+        """Wait for the agent's word, the end of their time, or that of the campaign.
+
+        Who logs off or is not ready looks at nothing any more. What a feed says of the phone is
+        asked at the end alone: one that registers anew takes no lead off a screen.
+        """
         seconds = self.dialing.campaign.definition.preview_seconds
         with trio.move_on_after(seconds) as in_time:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_cancel_after, stop, nursery.cancel_scope)
+                nursery.start_soon(_cancel_after, stop.wait, nursery.cancel_scope)
+                gone = partial(self.dialing.roster.wait_unwilling, preview.place)
+                nursery.start_soon(_cancel_after, gone, nursery.cancel_scope)
                 await preview.wait_end()
                 nursery.cancel_scope.cancel()
         preview.finish(PreviewEnd.TIMED_OUT if in_time.cancelled_caught else PreviewEnd.WITHDRAWN)
@@ -218,8 +229,8 @@ class CampaignPreviews:
             )
 
 
-async def _cancel_after(event: trio.Event, scope: trio.CancelScope) -> None:
-    await event.wait()
+async def _cancel_after(wait: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+    await wait()
     scope.cancel()
 
 

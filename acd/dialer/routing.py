@@ -173,12 +173,11 @@ class Roster:
 
         Of those calls, as many as can be served by agents whom this campaign has no use for are.
         """
-        left = self.ready(campaign_id)
-        for other, agents_needed in self._spoken_for.items():
-            if other != campaign_id:
-                shared, elsewhere = self._crews.ready_shared(other, campaign_id)
-                left -= min(shared, max(0, agents_needed() - elsewhere))
-        return max(0, left)
+        return self._crews.left_for(campaign_id, self._needed())
+
+    def _needed(self) -> dict[int, int]:
+        """How many agents the calls under way of each campaign need."""
+        return {campaign_id: needed() for campaign_id, needed in self._spoken_for.items()}
 
     def ready_names(self, campaign_id: int) -> frozenset[str]:
         """What the agents are called who could take one: extensions, and names that SQL knows."""
@@ -333,8 +332,12 @@ class Roster:
     def reserve_now(
         self, campaign_id: int, *, but_not: Collection[AgentId] = frozenset()
     ) -> AgentPlace | None:
-        """Whose turn it is, reserved; None when nobody is ready."""
-        seat = self._crews.longest_ready(campaign_id, but_not)
+        """Whose turn it is, reserved; None when nobody is ready.
+
+        Whoever the calls under way can spare goes before an agent whom one of them needs.
+        """
+        needs = self._needed() if len(self._spoken_for) > 1 else {}
+        seat = self._crews.longest_ready(campaign_id, but_not, needs=needs)
         return None if seat is None else self._reserve(seat, campaign_id)
 
     async def reserve(
@@ -378,10 +381,15 @@ class Roster:
         return waiting.place
 
     def reserve_agent(self, campaign_id: int, name: str) -> AgentPlace | None:
-        """One agent by name or extension, reserved; None when they are not ready just now."""
+        """One agent by name or extension, reserved.
+
+        None when they are not ready just now, or a call of another campaign has nobody else.
+        """
+        others = {**self._needed(), campaign_id: 0}
         for seat in self._crews.ready_seats(campaign_id):
             if name == seat.agent or (seat.enrolled is not None and name == seat.enrolled.name):
-                return self._reserve(seat, campaign_id)
+                spare = self._crews.can_spare(seat, others)
+                return self._reserve(seat, campaign_id) if spare else None
         return None
 
     def serves(self, campaign_id: int, agent: AgentId) -> bool:
@@ -393,6 +401,11 @@ class Roster:
         seat = self._seats[place.agent]
         there = seat.told in (None, AgentState.READY)
         return there and seat.wanted is AgentState.READY
+
+    async def wait_unwilling(self, place: AgentPlace) -> None:
+        """Wait until a reserved agent was asked to be something else than ready."""
+        while self._seats[place.agent].wanted is AgentState.READY:
+            await self.wait_change()
 
     def follow(self, place: AgentPlace, handover: Handover) -> None:
         """Tell what the phone of a reserved agent does, until it is over or the next person's."""

@@ -97,6 +97,27 @@ async def test_nobody_is_dialed_for_a_queue_without_members_until_one_comes(
     assert_nobody_waited(installation, traffic)
 
 
+async def test_nobody_is_dialed_for_a_member_who_was_removed_while_they_talked(
+    tmp_path: Path,
+) -> None:
+    phone = phones.agent_answers(ADDRESSES.agent_101, ring_ms=100, talk_ms=1500)
+    installation = await installation_with_feed(tmp_path, host=ADDRESSES.pbx, prepare=use_support)
+    async with open_centre(ADDRESSES, phone) as centre:
+        await add_support(centre)
+        await centre.pbx.cli("queue add member PJSIP/101 to support")
+        async with installation.engine() as engine:
+            await engine.wait_metric(HANDED_OVER, 1, campaign="sample", disposition="handed_over")
+            await centre.pbx.cli("queue remove member PJSIP/101 from support")
+            await wait_talks(installation, 1)
+            await wait_nobody_free(engine)
+            assert len(dialed(centre.traffic())) == 1
+            await centre.pbx.cli("queue add member PJSIP/101 to support")
+            await engine.wait_metric(HANDED_OVER, 2, campaign="sample", disposition="handed_over")
+            assert await engine.end() == 0, engine.log()
+        traffic = centre.traffic()
+    assert_nobody_waited(installation, traffic)
+
+
 def use_support(installation: Installation) -> None:
     """As `use_queue`, of a queue that nobody is a member of."""
     use_queue(installation)

@@ -22,7 +22,13 @@ from acd.store.events import Subject, events_of
 from acd.store.lead_changes import promise_callback
 from tests.fakes.lines import FakeTrunk, Script
 from tests.integration.dialer.test_agents import NOBODY_ELSE, agent, ask, what_happened
-from tests.integration.dialer.test_scheduler import Floor, floor, looked_again, until
+from tests.integration.dialer.test_scheduler import (
+    HANDLE_SECONDS,
+    Floor,
+    floor,
+    looked_again,
+    until,
+)
 
 __all__ = ["floor"]
 
@@ -171,18 +177,32 @@ async def test_a_number_that_is_put_on_a_list_meanwhile_is_not_dialed(floor: Flo
     assert not [line for line in trunk.lines.used if line.requests]
 
 
-async def test_nobody_is_dialed_for_an_agent_who_has_left_meanwhile(floor: Floor) -> None:
+async def test_a_lead_is_free_as_soon_as_its_agent_logs_off(floor: Floor) -> None:
     preview_campaign(floor, leads=1)
     trunk = floor.trunk()
     async with floor.running(trunk) as scheduler:
         await take(scheduler)
         ask(floor, "anna", AgentState.LOGGED_OFF)
         scheduler.look()
-        await looked_again(trunk)
-        await finish(scheduler, PreviewEnd.ACCEPTED)
-        await until(lambda: scheduler.agent_states() == {AgentState.LOGGED_OFF: 1})
         await until(lambda: floor.column(t.leads.c.state) == ["waiting"])
+        assert scheduler.previews.of(ANNA) is None
+        assert scheduler.agent_states() == {AgentState.LOGGED_OFF: 1}
+        with pytest.raises(BadInput, match="they look at no lead"):
+            await finish(scheduler, PreviewEnd.ACCEPTED)
     assert trunk.lines.used == []
+
+
+async def test_a_preview_takes_no_agent_for_whom_another_campaigns_phone_rings(
+    floor: Floor,
+) -> None:
+    preview_campaign(floor, leads=1)
+    floor.campaign(leads=1, agents={"extensions": [ANNA], "handle_seconds": HANDLE_SECONDS})
+    trunk = floor.trunk(Script(answers_after=0.5))
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.leased == 1)
+        with pytest.raises(BadInput, match="another campaign's call needs them"):
+            await scheduler.previews.take(ANNA, "anna")
+        await until(lambda: floor.column(t.attempts.c.disposition) == ["handed_over"])
 
 
 async def test_a_campaign_that_is_paused_takes_its_lead_back(floor: Floor) -> None:

@@ -366,6 +366,14 @@ async def test_two_campaigns_share_an_agent_one_person_at_a_time(floor: Floor) -
     assert all(end <= start for (_, end), (start, _) in pairwise(talks))
 
 
+async def test_nobody_takes_the_agent_for_whom_another_campaigns_phone_rings(floor: Floor) -> None:
+    floor.campaign(leads=1, agents={"extensions": ["202"], "handle_seconds": HANDLE_SECONDS})
+    floor.campaign(leads=1, agents={"extensions": ["202", "201"], "handle_seconds": HANDLE_SECONDS})
+    await floor.finish(floor.trunk(Script(answers_after=0.6), Script(answers_after=0.2)))
+    assert floor.column(t.attempts.c.disposition) == ["handed_over"] * 2
+    assert sorted(floor.column(t.attempts.c.agent)) == ["201", "202"]
+
+
 async def test_campaigns_whose_ledger_bears_nothing_leave_an_agent_for_each_call_of_the_others(
     floor: Floor,
 ) -> None:

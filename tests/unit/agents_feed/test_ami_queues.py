@@ -125,6 +125,13 @@ def test_a_member_who_left_takes_nobody() -> None:
     assert seen(member("101"), {**member("101"), "Event": "QueueMemberRemoved"}).usable == 0
 
 
+def test_the_end_of_a_talk_makes_nobody_a_member_again_who_was_removed_meanwhile() -> None:
+    removed = {**member("101"), "Event": "QueueMemberRemoved"}
+    talks = (member("101"), joins("101"), member("101", "in_use"), removed)
+    assert seen(*talks, done("101")) == QueueSeen(usable=0, persons=0)
+    assert seen(joins("102")) == QueueSeen(usable=0, persons=0)
+
+
 def test_wrap_up_is_the_members_own_or_the_queues() -> None:
     told = (params(), member("101"), member("102", Wrapuptime="20"))
     view = view_of(*told, done("101"), done("102"), wrap_up_seconds=10)

@@ -7,7 +7,7 @@ from typing import Any
 from acd.agents import AgentId, AgentState, AgentUpdate
 from acd.dialer.places import AgentPlace, EnrolledAgent
 
-SALES, SERVICE = 1, 2
+SALES, SERVICE, SURVEY = 1, 2, 3
 
 
 def place(extension: str) -> AgentPlace:

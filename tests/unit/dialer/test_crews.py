@@ -156,20 +156,3 @@ def test_every_question_is_answered_as_a_walk_over_all_seats_would(
             on_call = [seat for seat in places if seat.state is AgentState.ON_CALL]
             assert set(crews.on_call(queue)) == set(on_call)
             assert crews.ready_places(queue) == [s for s in places if s.state is AgentState.READY]
-
-
-@given(STEPS)
-def test_shared_agents_are_counted_as_a_walk_would_and_a_queues_members_stand_behind_them_first(
-    steps: list[Seated | Moved | Seen],
-) -> None:
-    walk = Walk()
-    for step in steps:
-        walk.take(step)
-    for campaign in CAMPAIGNS:
-        for other in CAMPAIGNS:
-            ready = [seat for seat in walk.seats.values() if seat.state is AgentState.READY]
-            serving = [seat for seat in ready if campaign in seat.places]
-            shared_first = sorted(serving, key=lambda seat: other not in seat.places)
-            open_places = list(walk.with_room(shared_first))
-            shared = sum(other in seat.places for seat in open_places)
-            assert walk.crews.ready_shared(campaign, other) == (shared, len(open_places) - shared)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import trio
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone
 from acd.dialer.places import AgentPlace, Needs
 from acd.dialer.routing import Roster
-from tests.unit.dialer.seats import SALES, SERVICE, enrolled, place, says
+from tests.unit.dialer.seats import SALES, SERVICE, SURVEY, enrolled, place, says
 
 
 @pytest.fixture
@@ -353,3 +354,48 @@ async def test_calls_of_another_campaign_leave_fewer_of_the_shared_agents(
     assert roster.left_for(SERVICE) == 2
     roster.unseat(SERVICE)
     assert roster.left_for(SALES) == 2
+
+
+async def test_three_campaigns_do_not_count_on_the_same_agent_over_a_third_one(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    roster = Roster()
+    roster.seat(SALES, [place("201")])
+    roster.seat(SERVICE, [place("201"), place("202")])
+    roster.seat(SURVEY, [place("202")])
+    roster.count_calls(SALES, lambda: 0)
+    roster.count_calls(SERVICE, lambda: 1)
+    roster.count_calls(SURVEY, lambda: 1)
+    assert roster.left_for(SALES) == 0, "survey's call needs 202, so service's needs 201"
+    assert roster.left_for(SURVEY) == 1
+
+
+async def test_a_person_is_given_whoever_the_calls_of_other_campaigns_can_spare(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    roster = Roster()
+    roster.seat(SERVICE, [place("202")])
+    await trio.sleep(1)
+    roster.seat(SALES, [place("201"), place("202")])
+    calls = {SALES: 0, SERVICE: 1}
+    for campaign_id in calls:
+        roster.count_calls(campaign_id, partial(calls.__getitem__, campaign_id))
+    spared = roster.reserve_now(SALES)
+    assert spared is not None
+    assert spared.target == "201", "202 has been ready longer, and a call of service rings for them"
+    assert roster.reserve_agent(SALES, "202") is None
+    calls[SERVICE] = 0
+    roster.give_back(spared)
+    longest = roster.reserve_now(SALES)
+    assert longest is not None
+    assert longest.target == "202"
+
+
+async def test_a_reserved_agent_who_is_unplugged_is_not_to_be_called(
+    roster: Roster, autojump_clock: trio.testing.MockClock
+) -> None:
+    reserved = roster.reserve_now(SALES)
+    assert reserved is not None
+    assert roster.may_be_called(reserved)
+    roster.apply(says("201", AgentState.LOGGED_OFF))
+    assert not roster.may_be_called(reserved)
