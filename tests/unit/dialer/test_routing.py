@@ -335,21 +335,3 @@ async def test_one_agent_can_be_reserved_by_name(
     assert reserved is not None
     assert reserved.target == "301"
     assert roster.reserve_agent(SALES, "301") is None
-
-
-async def test_calls_of_another_campaign_leave_fewer_of_the_shared_agents(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    roster = Roster()
-    roster.seat(SALES, [place("201"), place("202")])
-    roster.seat(SERVICE, [place("202"), place("203")])
-
-    def left_beside(calls: int) -> int:
-        roster.count_calls(SERVICE, lambda: calls)
-        return roster.left_for(SALES)
-
-    left = [left_beside(calls) for calls in range(4)]
-    assert left == [2, 2, 1, 1], "203 takes the first; 201 is nobody else's"
-    assert roster.left_for(SERVICE) == 2
-    roster.unseat(SERVICE)
-    assert roster.left_for(SALES) == 2
