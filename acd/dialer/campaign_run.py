@@ -33,7 +33,7 @@ from acd.dialer.pacing import (
 from acd.dialer.places import needs_of
 from acd.dialer.preview import CampaignPreviews
 from acd.dialer.sharing import UnderWay
-from acd.dialer.upkeep import keep_claims, show_blocked
+from acd.dialer.upkeep import ask_put_off_again, keep_claims, show_blocked
 from acd.errors import StoreUnavailable
 from acd.rules.definition import DialMode
 from acd.rules.hold import Hold
@@ -159,6 +159,7 @@ class CampaignRun:
             )
         )
         nursery.start_soon(show_blocked, store, clock, self._dialing.metrics, lambda: self.campaign)
+        nursery.start_soon(ask_put_off_again, store, clock, lambda: self.campaign)
 
     def _held(self) -> set[int]:
         """Leads that are claimed and not yet dialed."""
