@@ -145,6 +145,7 @@ def _count_one(
 
 _SNAPSHOT = PacingSnapshot(
     ready_agents=3,
+    certain_agents=3,
     unanswered_calls=2,
     waiting_persons=0,
     free_lines=80,

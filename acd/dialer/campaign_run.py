@@ -33,7 +33,8 @@ from acd.dialer.pacing import (
 )
 from acd.dialer.places import needs_of
 from acd.dialer.preview import CampaignPreviews
-from acd.dialer.upkeep import keep_claims, show_blocked
+from acd.dialer.sharing import UnderWay
+from acd.dialer.upkeep import ask_put_off_again, keep_claims, show_blocked
 from acd.errors import StoreUnavailable
 from acd.rules.definition import DialMode
 from acd.rules.hold import Hold
@@ -124,7 +125,7 @@ class CampaignRun:
         While they do, `resume` makes it dial on.
         """
         self._seat_agents()
-        self._roster.count_calls(self.campaign.campaign_id, self._agents_needed)
+        self._roster.sharing.tell(self.campaign.campaign_id, self._under_way)
         self._roster.tell_changes(self.campaign.campaign_id, self._wake)
         waiting = self._dialing.metrics.waiting_persons.labels(self.campaign.name)
         waiting.set_function(lambda: len(self._in_flight.waiting))
@@ -159,6 +160,7 @@ class CampaignRun:
             )
         )
         nursery.start_soon(show_blocked, store, clock, self._dialing.metrics, lambda: self.campaign)
+        nursery.start_soon(ask_put_off_again, store, clock, lambda: self.campaign)
 
     def _held(self) -> set[int]:
         """Leads that are claimed and not yet dialed."""
@@ -229,14 +231,23 @@ class CampaignRun:
             self._attempts += 1
             nursery.start_soon(self._attempt, lead)
 
-    def _agents_needed(self) -> int:
-        """By the calls under way, as far as this campaign's dial level and ledger go."""
+    def _under_way(self) -> UnderWay:
+        """For the campaigns that share agents with this one."""
         calls = len(self._in_flight.unanswered) + len(self._in_flight.waiting)
-        return agents_for(
-            calls,
-            calls_per_agent=self._dial_level(),
-            ledger_headroom=self._ledger.left(self.campaign.definition),
+        headroom = self._ledger.left(self.campaign.definition)
+        return UnderWay(
+            calls=calls,
+            agents_needed=agents_for(
+                calls, calls_per_agent=self._dial_level(), ledger_headroom=headroom
+            ),
+            ledger_headroom=headroom,
+            wants_more=self._may_dial and self._hopper.may_have_leads,
         )
+
+    @property
+    def _may_dial(self) -> bool:
+        held = self._stop.is_set() or self.previews.on or not self._dialing.store.up
+        return not held and self._dialing.trunk.health.may_dial
 
     def _free_lines(self) -> int:
         """The trunk's, as far as the campaign's own limit goes."""
@@ -244,9 +255,11 @@ class CampaignRun:
         return free if limit is None else min(free, limit - self._attempts)
 
     def _snapshot(self) -> PacingSnapshot:
-        definition = self.campaign.definition
+        definition, campaign_id = self.campaign.definition, self.campaign.campaign_id
+        sharing = self._roster.sharing
         return PacingSnapshot(
-            ready_agents=self._roster.left_for(self.campaign.campaign_id),
+            ready_agents=sharing.left_for(campaign_id),
+            certain_agents=sharing.certain_for(campaign_id),
             unanswered_calls=len(self._in_flight.unanswered),
             waiting_persons=len(self._in_flight.waiting),
             queued_calls=len(self._in_flight.queued),
@@ -261,7 +274,9 @@ class CampaignRun:
             ),
             leads_at_hand=len(self._hopper),
             calls_per_agent=self._dial_level(),
-            ledger_headroom=self._ledger.left(definition),
+            over_dial_room=sharing.over_dial_room(
+                campaign_id, ledger_headroom=self._ledger.left(definition)
+            ),
         )
 
     def _is_wanted(self) -> bool:
@@ -271,7 +286,7 @@ class CampaignRun:
         # Asked for each call: most need not look further.
         return (
             each_has_an_agent(
-                ready_agents=self._roster.left_for(self.campaign.campaign_id),
+                certain_agents=self._roster.sharing.certain_for(self.campaign.campaign_id),
                 unanswered_calls=len(self._in_flight.unanswered),
                 waiting_persons=len(self._in_flight.waiting),
             )

@@ -21,7 +21,7 @@ from acd.agents import AgentId, AgentState, QueueSeen
 from acd.dialer.handover import Handover
 from acd.dialer.places import AgentPlace, EnrolledAgent
 from acd.dialer.queue_gate import QueueGate
-from acd.dialer.sharing import Supply, left_over, served
+from acd.dialer.supply import Supply, served
 
 AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.ON_CALL, AgentState.WRAP_UP})
 WITH_A_PERSON = frozenset({AgentState.RESERVED, AgentState.ON_CALL})
@@ -257,17 +257,12 @@ class Crews:
             for queue, crews in self._serving.get(campaign_id, _NO_CREWS).items()
         )
 
-    def left_for(self, campaign_id: int, needs: Mapping[int, int]) -> int:
-        """How many ready agents so many calls of the other campaigns leave to one."""
-        if not any(needed > 0 for other, needed in needs.items() if other != campaign_id):
-            return self.ready(campaign_id)
-        return left_over(self._supplies(), needs, campaign_id)
-
     def can_spare(self, seat: Seat, needs: Mapping[int, int]) -> bool:
         """Whether as many of these calls would find an agent without this one."""
-        return served(self._supplies(), needs) == served(self._supplies(without=seat), needs)
+        return served(self.supplies(), needs) == served(self.supplies(without=seat), needs)
 
-    def _supplies(self, without: Seat | None = None) -> list[Supply]:
+    def supplies(self, without: Seat | None = None) -> list[Supply]:
+        """All ready agents, or all but one."""
         less = None if without is None else self._crew_of[without.agent]
         return [
             Supply(

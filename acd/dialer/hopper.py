@@ -33,9 +33,15 @@ class Hopper:
         self._node = node
         self._leads: deque[ClaimedLead] = deque()
         self._rest_until = -math.inf
+        self._ran_dry = False
 
     def __len__(self) -> int:
         return len(self._leads)
+
+    @property
+    def may_have_leads(self) -> bool:
+        """Whether there are any here, or in SQL as far as it was asked."""
+        return len(self._leads) > 0 or not self._ran_dry
 
     async def fill(self, *, ready_agents: int, ready_names: Callable[[], Collection[str]]) -> None:
         """Claim more leads when fewer are at hand than the ready agents can use.
@@ -61,6 +67,7 @@ class Hopper:
             now=self._clock.now(),
             ready_names=ready_names(),
         )
+        self._ran_dry = not claimed
         if len(claimed) < missing / 2:
             self._rest_until = trio.current_time() + REST_SECONDS
         # A lead whose lease ran out while the database was away may come a second time.

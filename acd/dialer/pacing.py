@@ -22,7 +22,9 @@ class PacingSnapshot:
     """What one campaign looks like at this moment."""
 
     ready_agents: int
-    """Agents of this campaign who could take a person now."""
+    """Agents who could take a person now, less those whom other campaigns' calls need."""
+    certain_agents: int
+    """Of them: those who are left though every call of the others is answered."""
     unanswered_calls: int
     """Calls started and not yet answered or over, leads taken for them included."""
     waiting_persons: int
@@ -36,15 +38,15 @@ class PacingSnapshot:
     leads_at_hand: int
     calls_per_agent: Decimal = Decimal(1)
     """1 is progressive dialing; more is ratio dialing."""
-    ledger_headroom: int = 0
-    """How many more abandoned calls the campaign's window could bear."""
+    over_dial_room: int = 0
+    """How many abandoned calls more each ledger bears whose agents they could have had."""
 
 
 def calls_to_start(snapshot: PacingSnapshot) -> int:
     """How many calls to start now, 0 or more; never more than lines and leads allow.
 
-    Calls beyond the ready agents never exceed the ledger's headroom: should everyone of them
-    be answered and abandoned, the window would still hold. Without a ready agent nothing
+    Calls beyond the certain agents never exceed the ledgers' headroom: should everyone of them
+    be answered and abandoned, the windows would still hold. Without a ready agent nothing
     is started.
     """
     missing = _level(snapshot) - _committed(snapshot)
@@ -59,9 +61,9 @@ def calls_beyond(snapshot: PacingSnapshot) -> int:
     return max(0, _committed(snapshot) - _level(snapshot))
 
 
-def each_has_an_agent(*, ready_agents: int, unanswered_calls: int, waiting_persons: int) -> bool:
-    """Whether `calls_beyond` is 0 whatever the dial level and the ledger: both only add to it."""
-    return 0 < ready_agents >= unanswered_calls + waiting_persons
+def each_has_an_agent(*, certain_agents: int, unanswered_calls: int, waiting_persons: int) -> bool:
+    """Whether `calls_beyond` is 0 whatever the dial level and the ledgers: both only add to it."""
+    return 0 < certain_agents >= unanswered_calls + waiting_persons
 
 
 def calls_to_withdraw(snapshot: PacingSnapshot) -> int:
@@ -87,7 +89,7 @@ def _level(snapshot: PacingSnapshot) -> int:
     if snapshot.ready_agents == 0:
         return 0
     aimed_for = snapshot.ready_agents * snapshot.calls_per_agent
-    allowed = snapshot.ready_agents + snapshot.ledger_headroom
+    allowed = snapshot.certain_agents + snapshot.over_dial_room
     return min(int(aimed_for.to_integral_value(ROUND_FLOOR)), allowed)
 
 

@@ -24,6 +24,7 @@ from acd.dialer.handover import Handover
 from acd.dialer.no_answers import NoAnswers, PickUp
 from acd.dialer.places import AgentPlace, EnrolledAgent, Needs, serving
 from acd.dialer.queue_persons import QueuePersons
+from acd.dialer.sharing import Sharing
 from acd.dialer.wrap_ups import WrapUps
 from acd.rules.agent_states import RESTING, resting_steps
 from acd.store.agents import Teller
@@ -66,10 +67,10 @@ class Roster:
         self._state_of = state_of
         self._seats: dict[AgentId, Seat] = {}
         self._crews = Crews()
+        self.sharing = Sharing(self._crews)
         self._needs: dict[int, Needs] = {}
         self._enrolled: dict[AgentId, EnrolledAgent] = {}
         self._waiting: list[_Waiting] = []
-        self._spoken_for: dict[int, Callable[[], int]] = {}
         self._changed: trio.Event | None = None
         """There while somebody waits for it."""
         self._wakes: dict[int, Callable[[], None]] = {}
@@ -148,7 +149,7 @@ class Roster:
     def unseat(self, campaign_id: int) -> None:
         """The campaign is over."""
         self._needs.pop(campaign_id, None)
-        self._spoken_for.pop(campaign_id, None)
+        self.sharing.forget(campaign_id)
         self._wakes.pop(campaign_id, None)
         self._reseat()
 
@@ -160,24 +161,9 @@ class Roster:
         """Whether the campaign has any agent at work, ready or busy."""
         return self._crews.staffed(campaign_id)
 
-    def count_calls(self, campaign_id: int, agents_needed: Callable[[], int]) -> None:
-        """How many agents the campaign's calls under way will need; asked by the others."""
-        self._spoken_for[campaign_id] = agents_needed
-
     def tell_changes(self, campaign_id: int, wake: Callable[[], None]) -> None:
         """Call this at every change of any agent's state, until `unseat`."""
         self._wakes[campaign_id] = wake
-
-    def left_for(self, campaign_id: int) -> int:
-        """How many ready agents other campaigns' calls under way leave to this one.
-
-        Of those calls, as many as can be served by agents whom this campaign has no use for are.
-        """
-        return self._crews.left_for(campaign_id, self._needed())
-
-    def _needed(self) -> dict[int, int]:
-        """How many agents the calls under way of each campaign need."""
-        return {campaign_id: needed() for campaign_id, needed in self._spoken_for.items()}
 
     def ready_names(self, campaign_id: int) -> frozenset[str]:
         """What the agents are called who could take one: extensions, and names that SQL knows."""
@@ -336,8 +322,7 @@ class Roster:
 
         Whoever the calls under way can spare goes before an agent whom one of them needs.
         """
-        needs = self._needed() if len(self._spoken_for) > 1 else {}
-        seat = self._crews.longest_ready(campaign_id, but_not, needs=needs)
+        seat = self._crews.longest_ready(campaign_id, but_not, needs=self.sharing.needs())
         return None if seat is None else self._reserve(seat, campaign_id)
 
     async def reserve(
@@ -385,7 +370,7 @@ class Roster:
 
         None when they are not ready just now, or a call of another campaign has nobody else.
         """
-        others = {**self._needed(), campaign_id: 0}
+        others = {**self.sharing.needs(), campaign_id: 0}
         for seat in self._crews.ready_seats(campaign_id):
             if name == seat.agent or (seat.enrolled is not None and name == seat.enrolled.name):
                 spare = self._crews.can_spare(seat, others)

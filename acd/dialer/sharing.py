@@ -1,104 +1,129 @@
-"""Whose calls which ready agents could take, where campaigns share some of them: pure.
+"""What campaigns that share agents leave each other: `Sharing`, asked by each one's pacing.
 
-    campaign ──needs──▶ crews that serve it ──ready──▶ their queue ──room──▶ served
-
-A crew's agents are alike, so a handful of numbers says what a thousand seats do. The greatest
-flow through them is how many calls find an agent at once: comparing campaigns two by two lets
-three of them count on the same agent (201 serves A, 202 serves A and B, 203 serves B and C, …).
+Two measures are taken. The dial level asks how many agents the others' calls are likely to need
+(`left_for`). The law asks for the worst case, in which each call is answered (`certain_for`,
+`over_dial_room`): who is then left without an agent may be any campaign's person, whichever of
+them dialed beyond the agents. So an over-dial is borne by each ledger whose agents it may take.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
-_Node = tuple[str, int | str]
-_SERVED: _Node = ("served", 0)
+from acd.dialer.supply import EVERYBODY, Flow, Supply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Supply:
-    """Ready agents who are alike."""
+class UnderWay:
+    """What one campaign tells those with whom it shares agents."""
 
-    campaigns: frozenset[int]
-    ready: int
-    queue: str = ""
-    """Of which they are places; empty: phones."""
-    room: int = 0
-    """How many people the queue's places together could take."""
+    calls: int
+    """Those that are unanswered, and people who wait for an agent."""
+    agents_needed: int
+    """By its dial level and ledger."""
+    ledger_headroom: int
+    wants_more: bool
+    """It has leads at hand and may dial them."""
+
+    @property
+    def is_dialing(self) -> bool:
+        """Whether its ledger is to be minded.
+
+        Without calls too, when it wants some: those of others that are beyond the agents would
+        never leave it an agent for its first.
+        """
+        return self.calls > 0 or self.wants_more
 
 
-def left_over(supplies: Iterable[Supply], needs: Mapping[int, int], campaign_id: int) -> int:
-    """How many agents one campaign could have when the calls of the others have theirs.
+class ReadyAgents(Protocol):
+    """`acd.dialer.crews.Crews`, as far as it is asked."""
 
-    As many of those as can be are served by agents whom this campaign has no use for.
+    def ready(self, campaign_id: int) -> int:
+        """How many agents could take a person of this campaign now."""
+        ...
+
+    def supplies(self) -> list[Supply]:
+        """All ready agents."""
+        ...
+
+
+class Sharing:
+    """Every campaign's calls under way, and what each of them leaves the others."""
+
+    def __init__(self, agents: ReadyAgents) -> None:
+        self._agents = agents
+        self._under_way: dict[int, Callable[[], UnderWay]] = {}
+
+    def tell(self, campaign_id: int, under_way: Callable[[], UnderWay]) -> None:
+        """What a campaign has under way; asked by the others, until `forget`."""
+        self._under_way[campaign_id] = under_way
+
+    def forget(self, campaign_id: int) -> None:
+        """The campaign is over."""
+        self._under_way.pop(campaign_id, None)
+
+    def needs(self) -> dict[int, int]:
+        """How many agents the calls of each campaign are likely to need; empty for a single one."""
+        if len(self._under_way) < 2:
+            return {}
+        return {each: under_way().agents_needed for each, under_way in self._under_way.items()}
+
+    def left_for(self, campaign_id: int) -> int:
+        """How many ready agents other campaigns' calls are likely to leave to this one."""
+        others = self._others(campaign_id)
+        return self._left(campaign_id, {each: told.agents_needed for each, told in others.items()})
+
+    def certain_for(self, campaign_id: int) -> int:
+        """How many they leave though each of those calls is answered."""
+        return self._left(campaign_id, _calls(self._others(campaign_id)))
+
+    def over_dial_room(self, campaign_id: int, *, ledger_headroom: int) -> int:
+        """How many calls beyond its certain agents a campaign may have, 0 or more.
+
+        Its own ledger bears all of them, and that of each campaign as many as take its agents.
+        """
+        others = self._others(campaign_id) if ledger_headroom > 0 else {}
+        if not others:
+            return max(0, ledger_headroom)
+        nobody_served = Flow(self._agents.supplies())
+        calls = _calls(others)
+        certain = self._left(campaign_id, calls)
+        most = certain + ledger_headroom
+        for other, told in others.items():
+            if told.is_dialing and most > certain:
+                third = nobody_served.copy()
+                third.serve_all({each: count for each, count in calls.items() if each != other})
+                most = min(most, _most_beside(other, told, campaign_id, third))
+        return max(0, most - certain)
+
+    def _left(self, campaign_id: int, needs: Mapping[int, int]) -> int:
+        if not any(needs.values()):
+            return self._agents.ready(campaign_id)
+        flow = Flow(self._agents.supplies())
+        flow.serve_all(needs)
+        return flow.serve(campaign_id)
+
+    def _others(self, campaign_id: int) -> dict[int, UnderWay]:
+        under_way = self._under_way.items()
+        return {other: told() for other, told in under_way if other != campaign_id}
+
+
+def _calls(under_way: Mapping[int, UnderWay]) -> dict[int, int]:
+    return {campaign_id: told.calls for campaign_id, told in under_way.items()}
+
+
+def _most_beside(other: int, told: UnderWay, campaign_id: int, third: Flow) -> int:
+    """How many calls of a campaign another one's ledger bears.
+
+    Beyond the agents that the other has no use for, each call may take it one.
     """
-    flow = _Flow(supplies)
-    for other, needed in needs.items():
-        if other != campaign_id:
-            flow.serve(other, needed)
-    return flow.serve(campaign_id, flow.ready)
-
-
-def served(supplies: Iterable[Supply], needs: Mapping[int, int]) -> int:
-    """How many of the calls would find an agent, were all answered now."""
-    flow = _Flow(supplies)
-    return sum(flow.serve(campaign_id, needed) for campaign_id, needed in needs.items())
-
-
-@dataclass(slots=True)
-class _Flow:
-    """What may still pass from node to node; L. R. Ford, D. R. Fulkerson, 1956."""
-
-    supplies: Iterable[Supply]
-    ready: int = 0
-    _free: dict[_Node, dict[_Node, int]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for number, supply in enumerate(self.supplies):
-            crew: _Node = ("crew", number)
-            for campaign_id in supply.campaigns:
-                self._join(("campaign", campaign_id), crew, supply.ready)
-            if supply.queue:
-                self._join(crew, ("queue", supply.queue), supply.ready)
-                self._join(("queue", supply.queue), _SERVED, supply.room)
-            else:
-                self._join(crew, _SERVED, supply.ready)
-            self.ready += supply.ready
-
-    def _join(self, start: _Node, end: _Node, most: int) -> None:
-        self._free.setdefault(start, {})[end] = most
-        self._free.setdefault(end, {}).setdefault(start, 0)
-
-    def serve(self, campaign_id: int, calls: int) -> int:
-        """Give so many calls agents, without taking any from those served before."""
-        given = 0
-        while given < calls and (path := self._path(("campaign", campaign_id))):
-            steps = list(pairwise(path))
-            width = min(calls - given, *(self._free[start][end] for start, end in steps))
-            for start, end in steps:
-                self._free[start][end] -= width
-                self._free[end][start] += width
-            given += width
-        return given
-
-    def _path(self, source: _Node) -> list[_Node]:
-        """The shortest way on which something may pass; empty: there is none."""
-        came_from: dict[_Node, _Node] = {source: source}
-        ahead = deque([source])
-        while ahead and _SERVED not in came_from:
-            node = ahead.popleft()
-            for following, free in self._free.get(node, {}).items():
-                if free > 0 and following not in came_from:
-                    came_from[following] = node
-                    ahead.append(following)
-        return _way_back(came_from, source) if _SERVED in came_from else []
-
-
-def _way_back(came_from: Mapping[_Node, _Node], source: _Node) -> list[_Node]:
-    path = [_SERVED]
-    while path[-1] != source:
-        path.append(came_from[path[-1]])
-    return path[::-1]
+    worst = third.copy()
+    worst.serve(campaign_id)
+    best = third.copy()
+    left = best.serve(other)
+    if left == worst.serve(other):
+        return EVERYBODY
+    elsewhere = best.serve(campaign_id)
+    return elsewhere + max(0, left - told.calls + told.ledger_headroom)

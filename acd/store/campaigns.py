@@ -16,7 +16,7 @@ from acd.errors import BadInput, Problem, UnknownName
 from acd.rules.definition import CampaignDefinition
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
-from acd.store.events import Subject, record, record_all
+from acd.store.events import Subject, record
 from acd.store.filters import passes
 from acd.store.locks import lock_name
 
@@ -105,7 +105,8 @@ def reload_campaign(
 ) -> CampaignRow:
     """Store the next version of a definition; the same definition again changes nothing.
 
-    Leads that a claim has put off by the old one are asked again: the new one may be looser.
+    Leads that a claim has put off by the old one are to be asked again, for the new one may be
+    looser: whoever dials the campaign does that (`acd.store.asking_again`).
     """
     present = campaign_by_id(conn, campaign_id)
     if present.definition == definition and present.trunk == trunk:
@@ -117,16 +118,14 @@ def reload_campaign(
         .where(t.campaigns.c.campaign_id == campaign_id)
         .values(version=version, trunk=trunk, changed_at=now)
     )
-    if _waits(definition) != _waits(present.definition):
-        again = sorted(conn.scalars(_ask_again(campaign_id, now)))
-        record_all(conn, at=now, subject=Subject.LEAD, subject_ids=again, what="asked_again")
+    asks_again = _waits(definition) != _waits(present.definition)
     record(
         conn,
         at=now,
         subject=Subject.CAMPAIGN,
         subject_id=campaign_id,
         what="reloaded",
-        detail={"version": version},
+        detail={"version": version, **({"asks_again": True} if asks_again else {})},
     )
     return campaign_by_id(conn, campaign_id)
 
@@ -138,31 +137,6 @@ def _waits(definition: CampaignDefinition) -> tuple[object, ...]:
         definition.max_attempts_per_day,
         definition.abandon_lock_out_seconds,
         definition.calling_hours,
-    )
-
-
-def _ask_again(campaign_id: int, now: datetime) -> sa.sql.dml.ReturningUpdate[int]:
-    """Leads whose last event is that they were put off: their own wait was over by then."""
-    last_event = (
-        sa.select(t.events.c.what)
-        .where(
-            t.events.c.subject == Subject.LEAD.value,
-            t.events.c.subject_id == sa.cast(t.leads.c.lead_id, sa.String(64)),
-        )
-        .order_by(t.events.c.event_id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    return (
-        sa.update(t.leads)
-        .where(
-            t.leads.c.campaign_id == campaign_id,
-            t.leads.c.state == LeadState.WAITING.value,
-            t.leads.c.next_attempt_at > now,
-            last_event == "put_off",
-        )
-        .values(next_attempt_at=now, changed_at=now)
-        .returning(t.leads.c.lead_id)
     )
 
 

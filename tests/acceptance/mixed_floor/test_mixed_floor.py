@@ -19,7 +19,8 @@ What the wire shows is judged by these rules:
   missed them.
 - A wait that ends within `MARGIN_SECONDS` of the limit may count as either.
 - Calls beyond the free agents need the ledger: none before 34 live answers at 3 %
-  (`acd.rules.ledger.headroom`).
+  (`acd.rules.ledger.headroom`), and that of every campaign which dials for these agents
+  (`acd.dialer.sharing`).
 """
 
 from __future__ import annotations
@@ -366,9 +367,10 @@ def assert_sums(
 
 
 def assert_ceiling(stories: Mapping[str, Story], paused_at: Mapping[str, float]) -> None:
-    """No INVITE left that neither a free agent nor the ledger stood for.
+    """No INVITE left that neither a free agent nor each ledger stood for.
 
-    Both campaigns together, because the agents are the same. Whoever an agent is on the way to is
+    Both campaigns together, because the agents are the same: whose person is left without one is
+    not known before. Whoever an agent is on the way to is
     counted as needing one, and the agent as free, until the phone is called.
     """
     offers = offers_by_agent(stories)
@@ -383,8 +385,21 @@ def assert_ceiling(stories: Mapping[str, Story], paused_at: Mapping[str, float])
         needed = sum(
             other.in_flight(at, limit_seconds=WAIT_LIMIT_SECONDS) for other in stories.values()
         )
-        room = sum(headroom(stories, campaign, at_seconds=at) for campaign in LIMITS)
+        room = min(
+            headroom(stories, campaign, at_seconds=at)
+            for campaign in LIMITS
+            if campaign_is_dialing(stories, campaign, at_seconds=at)
+        )
         assert needed <= len(free) + room, (story, needed, free, room)
+
+
+def campaign_is_dialing(stories: Mapping[str, Story], campaign: str, *, at_seconds: float) -> bool:
+    """Whether it has calls under way, or people to dial yet."""
+    return any(
+        story.dialed_at >= at_seconds
+        or story.in_flight(at_seconds, limit_seconds=WAIT_LIMIT_SECONDS)
+        for story in (stories[called] for called in people(campaign))
+    )
 
 
 def headroom(stories: Mapping[str, Story], campaign: str, *, at_seconds: float) -> int:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
@@ -7,6 +9,7 @@ from acd.calls import DisconnectCause
 from acd.rules.callbacks import owner_of
 from acd.store import Store
 from acd.store import schema as t
+from acd.store.asking_again import all_asked_again, version_to_ask_by
 from acd.store.campaigns import CampaignState, set_campaign_state
 from acd.store.dnc import add_numbers, open_list, remove_numbers
 from acd.store.events import Subject, events_of
@@ -163,10 +166,46 @@ def test_a_loosened_definition_lets_go_at_once_who_was_put_off_by_the_old_one(
     store.run_sync(promise_callback, lead_id=3, at=hour, agent=None, now=NOON)
     assert world.claim(campaign, now=later(minutes=20)) == []
     world.reload(campaign, gap_seconds=600, retry=_AT_ONCE, now=later(minutes=21))
+    world.ask_again(campaign, now=later(minutes=21))
     again = world.claim(campaign, now=later(minutes=21))
     assert [lead.lead_id for lead in again] == [waits_for_gap.lead_id]
     late = world.claim(campaign, now=hour)
     assert {lead.lead_id for lead in late} >= {skipped.lead_id, fresh.lead_id}
+
+
+@pytest.mark.parametrize(
+    ("changes", "asks_again"),
+    [
+        ({"gap_seconds": 600}, True),
+        ({"max_attempts_per_day": 2}, True),
+        ({"retry": {"abandoned": {"action": "retry", "after_seconds": 400_000}}}, True),
+        ({"calling_hours": {"monday": ["00:00-24:00"]}}, True),
+        ({"wait_limit_seconds": 1}, False),
+        ({"max_attempts": 7}, False),
+        ({}, False),
+    ],
+)
+def test_only_a_reload_of_what_leads_are_put_off_by_asks_them_again(
+    world: World, store: Store, changes: dict[str, Any], asks_again: bool
+) -> None:
+    campaign = world.campaign(gap_seconds=7200)
+    changed = world.reload(campaign, **{"gap_seconds": 7200, **changes})
+    wanted = changed.version if asks_again else None
+    assert store.read_sync(version_to_ask_by, campaign) == wanted
+
+
+def test_leads_that_are_to_be_asked_again_stay_so_over_other_reloads_until_all_were(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(gap_seconds=7200)
+    world.reload(campaign, gap_seconds=600)
+    world.reload(campaign, gap_seconds=600, wait_limit_seconds=1)
+    assert store.read_sync(version_to_ask_by, campaign) == 2
+    world.reload(campaign, gap_seconds=300, wait_limit_seconds=1)
+    store.run_sync(all_asked_again, campaign_id=campaign, version=2, now=NOON)
+    assert store.read_sync(version_to_ask_by, campaign) == 4, "reloaded while the second was asked"
+    world.ask_again(campaign)
+    assert store.read_sync(version_to_ask_by, campaign) is None
 
 
 def test_what_closes_a_lead_is_named_also_where_something_else_blocks_it_for_a_while(

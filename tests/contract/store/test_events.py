@@ -24,6 +24,7 @@ from acd.store import (
     Store,
     agent_dispositions,
     agents,
+    asking_again,
     attempts,
     beginning,
     lead_changes,
@@ -45,6 +46,7 @@ Row = tuple[str, str]
 MODULES: tuple[ModuleType, ...] = (
     agent_dispositions,
     agents,
+    asking_again,
     attempts,
     beginning,
     lead_changes,
@@ -246,6 +248,7 @@ def _changed_rules(world: World, store: Store) -> None:
     world.reload(campaign, gap_seconds=7200)
     assert world.claim(campaign, now=later(minutes=1)) == []
     world.reload(campaign, max_attempts=1)
+    world.ask_again(campaign, now=later(minutes=1))
     assert world.claim(campaign, now=later(hours=5)) == []
 
 

@@ -16,6 +16,7 @@ from acd.rules.dispositions import Disposition
 from acd.store import Store
 from acd.store import schema as t
 from acd.store.agents import NewAgent, save_agents
+from acd.store.asking_again import all_asked_again, ask_again, next_slice, version_to_ask_by
 from acd.store.attempts import AttemptClosed, close_attempts
 from acd.store.beginning import Blocked, NewAttempt, begin_attempts
 from acd.store.campaigns import (
@@ -128,6 +129,15 @@ class World:
             trunk="main",
             now=now,
         )
+
+    def ask_again(self, campaign_id: int, *, now: datetime = NOON) -> None:
+        """What a reload has left to whoever dials."""
+        version = self.store.read_sync(version_to_ask_by, campaign_id)
+        assert version is not None
+        some = self.store.read_sync(next_slice, campaign_id=campaign_id, after=0, now=now)
+        assert some.last is None
+        self.store.run_sync(ask_again, lead_ids=some.put_off, now=now)
+        self.store.run_sync(all_asked_again, campaign_id=campaign_id, version=version, now=now)
 
     def agent(self, name: str, extension: str) -> None:
         """Brought in, or with another phone from now on."""

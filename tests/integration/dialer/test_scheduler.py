@@ -103,6 +103,12 @@ class Floor:
 
         return self.store.run_sync(values)
 
+    def has_claimed(self, campaign_id: int) -> bool:
+        mine = sa.select(t.leads.c.lead_id).where(
+            t.leads.c.campaign_id == campaign_id, t.leads.c.state == "claimed"
+        )
+        return self.store.run_sync(lambda conn: conn.scalar(mine) is not None)
+
 
 @pytest.fixture
 def floor(tmp_path: Path, nursery: trio.Nursery) -> Iterator[Floor]:
@@ -386,6 +392,31 @@ async def test_campaigns_whose_ledger_bears_nothing_leave_an_agent_for_each_call
         await until(lambda: trunk.lines.leased == 3)
         await looked_again(trunk, times=8)
         assert trunk.lines.most_leased == 3, "nobody may be abandoned before 34 live answers"
+        scheduler.stop()
+        for line in trunk.lines.used:
+            await line.hang_up()
+
+
+async def test_an_over_dial_takes_no_agent_of_a_campaign_whose_ledger_does_not_bear_it(
+    floor: Floor,
+) -> None:
+    shared = {"extensions": ["201", "202", "203"], "handle_seconds": HANDLE_SECONDS}
+    ratio = {"dial_mode": "ratio", "calls_per_agent": 3, "ramp_seconds": 0}
+    old = floor.campaign(leads=100, agents=shared, **ratio)
+    young = floor.campaign(leads=40, agents=shared, line_limit=1, running=False, **ratio)
+    hand_over(floor, old, 100)
+    floor.world.leads(old, 40)
+    trunk = floor.trunk(Script(answers_after=None, cause=DisconnectCause.NO_ANSWER))
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: trunk.lines.leased == 6)
+        floor.set_state(young, CampaignState.RUNNING)
+        await until(lambda: floor.has_claimed(young))
+        for line in trunk.lines.used[:]:
+            await line.hang_up()
+        trunk.lines.most_leased = 0
+        await until(lambda: trunk.lines.leased == 3)
+        await looked_again(trunk)
+        assert trunk.lines.most_leased == 3, "nobody may be abandoned of the young one's people"
         scheduler.stop()
         for line in trunk.lines.used:
             await line.hang_up()

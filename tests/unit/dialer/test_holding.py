@@ -18,6 +18,7 @@ def snapshot(
 ) -> PacingSnapshot:
     return PacingSnapshot(
         ready_agents=ready,
+        certain_agents=ready,
         unanswered_calls=unanswered,
         queued_calls=queued,
         waiting_persons=waiting,

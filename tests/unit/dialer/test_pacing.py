@@ -25,12 +25,19 @@ counts = st.integers(0, 2000)
 
 
 PLAIN = PacingSnapshot(
-    ready_agents=5, unanswered_calls=0, waiting_persons=0, lines_to_ask_for=30, leads_at_hand=100
+    ready_agents=5,
+    certain_agents=5,
+    unanswered_calls=0,
+    waiting_persons=0,
+    lines_to_ask_for=30,
+    leads_at_hand=100,
 )
 
 
 def snapshot(**changes: Any) -> PacingSnapshot:
-    return replace(PLAIN, **changes)
+    """Agents whom no other campaign's calls could come to need, unless told otherwise."""
+    certain = changes.get("ready_agents", PLAIN.ready_agents)
+    return replace(PLAIN, **{"certain_agents": certain, **changes})
 
 
 def test_one_call_for_each_ready_agent() -> None:
@@ -74,7 +81,7 @@ def test_progressive_never_dials_for_an_agent_who_is_not_ready(
     ready: int, unanswered: int, waiting: int, lines: int, leads: int
 ) -> None:
     started = calls_to_start(
-        PacingSnapshot(
+        snapshot(
             ready_agents=ready,
             unanswered_calls=unanswered,
             waiting_persons=waiting,
@@ -91,17 +98,23 @@ def ratio(calls_per_agent: str, **changes: Any) -> PacingSnapshot:
 
 
 def test_a_ratio_is_held_back_by_the_ledger() -> None:
-    assert calls_to_start(ratio("3", ledger_headroom=0)) == 5
-    assert calls_to_start(ratio("3", ledger_headroom=4)) == 9
-    assert calls_to_start(ratio("3", ledger_headroom=99)) == 15
+    assert calls_to_start(ratio("3", over_dial_room=0)) == 5
+    assert calls_to_start(ratio("3", over_dial_room=4)) == 9
+    assert calls_to_start(ratio("3", over_dial_room=99)) == 15
+
+
+def test_an_agent_whom_the_call_of_another_campaign_may_come_to_need_is_no_certain_one() -> None:
+    assert calls_to_start(ratio("3", certain_agents=2)) == 2
+    assert calls_to_start(ratio("3", certain_agents=2, over_dial_room=4)) == 6
+    assert calls_to_start(ratio("3", certain_agents=0, over_dial_room=0)) == 0
 
 
 def test_a_broken_ratio_is_rounded_down() -> None:
-    assert calls_to_start(ratio("1.5", ledger_headroom=99)) == 7
+    assert calls_to_start(ratio("1.5", over_dial_room=99)) == 7
 
 
 def test_nobody_ready_starts_nothing() -> None:
-    assert calls_to_start(ratio("3", ready_agents=0, ledger_headroom=99)) == 0
+    assert calls_to_start(ratio("3", ready_agents=0, over_dial_room=99)) == 0
 
 
 @given(counts, counts, counts, counts, st.decimals(1, 20, places=1))
@@ -109,14 +122,14 @@ def test_calls_beyond_the_ready_agents_never_exceed_the_headroom(
     ready: int, unanswered: int, waiting: int, headroom: int, calls_per_agent: Decimal
 ) -> None:
     started = calls_to_start(
-        PacingSnapshot(
+        snapshot(
             ready_agents=ready,
             unanswered_calls=unanswered,
             waiting_persons=waiting,
             lines_to_ask_for=999,
             leads_at_hand=999,
             calls_per_agent=calls_per_agent,
-            ledger_headroom=headroom,
+            over_dial_room=headroom,
         )
     )
     assert started == 0 or started + unanswered + waiting - ready <= headroom
@@ -130,8 +143,8 @@ def test_agents_who_leave_make_calls_too_many() -> None:
 
 
 def test_what_the_ledger_still_bears_may_stay() -> None:
-    assert calls_beyond(ratio("3", unanswered_calls=9, ledger_headroom=4)) == 0
-    assert calls_beyond(ratio("3", unanswered_calls=9, ledger_headroom=1)) == 3
+    assert calls_beyond(ratio("3", unanswered_calls=9, over_dial_room=4)) == 0
+    assert calls_beyond(ratio("3", unanswered_calls=9, over_dial_room=1)) == 3
 
 
 @given(counts, counts, counts, counts, st.decimals(1, 20, places=1))
@@ -143,7 +156,7 @@ def test_nothing_is_started_while_anything_is_too_much(
         unanswered_calls=unanswered,
         waiting_persons=waiting,
         calls_per_agent=calls_per_agent,
-        ledger_headroom=headroom,
+        over_dial_room=headroom,
     )
     assert not (calls_beyond(seen) and calls_to_start(seen))
 
@@ -193,14 +206,12 @@ def test_the_agents_whom_calls_need_are_those_for_whom_they_are_started(
     agents: int, headroom: int, level: Decimal
 ) -> None:
     calls = calls_to_start(
-        PacingSnapshot(
+        snapshot(
             ready_agents=agents,
-            unanswered_calls=0,
-            waiting_persons=0,
             lines_to_ask_for=999,
             leads_at_hand=999,
             calls_per_agent=level,
-            ledger_headroom=headroom,
+            over_dial_room=headroom,
         )
     )
     needed = agents_for(calls, calls_per_agent=level, ledger_headroom=headroom)
@@ -210,21 +221,25 @@ def test_the_agents_whom_calls_need_are_those_for_whom_they_are_started(
 
 
 @given(
-    ready=st.integers(0, 50),
+    certain=st.integers(0, 50),
+    others=st.integers(0, 9),
     unanswered=st.integers(0, 50),
     waiting=st.integers(0, 50),
     level=st.decimals(1, 20, places=2),
     headroom=st.integers(0, 50),
 )
 def test_where_each_call_has_an_agent_none_is_beyond(
-    ready: int, unanswered: int, waiting: int, level: Decimal, headroom: int
+    certain: int, others: int, unanswered: int, waiting: int, level: Decimal, headroom: int
 ) -> None:
     seen = snapshot(
-        ready_agents=ready,
+        ready_agents=certain + others,
+        certain_agents=certain,
         unanswered_calls=unanswered,
         waiting_persons=waiting,
         calls_per_agent=level,
-        ledger_headroom=headroom,
+        over_dial_room=headroom,
     )
-    if each_has_an_agent(ready_agents=ready, unanswered_calls=unanswered, waiting_persons=waiting):
+    if each_has_an_agent(
+        certain_agents=certain, unanswered_calls=unanswered, waiting_persons=waiting
+    ):
         assert calls_beyond(seen) == 0

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from acd.agents import AgentId, AgentState, AgentUpdate, Phone
 from acd.dialer.places import AgentPlace, Needs
 from acd.dialer.routing import Roster
-from tests.unit.dialer.seats import SALES, SERVICE, SURVEY, enrolled, place, says
+from acd.dialer.sharing import UnderWay
+from tests.unit.dialer.seats import SALES, SERVICE, enrolled, place, says
 
 
 @pytest.fixture
@@ -338,38 +339,6 @@ async def test_one_agent_can_be_reserved_by_name(
     assert roster.reserve_agent(SALES, "301") is None
 
 
-async def test_calls_of_another_campaign_leave_fewer_of_the_shared_agents(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    roster = Roster()
-    roster.seat(SALES, [place("201"), place("202")])
-    roster.seat(SERVICE, [place("202"), place("203")])
-
-    def left_beside(calls: int) -> int:
-        roster.count_calls(SERVICE, lambda: calls)
-        return roster.left_for(SALES)
-
-    left = [left_beside(calls) for calls in range(4)]
-    assert left == [2, 2, 1, 1], "203 takes the first; 201 is nobody else's"
-    assert roster.left_for(SERVICE) == 2
-    roster.unseat(SERVICE)
-    assert roster.left_for(SALES) == 2
-
-
-async def test_three_campaigns_do_not_count_on_the_same_agent_over_a_third_one(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    roster = Roster()
-    roster.seat(SALES, [place("201")])
-    roster.seat(SERVICE, [place("201"), place("202")])
-    roster.seat(SURVEY, [place("202")])
-    roster.count_calls(SALES, lambda: 0)
-    roster.count_calls(SERVICE, lambda: 1)
-    roster.count_calls(SURVEY, lambda: 1)
-    assert roster.left_for(SALES) == 0, "survey's call needs 202, so service's needs 201"
-    assert roster.left_for(SURVEY) == 1
-
-
 async def test_a_person_is_given_whoever_the_calls_of_other_campaigns_can_spare(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -379,7 +348,7 @@ async def test_a_person_is_given_whoever_the_calls_of_other_campaigns_can_spare(
     roster.seat(SALES, [place("201"), place("202")])
     calls = {SALES: 0, SERVICE: 1}
     for campaign_id in calls:
-        roster.count_calls(campaign_id, partial(calls.__getitem__, campaign_id))
+        roster.sharing.tell(campaign_id, partial(_under_way, calls, campaign_id))
     spared = roster.reserve_now(SALES)
     assert spared is not None
     assert spared.target == "201", "202 has been ready longer, and a call of service rings for them"
@@ -399,3 +368,8 @@ async def test_a_reserved_agent_who_is_unplugged_is_not_to_be_called(
     assert roster.may_be_called(reserved)
     roster.apply(says("201", AgentState.LOGGED_OFF))
     assert not roster.may_be_called(reserved)
+
+
+def _under_way(calls: dict[int, int], campaign_id: int) -> UnderWay:
+    needed = calls[campaign_id]
+    return UnderWay(calls=needed, agents_needed=needed, ledger_headroom=0, wants_more=True)
