@@ -34,4 +34,6 @@ def local_day(moment: datetime) -> date:
 def local_midnight(moment: datetime) -> datetime:
     """Where that day begins; its clock may be changed between then and the moment."""
     midnight = datetime.combine(local_day(moment), datetime.min.time())
-    return midnight.astimezone()
+    begins = (midnight.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    # Where 00:00 is skipped (Cairo, Havana, the Azores) one of the two is on the day before.
+    return min(at for at in begins if local_day(at) == local_day(moment)).astimezone()

@@ -3,6 +3,7 @@
 A phone that rings unheard costs each person who is sent to it the whole wait. What the PBX itself
 refuses (503, 500) says nothing about an agent and is not counted; what a feed sees of the phone
 goes before what the PBX reports, since its dialplan may have sent the person on.
+A queue is nobody's phone: of it only that the PBX knows no such extension counts, for all places.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ REASON = "no answer"
 """Why such an agent is not ready, in SQL and for whoever asks."""
 _OF_THE_AGENT = frozenset({404, 410, 480, 486, 600, 603, 604})
 """Answers to a REFER that are about the extension, not about the PBX."""
+_NO_SUCH_EXTENSION = frozenset({404, 410, 604})
 
 
 class PickUp(Enum):
@@ -32,6 +34,8 @@ class PickUp(Enum):
 
     TAKEN = auto()
     MISSED = auto()
+    NOBODY_THERE = auto()
+    """The PBX knows no such extension."""
     UNKNOWN = auto()
     """Nobody can tell, or it was not the agent's doing."""
 
@@ -49,6 +53,10 @@ def judge_pick_up(result: TransferResult, handover: Handover, *, late: bool) -> 
     if handover.picked_up_at is not None:
         return PickUp.TAKEN
     match result:
+        case TransferRefused(sip_status=status) | TransferFailed(sip_status=status) if (
+            status in _NO_SUCH_EXTENSION
+        ):
+            return PickUp.NOBODY_THERE
         case TransferAnswered():
             # It rang, and somebody else has picked up; or it was busy, and they wait in a queue.
             return PickUp.MISSED if handover.unheard or handover.waits else PickUp.TAKEN

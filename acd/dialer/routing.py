@@ -405,20 +405,31 @@ class Roster:
     def picked_up(self, place: AgentPlace, seen: PickUp, *, limit: int) -> bool:
         """Note whether an agent took a person; True when they are not ready from now on.
 
-        Call it before `give_back` or `joined`. `limit` is the campaign's; places of a queue are
-        nobody's phone.
+        Call it before `give_back` or `joined`. `limit` is the campaign's. A queue that the PBX does
+        not know is not ready with all its places; otherwise they are nobody's phone.
         """
+        who = AgentId(place.queue or place.agent)
         if seen is PickUp.TAKEN:
-            self._no_answers.taken(place.agent)
-        if seen is not PickUp.MISSED or place.queue:
+            self._no_answers.taken(who)
+        counts = seen is PickUp.NOBODY_THERE or (seen is PickUp.MISSED and not place.queue)
+        if not counts or not self._no_answers.missed(who, limit=limit):
             return False
-        if not self._no_answers.missed(place.agent, limit=limit):
-            return False
-        seat = self._seats[place.agent]
+        for seat in self._places_of(place):
+            self._bench(seat)
+        return True
+
+    def _places_of(self, place: AgentPlace) -> list[Seat]:
+        if not place.queue:
+            return [self._seats[place.agent]]
+        return [seat for seat in self._seats.values() if seat.queue == place.queue]
+
+    def _bench(self, seat: Seat) -> None:
         seat.benched = True
         if seat.enrolled is not None:
             self._benched(seat.enrolled)
-        return True
+        if seat.state is AgentState.READY:
+            self._go(seat, AgentState.NOT_READY, Teller.ENGINE)
+            self._notice()
 
     def give_back(self, place: AgentPlace) -> None:
         """The person was lost before the agent had them."""

@@ -16,7 +16,7 @@ from math import inf
 import structlog
 import trio
 
-from acd.agents import AgentId
+from acd.agents import AgentId, queue_of_place
 from acd.dialer.attempt_books import AttemptBooks
 from acd.dialer.dialing import CallsInFlight, Dialing, OwnerHold
 from acd.dialer.handover import Handover
@@ -274,11 +274,20 @@ class Serving:
         return result
 
     def _judge_agent(self, place: AgentPlace, seen: PickUp) -> None:
-        """Have an agent not ready whose phone is not picked up again and again."""
+        """Have an agent not ready whose phone is not picked up again and again.
+
+        A queue that the PBX does not know counts once a person, whichever places were tried.
+        """
+        if seen is PickUp.NOBODY_THERE and self._offers_of(place.queue) > 1:
+            return
         limit = self._dialing.campaign.definition.agents.no_answer_limit
         if self._dialing.roster.picked_up(place, seen, limit=limit):
+            who = place.queue or place.agent
             self._dialing.metrics.agents_benched.labels(self._campaign).inc()
-            log.warning("agent not ready", action="agent.benched", agent=place.agent, limit=limit)
+            log.warning("agent not ready", action="agent.benched", agent=who, limit=limit)
+
+    def _offers_of(self, queue: str) -> int:
+        return sum(queue != "" and queue_of_place(agent) == queue for agent in self._tried)
 
     async def _joined(
         self, result: TransferResult, handover: Handover, until: float

@@ -118,6 +118,27 @@ async def test_nobody_is_dialed_for_a_member_who_was_removed_while_they_talked(
     assert_nobody_waited(installation, traffic)
 
 
+async def test_a_queue_that_was_renamed_stops_its_campaign(tmp_path: Path) -> None:
+    phone = phones.agent_answers(ADDRESSES.agent_101)
+    installation = await installation_with_feed(
+        tmp_path, host=ADDRESSES.pbx, people=PEOPLE, prepare=use_renamed
+    )
+    async with open_centre(ADDRESSES, phone) as centre, installation.engine() as engine:
+        await engine.wait_metric("acd_agents_benched_total", 1, campaign="sample")
+        await wait_nobody_free(engine)
+        (told,) = engine.logged("agent.benched")
+        assert told["agent"] == "renamed"
+        assert await engine.end() == 0, engine.log()
+        assert len(dialed(centre.traffic())) == 3, "no_answer_limit"
+
+
+def use_renamed(installation: Installation) -> None:
+    """As `use_queue`, of a queue of which Asterisk knows nothing."""
+    campaign = installation.folder / "campaigns" / "sample" / "campaign.toml"
+    use_queue(installation)
+    edit(campaign, {"queue": '"renamed"', "slots": "1", "wait_limit_seconds": "1.0"})
+
+
 def use_support(installation: Installation) -> None:
     """As `use_queue`, of a queue that nobody is a member of."""
     use_queue(installation)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import trio
 from structlog.testing import capture_logs
 
+from acd.agents import AgentState
 from acd.agents_feed.fixed import FixedFeed
 from acd.calls import CallState, DisconnectCause
 from acd.clock import SystemClock
@@ -23,7 +24,7 @@ from acd.dialer.leftovers import dialog_as_json
 from acd.dialer.node_lease import Tenure
 from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
-from acd.lines import DialogId, TrunkStatus
+from acd.lines import DialogId, TransferRefused, TrunkStatus
 from acd.metrics import Metrics
 from acd.settings import Settings, TrunkSettings
 from acd.store import Store, open_store_sync
@@ -420,6 +421,21 @@ async def test_an_over_dial_takes_no_agent_of_a_campaign_whose_ledger_does_not_b
         scheduler.stop()
         for line in trunk.lines.used:
             await line.hang_up()
+
+
+async def test_a_queue_that_the_pbx_does_not_know_costs_three_people_and_no_more(
+    floor: Floor,
+) -> None:
+    floor.campaign(leads=12, agents={"queue": "help", "slots": 1}, wait_limit_seconds=0.3)
+    refused = TransferRefused(at_seconds=0.0, sip_status=404)
+    scripts = [Script(hangs_up_after=1.0, transfers=deque([refused] * 9)) for _ in range(12)]
+    trunk = floor.trunk(*scripts)
+    async with floor.running(trunk) as scheduler:
+        await until(lambda: scheduler.agent_states() == {AgentState.NOT_READY: 1})
+        await looked_again(trunk)
+        assert len(trunk.lines.used) == 3
+        scheduler.stop()
+    assert sum(floor.column(t.attempts.c.abandoned)) == 3
 
 
 async def test_a_campaigns_own_line_limit_holds(floor: Floor) -> None:

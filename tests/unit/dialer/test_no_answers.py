@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import trio.testing
 
@@ -51,7 +53,8 @@ def seen(*phones: Phone) -> Handover:
         (FAILED, [Phone.IN_USE], False, PickUp.TAKEN),
         (TIMED_OUT, [], True, PickUp.MISSED),
         (refused(480), [], False, PickUp.MISSED),
-        (refused(404), [], False, PickUp.MISSED),
+        (refused(404), [], False, PickUp.NOBODY_THERE),
+        (replace(FAILED, sip_status=604), [], False, PickUp.NOBODY_THERE),
         (refused(503), [], False, PickUp.UNKNOWN),
         # The person may have hung up at the first ring.
         (UNCONFIRMED, [Phone.RINGING], False, PickUp.UNKNOWN),
@@ -169,3 +172,30 @@ async def test_a_call_that_is_picked_up_forgives_the_ones_before(roster: Roster)
     roster.apply(says(AgentState.READY, Phone.IDLE))
     await miss(roster)
     assert roster.states() == {AgentState.READY: 1}
+
+
+async def test_a_queue_that_the_pbx_does_not_know_is_not_ready_with_all_its_places(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    places = [
+        AgentPlace(agent=AgentId(f"help#{slot}"), target="help", handle_seconds=30.0, queue="help")
+        for slot in (1, 2, 3)
+    ]
+    roster = Roster()
+    roster.seat(SALES, places)
+
+    def refer(seen: PickUp) -> bool:
+        place = roster.reserve_now(SALES)
+        assert place is not None
+        benched = roster.picked_up(place, seen, limit=2)
+        roster.give_back(place)
+        return benched
+
+    assert not refer(PickUp.NOBODY_THERE)
+    assert not refer(PickUp.MISSED), "a queue is nobody's phone"
+    assert roster.ready(SALES) == 3
+    assert refer(PickUp.NOBODY_THERE)
+    assert roster.states() == {AgentState.NOT_READY: 3}
+    roster.unseat(SALES)
+    roster.seat(SALES, places)
+    assert roster.ready(SALES) == 3, "the campaign was paused and started"
