@@ -21,6 +21,7 @@ from acd.lines import NotFollowed, Trunk
 from acd.lines.shares import LineShare, TrunkShare
 from acd.metrics import Metrics, TapiCounts
 from acd.rules.dispositions import Disposition
+from acd.rules.hours import CallingHours
 from acd.settings import (
     Settings,
     TapiClientSettings,
@@ -126,9 +127,9 @@ class _Books:
             now=self._clock.now(),
         )
 
-    async def may_follow(self, e164: str) -> NotFollowed | None:
+    async def may_follow(self, e164: str, *, hours: CallingHours | None) -> NotFollowed | None:
         """Why a number that a 3xx names must not be called; None: it may be."""
-        return await may_follow(self._store, None, e164)
+        return await may_follow(self._store, e164, campaign_id=None, hours=hours, clock=self._clock)
 
     def put(
         self, outcome: Outcome, *, settled: Callable[[Disposition], None] | None = None

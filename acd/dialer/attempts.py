@@ -147,7 +147,13 @@ def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> Ori
         caller_id=None
         if shown is None
         else CallerId(number=shown.number, display_name=shown.display_name),
-        may_follow=partial(may_follow, dialing.store, dialing.campaign.campaign_id),
+        may_follow=partial(
+            may_follow,
+            dialing.store,
+            campaign_id=dialing.campaign.campaign_id,
+            hours=dialing.campaign.definition.calling_hours.hours(),
+            clock=dialing.clock,
+        ),
     )
 
 

@@ -141,8 +141,8 @@ class TrunkSettings(Table):
     """`pbx` ends our leg; `ours` keeps it, and the person may be sent to another target."""
     follow_redirects: Flag = False
     """True: call the number in the Contact of a 300, 301 or 302, where `[destinations]` lets it
-    through and no do-not-call list holds it, at most `MOST_REDIRECTS` (3) times a call. Calling
-    hours were judged by the lead's own number."""
+    through, no do-not-call list holds it and its calling hours are open, at most `MOST_REDIRECTS`
+    (3) times a call."""
     number_format: NumberFormat = NumberFormat.PLUS
     number_prefix: str = Field(
         default="", pattern=r"^[0-9*#]*$", description="digits, * or #, e.g. for an outside line"

@@ -345,6 +345,8 @@ class SipLine:
     async def _ask(self, redirected: CallRedirected, asking: trio.CancelScope) -> None:
         """Whether the number of a 3xx may be called; of a call that is over nobody is told."""
         with asking:
+            # Before the question, whose answer is good for the moment only.
+            await self._pace.wait_turn()
             refusal = await self._may_follow(redirected.e164) if self._may_follow else None
             self._host.post(
                 FollowRedirect(redirected.leg)

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import trio
 
+from acd.calls import DisconnectCause
 from acd.clock import WallClock
 from acd.errors import StoreUnavailable
 from acd.lines import (
@@ -30,7 +31,7 @@ from acd.lines.token_bucket import TokenBucket
 from acd.metrics import Metrics
 from acd.numbers import PhoneNumber, plain, read_number
 from acd.rules.dispositions import Disposition
-from acd.rules.hours import is_open, next_open
+from acd.rules.hours import CallingHours, is_open, next_open
 from acd.settings import (
     DestinationSettings,
     ProfileSettings,
@@ -61,8 +62,13 @@ class Books(Protocol):
         """
         ...
 
-    async def may_follow(self, e164: str) -> NotFollowed | None:
-        """Why a number that a 3xx names must not be called; None: it may be."""
+    async def may_follow(self, e164: str, *, hours: CallingHours | None) -> NotFollowed | None:
+        """Why a number that a 3xx names must not be called; None: it may be.
+
+        Args:
+            e164: the number.
+            hours: when people may be called; None: at any time.
+        """
         ...
 
     def put(
@@ -194,15 +200,32 @@ class Desk:
 
     def why_closed(self, dialed: Dialed) -> Refusal | None:
         """The calling hours' word, by the clock of whoever is called."""
-        if dialed.e164 is None or not self.settings.keep_calling_hours:
+        hours, now = self._hours, self.clock.now()
+        if dialed.e164 is None or hours is None:
             return None
-        hours, now = self.settings.calling_hours.hours(), self.clock.now()
         if is_open(hours, dialed.zones, now):
             return None
         opens = next_open(hours, dialed.zones, now)
         until = f", open from {opens:%Y-%m-%dT%H:%M}Z" if opens else ""
         zones = f"closed in {', '.join(dialed.zones)}" if dialed.zones else "time zone unknown"
         return _refused(Law.CALLING_HOURS, LineErr.ADDRESSBLOCKED, f"calling hours: {zones}{until}")
+
+    @property
+    def _hours(self) -> CallingHours | None:
+        """None: the application sees to them."""
+        kept = self.settings.keep_calling_hours
+        return self.settings.calling_hours.hours() if kept else None
+
+    async def may_follow(self, e164: str) -> NotFollowed | None:
+        """Why a number that a 3xx names must not be called; None: it may be.
+
+        The trunk's own door has let it through, and the client's may be narrower.
+        """
+        admitted = self.door.admit(e164, DestinationKind.REDIRECT)
+        if isinstance(admitted, Refused):
+            sentence = f"redirect refused: {admitted.sentence}"
+            return NotFollowed(cause=DisconnectCause.FORWARDED, sentence=sentence)
+        return await self.books.may_follow(e164, hours=self._hours)
 
     def ring_seconds(self, no_answer_seconds: int) -> float:
         """How long a phone rings for a `dwNoAnswerTimeout`; 0: as the trunk says.

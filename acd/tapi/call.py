@@ -150,7 +150,7 @@ class TapiCall:
             ring_timeout_seconds=self._order.no_answer_seconds,
             caller_id=CallerId(number=shown) if shown else None,
             # Where the user's own phone sends a call on is the user's business.
-            may_follow=self._desk.books.may_follow if self._course.person_first else None,
+            may_follow=self._desk.may_follow if self._course.person_first else None,
         )
         try:
             await line.originate(request)

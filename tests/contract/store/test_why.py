@@ -28,6 +28,7 @@ from acd.store.imports import publish
 from acd.store.lead_changes import promise_callback
 from acd.store.leads import claim_leads
 from acd.store.staging import open_staging
+from acd.store.tapi import begin_tapi_attempt
 from tests.contract.store.world import NOON, World, later
 
 HOURS = {"monday": ["09:00-20:00"], "wednesday": ["10:00-13:00", "14:00-20:00"]}
@@ -110,6 +111,43 @@ def test_who_is_abandoned_while_another_campaign_is_about_to_dial_them_is_not_di
     blocked = world.begin(theirs)
     assert isinstance(blocked, Blocked)
     assert blocked.rule is Rule.ABANDON_LOCK_OUT
+
+
+def test_whom_a_tapi_client_abandoned_is_locked_out_of_every_campaign(
+    world: World, store: Store
+) -> None:
+    campaign = world.campaign(**abandoned_lock_out(hours=5))
+    [abandoned, _] = world.leads(campaign, 2)
+    [claimed] = world.claim(campaign, limit=1)
+    world.close(
+        tapi_call(store, abandoned), DisconnectCause.HUNG_UP, abandoned=True, answered_at=NOON
+    )
+    known = store.read_sync(campaign_by_id, campaign)
+    blocked = world.begin(claimed)
+    assert isinstance(blocked, Blocked)
+    assert blocked.rule is Rule.ABANDON_LOCK_OUT
+    found = why(store, "1")
+    assert (blocking(found), found.dialable_at) == ([Rule.ABANDON_LOCK_OUT], later(hours=5))
+    counted = store.read_sync(leads_by_blocking_rule, known, NOON)
+    assert counted == {"abandon_lock_out": 1, "dialable": 1}
+
+
+def test_the_later_one_of_two_who_abandoned_somebody_counts(world: World, store: Store) -> None:
+    first, second = world.campaign(), world.campaign(**abandoned_lock_out(hours=5))
+    [e164] = world.leads(first)
+    add_leads(world, store, second, [e164])
+    [lead] = world.claim(first)
+    for attempt, hours in ((world.dial(lead), 0), (tapi_call(store, e164), 1)):
+        world.close(attempt, DisconnectCause.HUNG_UP, abandoned=True, now=later(hours=hours))
+    assert why(store, "2").dialable_at == later(hours=6)
+
+
+def tapi_call(store: Store, e164: str) -> int:
+    attempt = store.run_sync(
+        begin_tapi_attempt, client="crm", e164=e164, node="n", trunk="pbx", line=1, now=NOON
+    )
+    assert isinstance(attempt, int)
+    return attempt
 
 
 def abandoned_lock_out(*, hours: int) -> dict[str, Any]:

@@ -137,6 +137,21 @@ async def test_each_number_is_asked_of_the_holder_before_its_invite(bench: Bench
     assert bench.sip.counts["redirects_followed"] == 2
 
 
+async def test_a_redirect_that_is_asked_about_waits_for_its_turn(bench: Bench) -> None:
+    async def may_follow(_: str) -> None:
+        await trio.lowlevel.checkpoint()
+
+    pbx = bench.pbx(redirect(_TO_OTHER, unless=_OTHER), ring(), answer(), ack(), bye())
+    trunk = await bench.trunk(str(pbx.bind), follow_redirects=True, calls_per_second=1)
+    line = await bench.line(trunk)
+    await line.originate(request(may_follow=may_follow))
+    await until(line, Answered)
+    invites = {m.request_uri: m.at_seconds for m in reversed(select(bench.messages(), "INVITE"))}
+    first_at, next_at = sorted(invites.values())
+    # A turn comes every 0.95 s; how late the first INVITE left after its own is not known.
+    assert next_at - first_at >= 0.5
+
+
 async def test_an_extension_is_no_number_that_anybody_is_asked_about(bench: Bench) -> None:
     async def may_follow(e164: str) -> None:
         await trio.lowlevel.checkpoint()

@@ -17,6 +17,7 @@ from acd.errors import StoreUnavailable
 from acd.lines import NotFollowed
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition
+from acd.rules.hours import CallingHours
 from acd.settings import (
     DestinationSettings,
     ProfileSettings,
@@ -64,6 +65,8 @@ class MemoryBooks:
     refuses: Barred | None = None
     bars: NotFollowed | None = None
     """What is said of the number that a 3xx names."""
+    followed: list[tuple[str, CallingHours | None]] = field(default_factory=list)
+    """Whom a 3xx named, and whose hours were to be kept."""
     begun: list[tuple[str, str | None, int]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -76,7 +79,8 @@ class MemoryBooks:
         self.begun.append((client, e164, line))
         return len(self.begun)
 
-    async def may_follow(self, e164: str) -> NotFollowed | None:
+    async def may_follow(self, e164: str, *, hours: CallingHours | None) -> NotFollowed | None:
+        self.followed.append((e164, hours))
         await trio.lowlevel.checkpoint()
         return self.bars
 

@@ -178,6 +178,28 @@ async def test_a_redirect_to_a_barred_number_is_not_followed_and_the_client_sees
         )
 
 
+async def test_a_redirect_past_the_clients_own_regions_is_not_followed() -> None:
+    client = {"allowed_regions": ("DE",)}
+    async with stage(Script(sent_on_to="+43150564200"), client=client) as on:
+        call = await on.app.line_make_call(await on.app.line_open(1), ABROAD)
+        await call.wait_states(S.IDLE)
+        assert call.disconnect_mode is LineDisconnectMode.FORWARDED
+        await until(lambda: bool(on.books.closed))
+        assert on.books.closed[0].not_followed.startswith("redirect refused: ")
+        assert on.books.followed == []
+
+
+async def test_a_redirect_is_asked_of_the_clients_calling_hours() -> None:
+    late = HoursTable(tuesday=("09:00-21:00",))
+    for client, kept in (
+        ({"calling_hours": late}, late.hours()),
+        ({"keep_calling_hours": False}, None),
+    ):
+        async with stage(Script(sent_on_to="+43150564200"), client=client) as on:
+            await on.connected()
+            assert on.books.followed == [("+43150564200", kept)]
+
+
 async def test_nobody_is_dialed_while_the_database_is_away() -> None:
     async with stage() as on:
         line = await on.app.line_open(1)
