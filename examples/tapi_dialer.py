@@ -66,4 +66,4 @@ except* AcdError as errors:  # no gateway, a wrong token, a line that somebody e
     problem = errors
 while isinstance(problem, BaseExceptionGroup):  # one for each nursery on the way
     problem = problem.exceptions[0]
-sys.exit(problem and f"tapi_dialer.py: {problem}")
+sys.exit(f"tapi_dialer.py: {problem}" if problem else None)
