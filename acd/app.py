@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,7 +30,7 @@ from acd.app_tapi import join_tapi
 from acd.app_trace import TraceSwitch, control_handlers
 from acd.clock import SystemClock
 from acd.control import only_engine, open_control
-from acd.dialer.comfort import write_comfort_noise
+from acd.dialer.comfort import open_comfort_noise
 from acd.dialer.scheduler import Scheduler
 from acd.dialer.surroundings import Surroundings
 from acd.lines import Trunk
@@ -97,12 +95,11 @@ async def open_engine(settings: Settings) -> AsyncIterator[Engine]:
                 open_server(metrics_app(metrics.registry), settings.metrics, name="metrics")
             )
             log.info("metrics served", action="metrics.serving", address=address)
-        sounds = Path(stack.enter_context(TemporaryDirectory(prefix="acd-sounds-")))
         trunks: dict[str, Trunk] = {}
         for name in (trunk.name for trunk in settings.trunk):
             trunks[name] = trunk = sip.trunk(name)
             metrics.know_trunk(name, trunk.lines, challenges=partial(getattr, trunk, "challenges"))
-        comfort_audio = write_comfort_noise(sounds)
+        comfort_audio = stack.enter_context(open_comfort_noise())
         gateway = join_tapi(
             settings,
             trunks,

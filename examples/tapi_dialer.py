@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import sys
 
 import trio
 
+from acd.errors import AcdError
 from acd.tapi.client import GatewayAddress, HLine, LineApp, LineError, line_initialize_ex
 from acd.tapi.constants import LineCallState
 
@@ -32,7 +34,7 @@ async def main() -> None:
     for option, default in (("port", 8465), ("lines", 20), ("handle", 60.0)):
         parser.add_argument(f"--{option}", type=type(default), default=default)
     given = parser.parse_args()
-    token = os.environ["TAPI_TOKEN"]
+    token = os.environ.get("TAPI_TOKEN") or parser.error("TAPI_TOKEN holds no token")
     gateway = GatewayAddress(host="127.0.0.1", port=given.port, client="overdialer", token=token)
     send, free = trio.open_memory_channel[str](0)
 
@@ -57,4 +59,11 @@ async def main() -> None:
         agents.cancel_scope.cancel()
 
 
-trio.run(main)
+problem: BaseException | None = None
+try:
+    trio.run(main)
+except* AcdError as errors:  # no gateway, a wrong token, a line that somebody else has open
+    problem = errors
+while isinstance(problem, BaseExceptionGroup):  # one for each nursery on the way
+    problem = problem.exceptions[0]
+sys.exit(f"tapi_dialer.py: {problem}" if problem else None)

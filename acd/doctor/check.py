@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -12,7 +12,7 @@ class Check:
     """What was looked at, whether it is well, the figure, and what to do where it is not."""
 
     name: str
-    ok: bool
+    ok: bool = field(kw_only=True)
     detail: str
     remedy: str = ""
 

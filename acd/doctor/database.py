@@ -29,7 +29,7 @@ async def database_row(store: StoreSettings) -> Check:
     new = _file_to_be_made(url)
     if new is not None:
         detail = f"{new} does not exist yet; the first `acd leads import` makes it"
-        return Check(_NAME, True, detail)
+        return Check(_NAME, detail, ok=True)
     try:
         with trio.fail_after(ANSWER_SECONDS):
             milliseconds = await trio.to_thread.run_sync(
@@ -37,17 +37,17 @@ async def database_row(store: StoreSettings) -> Check:
             )
     except trio.TooSlowError:
         detail = f"{shown_url(url)} gave no answer in {ANSWER_SECONDS:g} s"
-        return Check(_NAME, False, detail, _REMEDY)
+        return Check(_NAME, detail, _REMEDY, ok=False)
     except (StoreUnavailable, SchemaMismatch, BadSettings) as error:
         return _failed(error)
     detail = f"{shown_url(url)} answered in {milliseconds:.0f} ms, schema {SCHEMA_REVISION}"
-    return Check(_NAME, True, detail)
+    return Check(_NAME, detail, ok=True)
 
 
 def _failed(error: AcdError) -> Check:
     # The store's sentences are "what is wrong; what helps".
     detail, _, remedy = str(error).partition("; ")
-    return Check(_NAME, False, detail, remedy or _REMEDY)
+    return Check(_NAME, detail, remedy or _REMEDY, ok=False)
 
 
 def _file_to_be_made(url: sa.URL) -> Path | None:

@@ -259,7 +259,7 @@ def _first_leaf(errors: BaseExceptionGroup[AcdError]) -> BaseException:
 
 def _failed_row(trunk: TrunkSettings, sentence: str) -> Check:
     detail, _, remedy = sentence.partition("; ")
-    return Check(_name(trunk), False, detail, remedy or "see the rows above")
+    return Check(_name(trunk), detail, remedy or "see the rows above", ok=False)
 
 
 def load_row(trunk: TrunkSettings, result: LoadResult) -> Check:
@@ -272,8 +272,8 @@ def load_row(trunk: TrunkSettings, result: LoadResult) -> Check:
     elif result.unavailable:
         detail += f"; {result.unavailable}"
     if result.carried == result.asked:
-        return Check(_name(trunk), True, detail)
-    return Check(_name(trunk), False, detail, _remedy(result, trunk))
+        return Check(_name(trunk), detail, ok=True)
+    return Check(_name(trunk), detail, _remedy(result, trunk), ok=False)
 
 
 def _name(trunk: TrunkSettings) -> str:

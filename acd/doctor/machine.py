@@ -62,19 +62,19 @@ def binding_row(compiled: Compiled | str, settings: Settings) -> Check:
     name = "binding"
     if isinstance(compiled, str):
         remedy = f"{_BUILD}; pip install pjsua2-python gives one that holds 4"
-        return Check(name, False, compiled, remedy)
+        return Check(name, compiled, remedy, ok=False)
     lines = sum(trunk.lines for trunk in settings.trunk)
     trunks = len(settings.trunk)
     detail = f"pjsua2 {compiled.version} holds {_many(compiled.calls, 'call')}"
     detail += f" and {_many(compiled.accounts, 'account')}"
     if lines > compiled.calls:
         detail += f"; {_many(lines, 'line')} are configured"
-        return Check(name, False, detail, f"{_BUILD}; or set lines = {compiled.calls} at most")
+        return Check(name, detail, f"{_BUILD}; or set lines = {compiled.calls} at most", ok=False)
     if trunks > compiled.accounts:
         detail += f"; {_many(trunks, 'trunk')} are configured"
-        return Check(name, False, detail, f"{_BUILD} and 1024 accounts")
+        return Check(name, detail, f"{_BUILD} and 1024 accounts", ok=False)
     tail = f" ({_BUILD})" if compiled.calls < 999 else ""
-    return Check(name, True, f"{detail}, enough for {_many(lines, 'line')}{tail}")
+    return Check(name, f"{detail}, enough for {_many(lines, 'line')}{tail}", ok=True)
 
 
 def open_files_row(settings: Settings, limits: tuple[int, int] | None = None) -> Check:
@@ -87,9 +87,9 @@ def open_files_row(settings: Settings, limits: tuple[int, int] | None = None) ->
     detail += f", hard limit {_limit(hard)}"
     if allowed < needed:
         remedy = f"raise the hard limit to {needed}: LimitNOFILE in the systemd unit or ulimit -Hn"
-        return Check("open files", False, detail, remedy)
+        return Check("open files", detail, remedy, ok=False)
     raised = soft != resource.RLIM_INFINITY and soft < needed
-    return Check("open files", True, detail + (" (raised at start)" if raised else ""))
+    return Check("open files", detail + (" (raised at start)" if raised else ""), ok=True)
 
 
 def rtp_ports_row(trunk: TrunkSettings, settings: Settings) -> Check:
@@ -100,9 +100,9 @@ def rtp_ports_row(trunk: TrunkSettings, settings: Settings) -> Check:
     if len(found.trunks) > 1:
         detail += f" of {_many(len(found.trunks), 'trunk')} that share them"
     if found.missing <= 0:
-        return Check(f"RTP ports ({trunk.name})", True, detail)
+        return Check(f"RTP ports ({trunk.name})", detail, ok=True)
     remedy = f"widen rtp_port_min to rtp_port_max by {found.missing} ports, or set fewer lines"
-    return Check(f"RTP ports ({trunk.name})", False, detail, remedy)
+    return Check(f"RTP ports ({trunk.name})", detail, remedy, ok=False)
 
 
 def encryption_row(trunk: TrunkSettings) -> Check:
@@ -111,14 +111,14 @@ def encryption_row(trunk: TrunkSettings) -> Check:
     detail = f"SIP over {trunk.transport.upper()}, SRTP {trunk.srtp}"
     if trunk.transport is Transport.TLS and not trunk.tls_verify:
         detail += ": the certificate is not checked, anyone on the way can pose as the PBX"
-        return Check(name, False, detail, "set tls_verify = true, and tls_ca_file for an own CA")
+        return Check(name, detail, "set tls_verify = true, and tls_ca_file for an own CA", ok=False)
     if trunk.transport is Transport.TLS:
-        return Check(name, True, detail + ", certificate checked")
+        return Check(name, detail + ", certificate checked", ok=True)
     if trunk.srtp is Srtp.OFF:
-        return Check(name, True, detail + ": nothing is encrypted")
+        return Check(name, detail + ": nothing is encrypted", ok=True)
     # RFC 4568 9.2: the key stands in the SDP, so it is as secret as the SIP message.
     detail += ": its keys travel in clear text"
-    return Check(name, trunk.srtp is not Srtp.REQUIRED, detail, 'set transport = "tls"')
+    return Check(name, detail, 'set transport = "tls"', ok=trunk.srtp is not Srtp.REQUIRED)
 
 
 def _many(number: int, noun: str) -> str:

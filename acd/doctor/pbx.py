@@ -49,11 +49,13 @@ def options_row(asked: Asked) -> Check:
     answer = asked.options
     if isinstance(answer, str):
         remedy = "check domain, outbound_proxy and transport, the firewall, and that the PBX runs"
-        return Check(name, False, answer, remedy)
+        return Check(name, answer, remedy, ok=False)
     detail = f"{answer.reply.element or 'an element without a name'} answered {answer.reply.line}"
     if answer.reply.status in _SICK:
-        return Check(name, False, detail, "look into the PBX's own log: it can take no calls now")
-    return Check(name, True, detail)
+        return Check(
+            name, detail, "look into the PBX's own log: it can take no calls now", ok=False
+        )
+    return Check(name, detail, ok=True)
 
 
 def credentials_row(asked: Asked) -> Check:
@@ -64,20 +66,20 @@ def credentials_row(asked: Asked) -> Check:
     name = f"credentials ({asked.trunk.name})"
     trunk, answer = asked.trunk, asked.register
     if isinstance(answer, str):
-        return Check(name, False, f"REGISTER: {answer}", "see the row OPTIONS")
+        return Check(name, f"REGISTER: {answer}", "see the row OPTIONS", ok=False)
     reply = answer.reply
     if answer.unanswered:
-        return Check(name, False, f"not given: {answer.unanswered}", _unanswered_remedy(answer))
+        return Check(name, f"not given: {answer.unanswered}", _unanswered_remedy(answer), ok=False)
     if answer.refused or reply.status in {401, 403, 407}:
         who = trunk.auth_user or trunk.user
         detail = f"REGISTER was refused with {reply.line} for {who}"
         detail += f' in realm "{answer.realm}"' if answer.realm else ""
-        return Check(name, False, detail, "check user, auth_user and the password at the PBX")
+        return Check(name, detail, "check user, auth_user and the password at the PBX", ok=False)
     detail = f"{_proof(asked)} (REGISTER: {reply.line})"
     if reply.status < 300 or not trunk.register_account:
-        return Check(name, True, detail)
+        return Check(name, detail, ok=True)
     remedy = "set register = false if this account does not register; else allow it at the PBX"
-    return Check(name, False, detail, remedy)
+    return Check(name, detail, remedy, ok=False)
 
 
 def _proof(asked: Asked) -> str:
@@ -110,13 +112,13 @@ def refer_row(asked: Asked) -> Check:
     name = f"REFER ({asked.trunk.name})"
     answer = asked.options
     if isinstance(answer, str):
-        return Check(name, False, "unknown without an answer to OPTIONS", "see the row OPTIONS")
+        return Check(name, "unknown without an answer to OPTIONS", "see the row OPTIONS", ok=False)
     reply = answer.reply
     element = reply.element or "an element without a name"
     if reply.methods is None:
         detail = f"{element} answered {reply.line} and does not say what it allows"
-        return Check(name, False, detail, _ASK_FURTHER)
+        return Check(name, detail, _ASK_FURTHER, ok=False)
     if "REFER" in reply.methods:
-        return Check(name, True, f"{element} allows REFER")
+        return Check(name, f"{element} allows REFER", ok=True)
     allowed = ", ".join(sorted(reply.methods)) or "nothing"
-    return Check(name, False, f"{element} allows {allowed}, no REFER", _ALLOW_REFER)
+    return Check(name, f"{element} allows {allowed}, no REFER", _ALLOW_REFER, ok=False)

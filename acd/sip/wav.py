@@ -53,7 +53,8 @@ def read_wav(path: Path) -> WavFile:
         )
     if frames < _SHORTEST_SECONDS * _RATE:
         raise BadInput(f"{path} cannot be played: it is shorter than 20 ms")
-    return WavFile(str(path.resolve()), frames / _RATE, version)
+    # Not resolved: what a descriptor's path leads to (/proc/self/fd/5) has no other name.
+    return WavFile(str(path.absolute()), frames / _RATE, version)
 
 
 def _advice(path: Path) -> str:

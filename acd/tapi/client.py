@@ -32,7 +32,7 @@ from acd.tapi.constants import (
     LineErr,
 )
 from acd.tapi.handles import CallStateEvent, HCall, HLine, call_of, event_of
-from acd.tapi.link import GatewayAddress, GatewayRefusedError, Link
+from acd.tapi.link import GatewayAddress, GatewayAwayError, GatewayRefusedError, Link
 from acd.tapi.views import (
     AddressCaps,
     CallInfo,
@@ -49,6 +49,7 @@ __all__ = [
     "CallInfo",
     "CallStateEvent",
     "GatewayAddress",
+    "GatewayAwayError",
     "GatewayRefusedError",
     "HCall",
     "HLine",
@@ -363,8 +364,8 @@ async def line_initialize_ex(address: GatewayAddress) -> AsyncIterator[LineApp]:
     """Connect to the gateway; the block's end is `lineShutdown`.
 
     Raises:
-        GatewayRefusedError: unknown client or wrong token.
-        OSError: nobody listens there.
+        ExceptionGroup: as a nursery does; of `GatewayRefusedError` (unknown client or wrong token)
+            or `GatewayAwayError` (no gateway there).
     """
     app = LineApp(address)
     async with trio.open_nursery() as nursery:

@@ -37,6 +37,10 @@ class GatewayRefusedError(AcdError):
     """The gateway does not know this client, its token or its protocol."""
 
 
+class GatewayAwayError(AcdError):
+    """There is no gateway at the address, or nothing that speaks as one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayAddress:
     """Where the gateway is, and who we are."""
@@ -107,7 +111,7 @@ class Link:
 
         Raises:
             GatewayRefusedError: at the first try or later.
-            OSError: the gateway cannot be reached at the first try.
+            GatewayAwayError: it cannot be reached at the first try.
         """
         wait_seconds = FIRST_RETRY_SECONDS
         first = True
@@ -115,12 +119,18 @@ class Link:
             try:
                 await self._connect(task_status if first else trio.TASK_STATUS_IGNORED)
                 wait_seconds, first = FIRST_RETRY_SECONDS, False
-            except (OSError, trio.BrokenResourceError, trio.TooSlowError, WireError):
+            except (OSError, trio.BrokenResourceError, trio.TooSlowError, WireError) as error:
                 if first:
-                    raise
+                    raise self._away(error) from error
             self._up = False
             await self._pause(wait_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             wait_seconds = min(2 * wait_seconds, LAST_RETRY_SECONDS)
+
+    def _away(self, error: Exception) -> GatewayAwayError:
+        where = f"{self._address.host}:{self._address.port}"
+        # trio's own errors have no words where they stand for another or for the time.
+        reason = str(error) or str(error.__cause__ or "no answer in time")
+        return GatewayAwayError(f"no TAPI gateway at {where}: {reason}")
 
     @property
     def _given_up_at(self) -> float:

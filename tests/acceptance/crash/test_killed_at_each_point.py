@@ -38,11 +38,14 @@ async def test_committed_and_the_invite_unsent(tmp_path: Path) -> None:
 
 async def test_sent_and_no_answer(tmp_path: Path) -> None:
     steps = (trying(), ring(), bye())
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     with Carrier(tmp_path / "carrier", ADDRESSES.carrier, steps) as carrier:
         installation = await dialing_installation(tmp_path, carrier, leads=1)
-        async with installation.engine() as engine:
+        async with installation.engine(f'env TMPDIR="{temporary}" acd run') as engine:
             await wait_attempt(installation, lambda row: row["sip_call_id"])
             await kill(engine)
+        assert list(temporary.iterdir()) == [], "nothing stays that nobody would take away"
         records = await records_of_next_start(carrier, installation)
         assert len(carrier.received("BYE")) == 1, "the phone stops ringing (RFC 3261 15)"
     assert len(records.invites) == 1

@@ -75,7 +75,7 @@ async def test_nobody_is_in_silence_for_longer_than_the_limit(tmp_path: Path) ->
             for m in first_of_each_call(centre.traffic().from_engine("REFER"))
             if waited.answered_at < m.at_seconds < waited.over_at
         ]
-    comfort = comfort_sound(tmp_path)
+    comfort = comfort_sound()
     for person in (served, waited):
         silence = person.longest_silence(until=person.over_at)
         assert silence <= WAIT_LIMIT_SECONDS + MARGIN_SECONDS

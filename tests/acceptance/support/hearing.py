@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import eq
-from pathlib import Path
 
-from acd.dialer.comfort import write_comfort_noise
+from acd.dialer.comfort import open_comfort_noise
 from tests.integration.sip.listening import FRAME
 from tests.peers.g711 import a_law
 from tests.peers.wire import RtpPacket
@@ -50,9 +49,10 @@ def heard_at(
     return Heard(since, until, [p for p in own if since <= p.at_seconds <= until])
 
 
-def comfort_sound(folder: Path) -> bytes:
+def comfort_sound() -> bytes:
     """What the engine makes for those who wait, as the wire has it."""
-    data = write_comfort_noise(folder).read_bytes()[44:]
+    with open_comfort_noise() as wav:
+        data = wav.read_bytes()[44:]
     samples = memoryview(data).cast("h").tolist()
     return a_law(samples)
 

@@ -70,7 +70,7 @@ async def test_who_waits_hears_noise_then_the_message_and_is_hung_up_on(tmp_path
     for bye, since in ((byes[0], answers[0].at_seconds), (byes[1], cut_at)):
         waited = bye.at_seconds - since - MESSAGE_SECONDS
         assert LIMIT_SECONDS - CLOCK_SECONDS <= waited <= LIMIT_SECONDS + MARGIN_SECONDS
-    comfort = comfort_sound(tmp_path)
+    comfort = comfort_sound()
     for person in (limited, cut_off):
         assert says(person.sound(), a_law(sorry))
         assert is_from(comfort, person.audible[: len(person.audible) // 2])

@@ -10,8 +10,8 @@ from acd.doctor import Binding, Check, Examination
 from acd.doctor.report import plain_lines, table
 
 CHECKS = [
-    Check("binding", True, "pjsua2 2.17 holds 4096 calls"),
-    Check("database", False, "it does not answer", "start it, or correct [store] url"),
+    Check("binding", "pjsua2 2.17 holds 4096 calls", ok=True),
+    Check("database", "it does not answer", "start it, or correct [store] url", ok=False),
 ]
 
 

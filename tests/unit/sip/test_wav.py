@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from acd.dialer.comfort import open_comfort_noise
 from acd.errors import BadInput
 from acd.sip.wav import read_wav
 from tests.peers.g711 import write_wav
@@ -13,6 +14,14 @@ from tests.peers.g711 import write_wav
 
 def test_8_khz_mono_16_bit_may_be_played(tmp_path: Path) -> None:
     assert read_wav(write_wav(tmp_path / "a.wav", [0] * 4000)).seconds == 0.5
+
+
+def test_the_engines_own_noise_may_be_played_by_the_name_that_it_is_given() -> None:
+    with open_comfort_noise() as path:
+        wav = read_wav(path)
+        assert wav.seconds == 8
+        assert Path(wav.path).read_bytes().startswith(b"RIFF")
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
