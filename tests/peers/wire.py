@@ -10,6 +10,7 @@ Timestamps are the kernel's (epoch seconds); only differences between them mean 
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import tempfile
@@ -28,7 +29,7 @@ _BARRIER_PORT = 9  # discard: nobody of ours listens there
 
 
 class WireError(Exception):
-    """tcpdump did not start or lost packets."""
+    """tcpdump did not start or does not keep up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,17 @@ class Wire:
         self.hosts = hosts
         self.snap_bytes = snap_bytes
         self.port = port
+        self.lost_packets = 0
+        """Known once it has stopped: those for which tcpdump came too late."""
         self._process: subprocess.Popen[bytes] | None = None
         self._stack = ExitStack()
         self._file = Path()
+
+    @property
+    def pid(self) -> int:
+        """tcpdump's, while it runs."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self) -> Self:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory("-wire")))
@@ -187,7 +196,9 @@ class Wire:
         process = self._process
         if process is not None and process.poll() is None:
             process.terminate()
-            process.communicate()
+            _, told = process.communicate()
+            if lost := re.search(rb"(\d+) packets? dropped by kernel", told):
+                self.lost_packets = int(lost[1])
 
     def __enter__(self) -> Self:
         return self.start()
@@ -200,6 +211,9 @@ class Wire:
     ) -> None:
         try:
             self.stop()
+            if error is not None and self.lost_packets:
+                # What a test then misses may have been on the wire all the same.
+                error.add_note(f"tcpdump lost {self.lost_packets} packets")
         finally:
             self._stack.close()
 

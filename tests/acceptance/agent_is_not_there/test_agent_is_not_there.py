@@ -88,9 +88,13 @@ async def test_a_busy_agents_person_is_handed_over_when_the_queues_next_agent_pi
         )
         assert await engine.end() == 0, engine.log()
         traffic = centre.traffic()
-    (picked_up,) = traffic.of(ADDRESSES.agent_102, 200, cseq="INVITE")
-    (bye,) = traffic.from_engine("BYE")
-    assert bye.at_seconds > picked_up.at_seconds, "acd waited for an agent to have the person"
+    # On a busy machine the PBX may be late with its ACK: the phone sends its answer again then.
+    picked_up = first_of_each_call(traffic.of(ADDRESSES.agent_102, 200, cseq="INVITE"))
+    byes = first_of_each_call(traffic.from_engine("BYE"))
+    assert (len(picked_up), len(byes)) == (1, 1), f"\n{traffic}"
+    assert byes[0].at_seconds > picked_up[0].at_seconds, (
+        "acd waited for an agent to have the person"
+    )
     (attempt,) = installation.rows("attempts")
     assert attempt["disposition"] == "handed_over"
 

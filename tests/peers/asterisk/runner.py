@@ -112,11 +112,6 @@ async def run_asterisk(
         AsteriskError: the address is taken, there is no Asterisk folder, no root, or it did not
             start; with the log's end.
     """
-    if taken(address, port):
-        # Asterisk itself would start, and the other one would answer for it.
-        raise AsteriskError(f"Something already listens at {address}:{port}, as another test run.")
-    root = asterisk_folder()
-    modules = _modules_in(root)
     layout = Layout(
         address=address,
         port=port,
@@ -127,33 +122,46 @@ async def run_asterisk(
         packet_ms=packet_ms,
         dialer=dialer,
     )
-    with tempfile.TemporaryDirectory(prefix="acd-asterisk-", dir=root / "tmp") as folder:
-        inside = Path("/") / Path(folder).relative_to(root)
-        configuration = write_configuration(
-            layout, seen_by_us=Path(folder), seen_by_it=inside, modules=modules
-        )
-        with (Path(folder) / "screen.log").open("wb") as screen:
-            process = await trio.lowlevel.open_process(
-                ["chroot", root, "asterisk", "-f", "-C", configuration],
-                stdin=subprocess.DEVNULL,
-                stdout=screen,
-                stderr=subprocess.STDOUT,
-            )
-        pbx = Asterisk(
-            address=address,
-            port=port,
-            manager_port=manager_port,
-            pid=process.pid,
-            log_path=Path(folder) / "log" / "full",
-            root=root,
-            configuration=configuration,
-        )
+    if taken(address, port):
+        # Asterisk itself would start, and the other one would answer for it.
+        raise AsteriskError(f"Something already listens at {address}:{port}, as another test run.")
+    root = asterisk_folder()
+    modules = _modules_in(root)
+    with tempfile.TemporaryDirectory(prefix="acd-asterisk-", dir=root / "tmp") as name:
+        pbx, process = await _start(layout, root=root, folder=Path(name), modules=modules)
         try:
             await _wait_ready(pbx, process)
             yield pbx
         finally:
             # SIGTERM ends its calls at once.
             await terminate(process, timeout_seconds=STOP_TIMEOUT_SECONDS)
+
+
+async def _start(
+    layout: Layout, *, root: Path, folder: Path, modules: str
+) -> tuple[Asterisk, trio.Process]:
+    """Its process, and what a test knows it by; it does not answer yet."""
+    inside = Path("/") / folder.relative_to(root)
+    configuration = write_configuration(
+        layout, seen_by_us=folder, seen_by_it=inside, modules=modules
+    )
+    with (folder / "screen.log").open("wb") as screen:
+        process = await trio.lowlevel.open_process(
+            ["chroot", root, "asterisk", "-f", "-C", configuration],
+            stdin=subprocess.DEVNULL,
+            stdout=screen,
+            stderr=subprocess.STDOUT,
+        )
+    pbx = Asterisk(
+        address=layout.address,
+        port=layout.port,
+        manager_port=layout.manager_port,
+        pid=process.pid,
+        log_path=folder / "log" / "full",
+        root=root,
+        configuration=configuration,
+    )
+    return pbx, process
 
 
 def asterisk_folder() -> Path:

@@ -118,47 +118,59 @@ async def run_kamailio(
     Raises:
         KamailioError: it is not installed, or did not start; with its last words.
     """
-    program = shutil.which("kamailio", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-    if program is None:
-        raise KamailioError("There is no kamailio: run make test-servers.")
+    program = _program()
     with tempfile.TemporaryDirectory(prefix="acd-kamailio-") as name:
         folder = Path(name)
-        shutil.copy(HERE / "documented" / "acd.cfg", folder)
-        template = Template((HERE / "peer" / "kamailio.cfg").read_text())
-        (folder / "kamailio.cfg").write_text(
-            template.substitute(
-                address=address,
-                pbx=pbx,
-                pbx_host=pbx.partition(":")[0],
-                realm=realm or address,
-                certificate=certificate,
-                key=key,
-                tls_method=tls_method,
-                tls_clients=_clients_from(client_authority),
-                modules=_modules(),
-                folder=folder,
-                users="#!define ACD_USERS" if users else "",
-            )
+        _write_configuration(
+            folder,
+            address=address,
+            pbx=pbx,
+            pbx_host=pbx.partition(":")[0],
+            realm=realm or address,
+            certificate=certificate,
+            key=key,
+            tls_method=tls_method,
+            tls_clients=_clients_from(client_authority),
+            users="#!define ACD_USERS" if users else "",
         )
-        with (folder / "kamailio.log").open("wb") as log:
-            process = await trio.lowlevel.open_process(
-                [
-                    *(program, "-f", str(folder / "kamailio.cfg"), "-DD", "-E"),
-                    *("-m", "32", "-M", "4", "-Y", str(folder)),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                # Its children hold its ports: whoever outlives it must be found again.
-                start_new_session=True,
-            )
+        process = await _start(program, folder)
         kamailio = Kamailio(address=address, pid=process.pid, log_path=folder / "kamailio.log")
         try:
             await _wait_ready(kamailio, process)
             yield kamailio
         finally:
             await _stop(process)
+
+
+def _program() -> str:
+    program = shutil.which("kamailio", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+    if program is None:
+        raise KamailioError("There is no kamailio: run make test-servers.")
+    return program
+
+
+def _write_configuration(folder: Path, **values: object) -> None:
+    """The documented routing, and what `peer/kamailio.cfg` puts round it with these values."""
+    shutil.copy(HERE / "documented" / "acd.cfg", folder)
+    template = Template((HERE / "peer" / "kamailio.cfg").read_text())
+    text = template.substitute(values, modules=_modules(), folder=folder)
+    (folder / "kamailio.cfg").write_text(text)
+
+
+async def _start(program: str, folder: Path) -> trio.Process:
+    with (folder / "kamailio.log").open("wb") as log:
+        return await trio.lowlevel.open_process(
+            [
+                *(program, "-f", str(folder / "kamailio.cfg"), "-DD", "-E"),
+                *("-m", "32", "-M", "4", "-Y", str(folder)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            # Its children hold its ports: whoever outlives it must be found again.
+            start_new_session=True,
+        )
 
 
 def _clients_from(authority: Path | None) -> str:
