@@ -37,6 +37,11 @@ def acd_quiet(order: CallOrder) -> Used:
     return run_python("bench.acd_loop", order.to_json(), timeout_seconds=order.longest_seconds)
 
 
+def least_quiet(order: CallOrder) -> Used:
+    """As `acd_quiet`, with as little between trio and pjsua as there can be."""
+    return run_python("bench.least_loop", order.to_json(), timeout_seconds=order.longest_seconds)
+
+
 def least_busy(order: CallOrder) -> Used:
     """As `acd_busy`, with as little between trio and pjsua as there can be."""
     return run_python(

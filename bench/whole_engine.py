@@ -25,6 +25,7 @@ LEAST_PER_SECOND = 99.0
 
 _SIDES: Mapping[str, tuple[str, Callable[[CallOrder], Used]]] = {
     "bare": ("bare", sides.bare),
+    "least": ("acd", sides.least_quiet),
     "sip": ("acd", sides.acd_quiet),
     "engine": ("acd", sides.engine),
 }
@@ -40,6 +41,12 @@ class WholeEngine:
     title: str = f"The whole engine, 999 lines, SQLite, at {RATE_PER_SECOND:.0f} calls/s"
     figures: tuple[Figure, ...] = (
         Figure(key="bare.ms", title="CPU a call, bare pjsua2 loop", unit="ms"),
+        Figure(
+            key="least.ms",
+            title="CPU a call, trio and one SIP thread, nothing else",
+            unit="ms",
+            ratio_to="bare.ms",
+        ),
         Figure(key="sip.ms", title="CPU a call, acd.sip alone", unit="ms", ratio_to="bare.ms"),
         Figure(
             key="engine.ms",

@@ -16,9 +16,7 @@ from itertools import count
 import trio
 
 from acd.agents import AgentId, AgentState, AgentUpdate
-
-TOGETHER_SECONDS = 0.02
-"""Talks that end within this end at once: the handle time is a guess, and each waking costs."""
+from acd.beat import next_beat
 
 
 class FixedFeed:
@@ -76,7 +74,7 @@ class FixedFeed:
     def _end_at(self, at_seconds: float, talk: int, agent: AgentId) -> None:
         heappush(self._ends, (at_seconds, talk, agent))
         if self._keeping and self._ends[0][1] == talk:
-            self._until_next.deadline = at_seconds
+            self._until_next.deadline = next_beat(after=at_seconds)
         elif not self._keeping:
             self._keeping = True
             # For everybody: what the log knows of the first one's call is not theirs.
@@ -84,10 +82,11 @@ class FixedFeed:
 
     async def _end_talks(self) -> None:
         while self._ends:
-            with trio.CancelScope(deadline=self._ends[0][0]) as self._until_next:
+            # The handle time is a guess, and each waking costs: talks end together.
+            with trio.CancelScope(deadline=next_beat(after=self._ends[0][0])) as self._until_next:
                 await trio.sleep_forever()
             now = trio.current_time()
-            while self._ends and self._ends[0][0] <= now + TOGETHER_SECONDS:
+            while self._ends and self._ends[0][0] <= now:
                 _, talk, agent = heappop(self._ends)
                 self._end(talk, agent)
         self._keeping = False

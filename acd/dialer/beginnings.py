@@ -4,8 +4,8 @@
 
 A transaction costs the same for one row as for twenty, in processor time and in waits for the
 disk. Whoever comes alone is written at once; while many come, there is a transaction every
-`GATHER_SECONDS`, with all that came meanwhile. That pause is spent on letting them go on in
-bunches, none larger than transactions four times as often would make them.
+`GATHER_BEATS`, with all that came meanwhile. That pause is spent on letting them go on in
+bunches, one with each beat.
 
 A task that is cancelled while it waits in the queue goes at once, and its lead was never dialed.
 One whose row is being written waits for what becomes of it: its INVITE has not left, but somebody
@@ -20,18 +20,15 @@ from dataclasses import dataclass
 
 import trio
 
+from acd.beat import BEAT_SECONDS, next_beat
 from acd.clock import WallClock
-from acd.dialer.gathering import next_turn
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.store.beginning import Blocked, NewAttempt, begin_attempts
 
 MOST_AT_ONCE = 200
-GATHER_SECONDS = 0.1
+GATHER_BEATS = 5
 """Where attempts come faster there is one transaction in so long."""
-BUNCHES = 4
-"""In which the tasks of one transaction go on: calls that run together cost less each, and a
-carrier would rather not have them all at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +79,7 @@ class Beginnings:
             while not self._queue:
                 self._news = trio.Event()
                 await self._news.wait()
-            next_at = next_turn(GATHER_SECONDS)
+            next_at = next_beat(GATHER_BEATS)
             await self._write_batch(next_at)
             await trio.sleep_until(next_at)
 
@@ -106,16 +103,17 @@ class Beginnings:
 
 
 async def _let_go(batch: Sequence[_Waiting], *, until: float) -> None:
-    """Wake each in its turn, in bunches spread over what is left of the time.
+    """Wake each in its turn, in bunches spread over the beats that are left.
 
-    One a turn of trio's loop in any case: it runs the tasks of one turn in any order, and who
+    Calls that run together cost less each, and a carrier would rather not have all of them at
+    once. One a turn of trio's loop in any case: it runs the tasks of one turn in any order, and who
     came first is dialed first.
     """
-    now = trio.current_time()
-    apart = max(0.0, until - now) / BUNCHES
+    beats = max(0, int((until - trio.current_time()) / BEAT_SECONDS))
     with trio.CancelScope(shield=True):
         for number, waiting in enumerate(batch):
-            turn_at = now + number * BUNCHES // len(batch) * apart
+            beats_left = beats + 1 - number * (beats + 1) // len(batch)
+            turn_at = until - beats_left * BEAT_SECONDS
             if turn_at > trio.current_time():
                 await trio.sleep_until(turn_at)
             else:

@@ -2,7 +2,7 @@
 
 Its task looks at its snapshot, starts as many attempts as `pacing` says, and sleeps until an
 agent's state or one of its calls has changed, or a while has passed. At full size something
-changes a thousand times a second: one look serves all that changed within `LOOKS_APART_SECONDS`.
+changes a thousand times a second: one look serves all that changed within `LOOKS_APART_BEATS`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from math import inf
 import structlog
 import trio
 
+from acd.beat import next_beat
 from acd.dialer.callbacks import run_claimed
 from acd.dialer.campaign_watch import CampaignWatch
 from acd.dialer.dialing import CallsInFlight, Dialing
@@ -44,7 +45,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 LOOK_SECONDS = 0.5
 """How often a campaign looks at its leads unprompted."""
-LOOKS_APART_SECONDS = 0.04
+LOOKS_APART_BEATS = 2
 """How often it looks at most, whatever changes."""
 
 
@@ -63,7 +64,7 @@ class CampaignRun:
         self._attempts = 0
         self._news = trio.Event()
         self._looking = trio.CancelScope()
-        self._looked_at = -inf
+        self._next_look_at = -inf
         self._staffed_since: float | None = None
         ledger_watch = LedgerWatch(
             dialing.campaign.campaign_id,
@@ -325,14 +326,13 @@ class CampaignRun:
 
     async def _wait(self) -> None:
         """Until an agent's state or one of our calls changes, or it is time to look again."""
-        rest_seconds = self._looked_at + LOOKS_APART_SECONDS - trio.current_time()
-        if rest_seconds > 0:
-            await trio.sleep(rest_seconds)
+        if self._next_look_at > trio.current_time():
+            await trio.sleep_until(self._next_look_at)
         if not self._news.is_set():
             with trio.move_on_after(LOOK_SECONDS):
                 await self._news.wait()
         self._news = trio.Event()
-        self._looked_at = trio.current_time()
+        self._next_look_at = next_beat(LOOKS_APART_BEATS)
 
     def _wake(self) -> None:
         self._news.set()

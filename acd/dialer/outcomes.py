@@ -2,7 +2,7 @@
 
 Attempts put what became of them here and go on at once. One task writes what has gathered, in
 its order and in one transaction: whoever comes alone is written at once, and while many come, a
-batch is whatever came within `GATHER_SECONDS`, or while the last one was written. While
+batch is whatever came within `GATHER_BEATS`, or while the last one was written. While
 the database is away the queue grows, and the same task tries again, more and more slowly.
 Nothing leaves the queue before it is committed; an engine that dies with a queue leaves open
 attempts, which the next start marks unknown.
@@ -22,8 +22,8 @@ import structlog
 import trio
 from structlog.contextvars import get_contextvars
 
+from acd.beat import next_beat
 from acd.clock import WallClock
-from acd.dialer.gathering import next_turn
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.metrics import Metrics
@@ -34,7 +34,7 @@ from acd.store.outcomes import Outcome, write_outcomes
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 MOST_AT_ONCE = 500
-GATHER_SECONDS = 0.1
+GATHER_BEATS = 5
 """Where outcomes come faster there is one transaction in so long."""
 FIRST_RETRY_SECONDS = 0.2
 LAST_RETRY_SECONDS = 3.0
@@ -94,7 +94,7 @@ class Outcomes:
         retry_seconds = FIRST_RETRY_SECONDS
         while True:
             await self._wait_work()
-            next_at = next_turn(GATHER_SECONDS)
+            next_at = next_beat(GATHER_BEATS)
             if await self._write_batch() and self._store.up:
                 retry_seconds = FIRST_RETRY_SECONDS
                 await trio.sleep_until(next_at)

@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from acd.agents import AgentState
+from acd.beat import next_beat
 from acd.dialer.agents_book import AgentBook
 from acd.dialer.beginnings import Beginnings
 from acd.dialer.campaign_control import CampaignControl
@@ -33,7 +34,7 @@ from acd.store.nodes import leave_node
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-SHOW_SECONDS = 0.1
+SHOW_BEATS = 5
 """How often agents are shown at most: their states change several times a call."""
 
 
@@ -138,7 +139,7 @@ class Scheduler:
             for state, gauge in shown.items():
                 gauge.set(states[state])
             await self._roster.wait_change()
-            await trio.sleep(SHOW_SECONDS)
+            await trio.sleep_until(next_beat(SHOW_BEATS))
 
     async def _watch_lists(self) -> None:
         """Raise the alarm for lists that became too old, in every campaign as soon as it runs."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import trio
 
+from acd.beat import next_beat
 from acd.lines.token_bucket import TokenBucket
 
 _FASTER_SHARE = 0.05
@@ -59,15 +60,16 @@ class InvitePace:
                 self._short = trio.Event()
 
 
-async def wait_for_token(bucket: TokenBucket, *, together_seconds: float = 0.0) -> None:
+async def wait_for_token(bucket: TokenBucket, *, on_beats: bool = False) -> None:
     """Wait until a bucket has one; of one task at a time.
 
     Args:
         bucket: which.
-        together_seconds: wait as long as this for more to be there as well.
+        on_beats: wait until a beat, when more may be there as well.
     """
     wait_seconds = bucket.take(trio.current_time())
     while wait_seconds > 0:
         # Only the clock fills the bucket: there is no event to wait for.
-        await trio.sleep(max(wait_seconds, together_seconds))
+        there_at = trio.current_time() + wait_seconds
+        await trio.sleep_until(next_beat(after=there_at) if on_beats else there_at)
         wait_seconds = bucket.take(trio.current_time())

@@ -18,6 +18,7 @@ from functools import partial
 import structlog
 import trio
 
+from acd.beat import BEAT_SECONDS
 from acd.calls import CallState
 from acd.lines import Line
 from acd.lines.fair_queue import FairQueue
@@ -30,10 +31,6 @@ _log = structlog.get_logger(__name__)
 
 BURST_SECONDS = 0.1
 """How much of its rate a trunk may use at once after a rest; also evens out late wake-ups."""
-
-TOGETHER_SECONDS = 0.02
-"""Lines that come free of the rate within this are given out at once: each waking costs as much
-as giving out ten. When INVITEs leave, `InvitePace` says."""
 
 
 class SipLinePool:
@@ -54,8 +51,10 @@ class SipLinePool:
         self._serving = False
         burst = max(1.0, calls_per_second * BURST_SECONDS)
         self._bucket = TokenBucket(calls_per_second, burst=burst)
-        # Never so long that the bucket runs over: what it cannot hold would be lost to the rate.
-        self._together_seconds = min(TOGETHER_SECONDS, (burst - 1) / calls_per_second)
+        # Lines that come free of the rate within a beat are given out at once: each waking costs as
+        # much as giving out ten. When INVITEs leave, `InvitePace` says. But what the bucket cannot
+        # hold until then would be lost to the rate.
+        self._on_beats = (burst - 1) / calls_per_second >= BEAT_SECONDS
         self._pace = InvitePace(calls_per_second)
         self._expired_leases = 0
         self._expiring = False
@@ -150,7 +149,7 @@ class SipLinePool:
                 try:
                     if len(self._waiting):
                         await self._pace.wait_short()
-                        await wait_for_token(self._bucket, together_seconds=self._together_seconds)
+                        await wait_for_token(self._bucket, on_beats=self._on_beats)
                 finally:
                     self._hand_out(number)
         finally:

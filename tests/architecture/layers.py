@@ -52,6 +52,7 @@ RANKS: Mapping[str, int] = {
     "acd.dns": 10,
     "acd.errors": 0,
     "acd.clock": 0,
+    "acd.beat": 0,
 }
 PACKAGE = "acd"
 """The bare package holds the version only; everybody may read it."""

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 import trio
 import trio.testing
 
+from acd.beat import next_beat
 from acd.clock import SystemClock
 from acd.dialer import beginnings as module
 from acd.dialer.beginnings import Beginnings
-from acd.dialer.gathering import next_turn
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
 from acd.metrics import Metrics
@@ -148,13 +148,12 @@ async def test_those_who_were_begun_together_go_on_in_bunches(
     nursery: trio.Nursery,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "GATHER_SECONDS", 1.0)
+    monkeypatch.setattr(module, "GATHER_BEATS", 50)
     nursery.start_soon(beginnings.write)
-    until = next_turn(module.GATHER_SECONDS)
+    until = next_beat(module.GATHER_BEATS)
     await asker.ask_all(leads)
     first, last = asker.told_at_seconds[0], asker.told_at_seconds[-1]
-    # The last of four bunches goes after three quarters of what the transaction has left of that
-    # second.
+    # One goes with each beat, and there are more beats than calls.
     left = until - first
     assert last - first > 0.5 * left
     assert list(asker.told) == asker.asked, "who came first goes first"
@@ -167,7 +166,7 @@ async def test_who_comes_alone_waits_for_nobody(
     nursery: trio.Nursery,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(module, "GATHER_BEATS", 180_000)
     nursery.start_soon(beginnings.write)
     with trio.fail_after(30):
         await asker.ask(leads[0])
