@@ -258,8 +258,8 @@ class Crews:
         )
 
     def left_for(self, campaign_id: int, needs: Mapping[int, int]) -> int:
-        """How many ready agents so many calls of the other campaigns leave to one."""
-        if not any(needed > 0 for other, needed in needs.items() if other != campaign_id):
+        """How many ready agents so many calls of others, none of its own, leave to a campaign."""
+        if not any(needs.values()):
             return self.ready(campaign_id)
         return left_over(self._supplies(), needs, campaign_id)
 

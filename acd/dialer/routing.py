@@ -173,11 +173,15 @@ class Roster:
 
         Of those calls, as many as can be served by agents whom this campaign has no use for are.
         """
-        return self._crews.left_for(campaign_id, self._needed())
+        return self._crews.left_for(campaign_id, self._needed(but_not=campaign_id))
 
-    def _needed(self) -> dict[int, int]:
+    def _needed(self, *, but_not: int | None = None) -> dict[int, int]:
         """How many agents the calls under way of each campaign need."""
-        return {campaign_id: needed() for campaign_id, needed in self._spoken_for.items()}
+        return {
+            campaign_id: needed()
+            for campaign_id, needed in self._spoken_for.items()
+            if campaign_id != but_not
+        }
 
     def ready_names(self, campaign_id: int) -> frozenset[str]:
         """What the agents are called who could take one: extensions, and names that SQL knows."""
@@ -385,7 +389,7 @@ class Roster:
 
         None when they are not ready just now, or a call of another campaign has nobody else.
         """
-        others = {**self._needed(), campaign_id: 0}
+        others = self._needed(but_not=campaign_id)
         for seat in self._crews.ready_seats(campaign_id):
             if name == seat.agent or (seat.enrolled is not None and name == seat.enrolled.name):
                 spare = self._crews.can_spare(seat, others)
