@@ -192,14 +192,18 @@ class CampaignPreviews:
     async def _decide(self, preview: Preview, stop: trio.Event) -> None:
         """Wait for the agent's word, the end of their time, or that of the campaign.
 
-        Who logs off or is not ready looks at nothing any more. What a feed says of the phone is
-        asked at the end alone: one that registers anew takes no lead off a screen.
+        Who logs off, is not ready or has lost a skill looks at nothing any more. What a feed says
+        of the phone is asked at the end alone: one that registers anew takes no lead off a screen.
         """
         seconds = self.dialing.campaign.definition.preview_seconds
         with trio.move_on_after(seconds) as in_time:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_cancel_after, stop.wait, nursery.cancel_scope)
-                gone = partial(self.dialing.roster.wait_unwilling, preview.place)
+                gone = partial(
+                    self.dialing.roster.wait_unwilling,
+                    self.dialing.campaign.campaign_id,
+                    preview.place.agent,
+                )
                 nursery.start_soon(_cancel_after, gone, nursery.cancel_scope)
                 await preview.wait_end()
                 nursery.cancel_scope.cancel()

@@ -387,9 +387,9 @@ class Roster:
         there = seat.told in (None, AgentState.READY)
         return there and seat.wanted is AgentState.READY
 
-    async def wait_unwilling(self, place: AgentPlace) -> None:
-        """Wait until a reserved agent was asked to be something else than ready."""
-        while self._seats[place.agent].wanted is AgentState.READY:
+    async def wait_unwilling(self, campaign_id: int, agent: AgentId) -> None:
+        """Wait until a reserved agent was asked to be something else, or serves it no more."""
+        while self.serves(campaign_id, agent) and self._seats[agent].wanted is AgentState.READY:
             await self.wait_change()
 
     def follow(self, place: AgentPlace, handover: Handover) -> None:

@@ -104,6 +104,29 @@ async def test_a_campaign_takes_only_agents_with_its_skills(floor: Floor) -> Non
     assert floor.store.read_sync(lambda conn: list(conn.scalars(query))) == ["202"]
 
 
+async def test_a_skill_counts_from_the_moment_in_which_an_agent_has_it(floor: Floor) -> None:
+    campaign_id = floor.campaign(leads=2, agents={**NOBODY_ELSE, "skills": ["loans"]})
+    agent(floor, "anna", "201", campaign_id)
+    ask(floor, "anna", AgentState.READY)
+    no_answer = Script(answers_after=None, cause=DisconnectCause.NO_ANSWER)
+    trunk = floor.trunk(no_answer, Script())
+    async with floor.running(trunk) as scheduler:
+        await looked_again(trunk)
+        assert trunk.lines.used == [], "nobody has it"
+        agent(floor, "anna", "201", campaign_id, skills="loans")
+        scheduler.look()
+        await until(lambda: trunk.lines.leased == 1)
+        agent(floor, "anna", "201", campaign_id)
+        scheduler.look()
+        await until(lambda: trunk.lines.leased == 0)
+        await looked_again(trunk)
+        assert len(trunk.lines.used) == 1, "it rang for nobody any more"
+        agent(floor, "anna", "201", campaign_id, skills="loans")
+        scheduler.look()
+        await until(lambda: "handed_over" in floor.column(t.attempts.c.disposition))
+    assert not any(floor.column(t.attempts.c.abandoned))
+
+
 async def test_a_campaign_ends_when_its_agents_have_spoken_or_their_time_is_over(
     floor: Floor,
 ) -> None:

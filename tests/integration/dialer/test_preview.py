@@ -192,6 +192,19 @@ async def test_a_lead_is_free_as_soon_as_its_agent_logs_off(floor: Floor) -> Non
     assert trunk.lines.used == []
 
 
+async def test_a_lead_is_free_as_soon_as_its_agent_has_lost_a_skill(floor: Floor) -> None:
+    campaign_id = preview_campaign(floor, agents={**NOBODY_ELSE, "skills": ["german"]}, leads=1)
+    agent(floor, "anna", ANNA, campaign_id, skills="german")
+    trunk = floor.trunk()
+    async with floor.running(trunk) as scheduler:
+        await take(scheduler)
+        agent(floor, "anna", ANNA, campaign_id)
+        scheduler.look()
+        await until(lambda: floor.column(t.leads.c.state) == ["waiting"])
+        assert scheduler.previews.of(ANNA) is None
+    assert trunk.lines.used == []
+
+
 async def test_a_preview_takes_no_agent_for_whom_another_campaigns_phone_rings(
     floor: Floor,
 ) -> None:
