@@ -27,6 +27,7 @@ from time import perf_counter
 import pjsua2 as pj
 
 from acd.calls import DisconnectCause
+from acd.lines import PersonWith
 from acd.sip.causes import Reason, cause_of, reason_of
 from acd.sip.closing import Closing, is_tied
 from acd.sip.late_orders import no_such_call
@@ -96,6 +97,8 @@ class LegWorld:
     timers: Timers
     reports: ReportBox[Report]
     players: Players
+    pauses_sending: bool
+    """The binding has `pause-sending.patch`."""
     close: Callable[[Closing], None]
     """Watch this hung-up call until its dialog is over."""
     forget: Callable[[int], None]
@@ -136,7 +139,14 @@ class Leg:
 
     def __post_init__(self) -> None:
         world = self.world
-        self._media = LegMedia(self.number, world.players, world.timers, world.reports)
+        takes_person = self.trunk.plan.after_failed_transfer is PersonWith.PBX
+        self._media = LegMedia(
+            self.number,
+            world.players,
+            world.timers,
+            world.reports,
+            hushes=takes_person and world.pauses_sending,
+        )
         self._redirects = Redirects(self.trunk.plan)
 
     def start(self, command: StartCall) -> None:
@@ -438,6 +448,7 @@ class Leg:
         if transfer is None or self.call is None:
             return
         transfer.refer_sent()
+        self._media.hush(self.call)
         try:
             self.call.xfer(self._refer_to, refer_options(self.trunk.referred_by))
         except pj.Error:
@@ -472,3 +483,5 @@ class Leg:
         if done.outcome is TransferOutcome.ANSWERED:
             # Asterisk keeps the old dialog for a minute after a transfer that succeeded.
             self.hang_up(DisconnectCause.TRANSFERRED)
+        elif self.call is not None:
+            self._media.unhush(self.call)

@@ -24,6 +24,11 @@ from acd.sip.timers import Timer, Timers
 
 _LAST_FRAMES_SECONDS = 0.1
 """From the end of a file to the RTP packet that surely carries it."""
+_HUSHED_SECONDS = 1.0
+"""From a REFER until the PBX has surely taken the person out of our call.
+
+Not for longer: a PBX may end a call of which it hears nothing while an agent's phone rings.
+"""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,9 @@ class LegMedia:
     players: Players
     timers: Timers
     reports: ReportBox[Report]
+    hushes: bool
+    """The PBX takes the person at the REFER, and pjsua2 can send nothing."""
+    _hush: Timer | None = None
     _sound: _Sound | None = None
     _reinvite_open: bool = False
 
@@ -82,6 +90,28 @@ class LegMedia:
             if self._sound is not None:
                 self._sound.player.pj_player.startTransmit(call.getAudioMedia(-1))
 
+    def hush(self, call: LegCall) -> None:
+        """Send no audio while the PBX takes the person.
+
+        Asterisk counts a voice frame that it still passes on to them as the agent's answer.
+        """
+        if self.hushes:
+            self._end_hush()
+            call.pauseSending(True)
+            until = perf_counter() + _HUSHED_SECONDS
+            self._hush = self.timers.at(until, lambda: self.unhush(call))
+
+    def unhush(self, call: LegCall) -> None:
+        """Send audio again; nothing happens where it is sent."""
+        if self._hush is not None:
+            self._end_hush()
+            call.pauseSending(False)
+
+    def _end_hush(self) -> None:
+        hush, self._hush = self._hush, None
+        if hush is not None:
+            hush.cancel()
+
     def hold(self, call: LegCall) -> None:
         """re-INVITE with sendonly (RFC 3264 8.4)."""
         self._reinvite(lambda: call.setHold(pj.CallOpParam()))
@@ -103,6 +133,7 @@ class LegMedia:
 
     def over(self) -> None:
         """The call is over for everyone."""
+        self._end_hush()
         sound, self._sound = self._sound, None
         if sound is not None:
             self._forget(sound)

@@ -123,6 +123,7 @@ class SipThread:
             timers=self._timers,
             reports=reports,
             players=self._players,
+            pauses_sending="pause-sending" in limits.patches,
             close=self._closing.append,
             forget=self._forget,
             invited=self._tracer.name,

@@ -357,3 +357,47 @@ async def test_only_a_connected_call_is_held_and_only_a_held_one_resumed(bench: 
     await line.hold()
     with pytest.raises(IllegalTransition):
         await line.hold()
+
+
+async def test_nothing_is_sent_while_the_pbx_takes_the_person_out_of_the_call(
+    bench: Bench,
+) -> None:
+    """Asterisk counts a frame that it still passes on to them as the agent's answer."""
+    pbx = bench.pbx(*_UP, refer(202), notify(100), pause(1500), notify(200, final=True), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await _until_silent(bench)
+    result = await line.blind_transfer(agent(), timeout_seconds=5)()
+    assert isinstance(result, TransferAnswered)
+    referred_at = first(bench.messages(), "REFER").at_seconds
+    times = [packet.at_seconds for packet in _sent(bench)]
+    # A frame that was under way may pass the REFER, and the machine may be busy when it goes on.
+    assert min(times) < referred_at
+    assert not [at for at in times if referred_at + 0.005 < at < referred_at + 0.9]
+    assert [at for at in times if at > referred_at + 0.9], "a PBX may end a call that is mute"
+
+
+async def test_a_person_who_stays_with_us_hears_us_again_at_once(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(202), notify(404, final=True), pause(400), hang_up())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await answered(line)
+    await _until_silent(bench)
+    await line.blind_transfer(agent(), timeout_seconds=5)()
+    await released(line)
+    messages = bench.messages()
+    referred_at = first(messages, "REFER").at_seconds
+    refused_at = first(messages, "NOTIFY").at_seconds
+    # Half of the second for which it would be mute otherwise.
+    assert [p for p in _sent(bench) if refused_at < p.at_seconds < referred_at + 0.5]
+
+
+async def test_a_trunk_that_keeps_the_person_sends_on(bench: Bench) -> None:
+    pbx = bench.pbx(*_UP, refer(202), notify(100), pause(400), notify(200, final=True), bye())
+    trunk = await bench.trunk(str(pbx.bind), after_failed_transfer="ours")
+    line = await bench.line(trunk)
+    await answered(line)
+    await _until_silent(bench)
+    await line.blind_transfer(agent(), timeout_seconds=5)()
+    referred_at = first(bench.messages(), "REFER").at_seconds
+    between = [p for p in _sent(bench) if referred_at + 0.1 < p.at_seconds < referred_at + 0.4]
+    assert between, "they would hear nothing while the agent's phone rings"
