@@ -16,9 +16,9 @@ OWN_ADDRESSES = {"sipp": "127.99.1.2", "bare": "127.99.1.3", "acd": "127.99.1.4"
 
 
 @contextmanager
-def common_peer() -> Iterator[Sipp]:
+def common_peer(*, answer_after_ms: int = ANSWER_AFTER_MS) -> Iterator[Sipp]:
     """A fresh SIPp for each caller: none inherits another's memory or open calls."""
-    keys = {"answer_ms": str(ANSWER_AFTER_MS)}
+    keys = {"answer_ms": str(answer_after_ms)}
     with Sipp.uas(SCENARIOS / "peer.xml", Bind(PEER, PEER_PORT), keys=keys) as peer:
         yield peer
 

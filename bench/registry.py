@@ -13,13 +13,14 @@ from bench.protocol import Bench
 from bench.tapi import TapiGatewayCost
 from bench.through_asterisk import ThroughAsterisk, ThroughFarAsterisk
 from bench.trace_cost import TraceCost
-from bench.whole_engine import WholeEngine, WholeEngineForMinutes
+from bench.whole_engine import WholeEngine, WholeEngineAtFull, WholeEngineForMinutes
 from bench.wire_latency import WireLatency
 
 BENCHES: tuple[Bench, ...] = (
     CpuACall(),
     WireLatency(),
     WholeEngine(),
+    WholeEngineAtFull(),
     ThroughAsterisk(),
     ThroughFarAsterisk(),
     AnswerToAgent(),

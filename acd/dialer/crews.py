@@ -259,7 +259,12 @@ class Crews:
 
     def can_spare(self, seat: Seat, needs: Mapping[int, int]) -> bool:
         """Whether as many of these calls would find an agent without this one."""
-        return served(self.supplies(), needs) == served(self.supplies(without=seat), needs)
+        return self._first_spared([seat], needs) is seat
+
+    def _first_spared(self, seats: Iterable[Seat], needs: Mapping[int, int]) -> Seat | None:
+        with_all = served(self.supplies(), needs)
+        spared = (seat for seat in seats if served(self.supplies(seat), needs) == with_all)
+        return next(spared, None)
 
     def supplies(self, without: Seat | None = None) -> list[Supply]:
         """All ready agents, or all but one."""
@@ -300,7 +305,7 @@ class Crews:
         ]
         if len(firsts) > 1 and any(needed > 0 for needed in needs.values()):
             firsts.sort(key=_by_turn)
-            return next((seat for seat in firsts if self.can_spare(seat, needs)), firsts[0])
+            return self._first_spared(firsts, needs) or firsts[0]
         return min(firsts, key=_by_turn, default=None)
 
     def _firsts_of(

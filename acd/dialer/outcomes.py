@@ -61,10 +61,10 @@ class Outcomes:
 
     def __init__(self, *, store: StoreWatch, metrics: Metrics, clock: WallClock, node: str) -> None:
         self._store = store
-        self._metrics = metrics
         self._clock = clock
         self._node = node
         self._queue: deque[_Queued] = deque()
+        metrics.store_queue.set_function(self._queue.__len__)
         self._news = trio.Event()
         self._empty = trio.Event()
         self._empty.set()
@@ -79,7 +79,6 @@ class Outcomes:
         # Asked for ends only: it takes some microseconds, and no other outcome is told of.
         story = get_contextvars() if isinstance(outcome, AttemptClosed) else {}
         self._queue.append(_Queued(outcome, settled, story))
-        self._metrics.store_queue.set(len(self._queue))
         if self._empty.is_set():
             self._empty = trio.Event()
         self._news.set()
@@ -151,7 +150,6 @@ class Outcomes:
             self._queue.popleft()
             if queued.settled is not None and disposition is not None:
                 queued.settled(disposition)
-        self._metrics.store_queue.set(len(self._queue))
         if not self._queue:
             self._empty.set()
 

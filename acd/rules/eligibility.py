@@ -5,7 +5,7 @@ The store narrows candidates down in SQL, for speed; what it finds still passes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -69,7 +69,7 @@ class LeadSnapshot:
 
 
 class Check(NamedTuple):
-    """One rule's word on one lead; a dozen are made for each, and a tuple is made fastest."""
+    """One rule's word on one lead."""
 
     rule: Rule
     passed: bool
@@ -78,117 +78,163 @@ class Check(NamedTuple):
     """When the rule stops blocking by itself; None: it does not, or it passes already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """All rules' words, and the earliest moment at which none of them blocks."""
+    """All rules' words, and the earliest moment at which none of them blocks.
 
-    checks: tuple[Check, ...]
-    dialable_at: datetime | None
+    Worked out when asked for: of most leads nobody wants to know more than that they may be dialed.
+    """
+
+    _lead: LeadSnapshot
+    _definition: CampaignDefinition
+    _now: datetime
 
     @property
     def eligible(self) -> bool:
         """May be dialed now."""
-        return all(check.passed for check in self.checks)
+        lead, definition, now = self._lead, self._definition, self._now
+        for passes, _ in LASTING.values():
+            if not passes(lead, definition):
+                return False
+        for over_at, _ in WAITS.values():
+            at = over_at(lead, definition)
+            if at is not None and at > now:
+                return False
+        return is_open(definition.calling_hours.hours(), lead.zones, now)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What each rule says."""
+        return (*self._lasting, *self._waits, self._hours)
 
     @property
     def blocking(self) -> tuple[Check, ...]:
         """The rules that do not let the lead go."""
         return tuple(check for check in self.checks if not check.passed)
 
+    @property
+    def dialable_at(self) -> datetime | None:
+        """When none of them blocks; None: never by itself."""
+        if not all(check.passed for check in self._lasting):
+            return None
+        earliest = max([self._now, *(check.passes_at for check in self._waits if check.passes_at)])
+        if earliest <= self._now and self._hours.passed:
+            return self._now
+        return next_open(self._definition.calling_hours.hours(), self._lead.zones, earliest)
+
+    @property
+    def _lasting(self) -> list[Check]:
+        return [
+            Check(rule, passes(self._lead, self._definition), told(self._lead, self._definition))
+            for rule, (passes, told) in LASTING.items()
+        ]
+
+    @property
+    def _waits(self) -> list[Check]:
+        return [self._wait(rule, *asked) for rule, asked in WAITS.items()]
+
+    def _wait(self, rule: Rule, over_at: _OverAt, told: _Told) -> Check:
+        at, detail = over_at(self._lead, self._definition), told(self._lead, self._definition)
+        if at is None or at <= self._now:
+            return Check(rule, passed=True, detail=detail)
+        return Check(rule, passed=False, detail=detail, passes_at=at)
+
+    @property
+    def _hours(self) -> Check:
+        rule, lead, hours = Rule.CALLING_HOURS, self._lead, self._definition.calling_hours.hours()
+        if not lead.zones:
+            return Check(rule, passed=False, detail="the number's time zone is unknown")
+        zones = ", ".join(lead.zones)
+        if is_open(hours, lead.zones, self._now):
+            return Check(rule, passed=True, detail=f"open in {zones}")
+        opens_at = next_open(hours, lead.zones, self._now)
+        return Check(rule, passed=False, detail=f"closed in {zones}", passes_at=opens_at)
+
 
 def judge(lead: LeadSnapshot, definition: CampaignDefinition, now: datetime) -> Verdict:
     """Ask every rule; nothing is decided anywhere else."""
-    lasting = _lasting_checks(lead, definition)
-    waits = _waiting_checks(lead, definition, now)
-    hours = _hours_check(lead, definition, now)
-    dialable_at: datetime | None = None
-    if all(check.passed for check in lasting):
-        earliest = max([now, *(check.passes_at for check in waits if check.passes_at)])
-        dialable_at = now
-        if earliest > now or not hours.passed:
-            dialable_at = next_open(definition.calling_hours.hours(), lead.zones, earliest)
-    return Verdict(checks=(*lasting, *waits, hours), dialable_at=dialable_at)
+    return Verdict(lead, definition, now)
 
 
-def _lasting_checks(lead: LeadSnapshot, definition: CampaignDefinition) -> list[Check]:
-    """Rules that no waiting satisfies."""
-    return [
-        Check(
-            rule=Rule.LEAD_STATE,
-            passed=lead.state is LeadState.WAITING,
-            detail=_state_detail(lead),
-        ),
-        Check(
-            rule=Rule.NUMBERS,
-            passed=lead.has_usable_number,
-            detail="a number can be dialed" if lead.has_usable_number else "no usable number",
-        ),
-        Check(
-            rule=Rule.DNC,
-            passed=not lead.on_dnc,
-            detail="on a do-not-call list" if lead.on_dnc else "on no do-not-call list",
-        ),
-        Check(
-            rule=Rule.DNC_LIST_STALE,
-            passed=not lead.stale_dnc_lists or definition.dnc.when_stale == "alarm",
-            detail=_stale_detail(lead.stale_dnc_lists, definition),
-        ),
-        Check(
-            rule=Rule.ATTEMPTS,
-            passed=lead.attempts < definition.max_attempts,
-            detail=f"{lead.attempts} of {definition.max_attempts} attempts used",
-        ),
-        _filter_check(lead, definition),
-    ]
+_Passes = Callable[[LeadSnapshot, CampaignDefinition], bool]
+_OverAt = Callable[[LeadSnapshot, CampaignDefinition], datetime | None]
+_Told = Callable[[LeadSnapshot, CampaignDefinition], str]
 
 
-def _state_detail(lead: LeadSnapshot) -> str:
+def _is_waiting(lead: LeadSnapshot, _: CampaignDefinition) -> bool:
+    return lead.state is LeadState.WAITING
+
+
+def _state_told(lead: LeadSnapshot, _: CampaignDefinition) -> str:
     told = lead.state in (LeadState.CLOSED, LeadState.REVIEW) and lead.reason
     return f"the lead is {lead.state}{f': {lead.reason}' if told else ''}"
 
 
-def _filter_check(lead: LeadSnapshot, definition: CampaignDefinition) -> Check:
-    failed = [str(rule) for rule in definition.filter if not rule.passes(lead.columns)]
-    detail = "; ".join(failed) if failed else "passes every filter of the campaign"
-    return Check(rule=Rule.FILTER, passed=not failed, detail=detail)
+def _has_number(lead: LeadSnapshot, _: CampaignDefinition) -> bool:
+    return lead.has_usable_number
 
 
-def _stale_detail(names: Sequence[str], definition: CampaignDefinition) -> str:
+def _number_told(lead: LeadSnapshot, _: CampaignDefinition) -> str:
+    return "a number can be dialed" if lead.has_usable_number else "no usable number"
+
+
+def _is_unlisted(lead: LeadSnapshot, _: CampaignDefinition) -> bool:
+    return not lead.on_dnc
+
+
+def _dnc_told(lead: LeadSnapshot, _: CampaignDefinition) -> str:
+    return "on a do-not-call list" if lead.on_dnc else "on no do-not-call list"
+
+
+def _lists_are_fresh(lead: LeadSnapshot, definition: CampaignDefinition) -> bool:
+    return not lead.stale_dnc_lists or definition.dnc.when_stale == "alarm"
+
+
+def _stale_told(lead: LeadSnapshot, definition: CampaignDefinition) -> str:
+    names = ", ".join(lead.stale_dnc_lists)
     if not names:
         return "the required do-not-call lists are there and fresh"
     allowed = ", which the campaign lets pass" if definition.dnc.when_stale == "alarm" else ""
-    return f"missing or older than {definition.dnc.max_age_days} days: {', '.join(names)}{allowed}"
+    return f"missing or older than {definition.dnc.max_age_days} days: {names}{allowed}"
 
 
-def _waiting_checks(
-    lead: LeadSnapshot, definition: CampaignDefinition, now: datetime
-) -> list[Check]:
-    """Rules that pass once time has gone by."""
-    lock_out = timedelta(seconds=definition.abandon_lock_out_seconds)
-    gap_over = None
-    if lead.last_ended_at is not None:
-        gap_over = lead.last_ended_at + timedelta(seconds=definition.gap_seconds)
-    return [
-        _wait(Rule.CALLBACK, lead.callback_at, now, _callback_detail(lead, definition)),
-        _wait(
-            Rule.ABANDON_LOCK_OUT,
-            lead.last_abandoned_at and lead.last_abandoned_at + lock_out,
-            now,
-            f"{definition.abandon_lock_out_seconds} s after an abandoned call",
-        ),
-        _wait(Rule.GAP, gap_over, now, f"{definition.gap_seconds} s between attempts"),
-        _wait(
-            Rule.ATTEMPTS_PER_DAY,
-            _day_frees_at(lead.recent_starts, definition.max_attempts_per_day),
-            now,
-            f"{definition.max_attempts_per_day} attempts in 24 hours",
-        ),
-        # Last: it is as long as another rule's wait once a claim has found that one.
-        _wait(Rule.RETRY_WAIT, lead.next_attempt_at, now, "the retry rule's wait"),
-    ]
+def _attempts_are_left(lead: LeadSnapshot, definition: CampaignDefinition) -> bool:
+    return lead.attempts < definition.max_attempts
 
 
-def _callback_detail(lead: LeadSnapshot, definition: CampaignDefinition) -> str:
+def _attempts_told(lead: LeadSnapshot, definition: CampaignDefinition) -> str:
+    return f"{lead.attempts} of {definition.max_attempts} attempts used"
+
+
+def _passes_filter(lead: LeadSnapshot, definition: CampaignDefinition) -> bool:
+    return not definition.filter or not _failed_filters(lead, definition)
+
+
+def _filter_told(lead: LeadSnapshot, definition: CampaignDefinition) -> str:
+    failed = _failed_filters(lead, definition)
+    return "; ".join(failed) if failed else "passes every filter of the campaign"
+
+
+def _failed_filters(lead: LeadSnapshot, definition: CampaignDefinition) -> list[str]:
+    return [str(rule) for rule in definition.filter if not rule.passes(lead.columns)]
+
+
+LASTING: Mapping[Rule, tuple[_Passes, _Told]] = {
+    Rule.LEAD_STATE: (_is_waiting, _state_told),
+    Rule.NUMBERS: (_has_number, _number_told),
+    Rule.DNC: (_is_unlisted, _dnc_told),
+    Rule.DNC_LIST_STALE: (_lists_are_fresh, _stale_told),
+    Rule.ATTEMPTS: (_attempts_are_left, _attempts_told),
+    Rule.FILTER: (_passes_filter, _filter_told),
+}
+"""Rules that no waiting satisfies: whether they pass, and what they say."""
+
+
+def _callback_at(lead: LeadSnapshot, _: CampaignDefinition) -> datetime | None:
+    return lead.callback_at
+
+
+def _callback_told(lead: LeadSnapshot, definition: CampaignDefinition) -> str:
     if lead.callback_at is None:
         return "no callback was promised"
     if not lead.callback_agent:
@@ -197,30 +243,52 @@ def _callback_detail(lead: LeadSnapshot, definition: CampaignDefinition) -> str:
     return f"a callback was promised by {lead.callback_agent} and is {kept}"
 
 
-def _day_frees_at(starts: Sequence[datetime], limit: int) -> datetime | None:
-    """When the last 24 hours will hold fewer than `limit` attempts."""
-    newest_first = sorted(starts, reverse=True)
-    return newest_first[limit - 1] + DAY if len(newest_first) >= limit else None
+def _lock_out_over_at(lead: LeadSnapshot, definition: CampaignDefinition) -> datetime | None:
+    if lead.last_abandoned_at is None:
+        return None
+    return lead.last_abandoned_at + timedelta(seconds=definition.abandon_lock_out_seconds)
 
 
-def _wait(rule: Rule, until: datetime | None, now: datetime, what: str) -> Check:
-    if until is None or until <= now:
-        return Check(rule=rule, passed=True, detail=what)
-    return Check(rule=rule, passed=False, detail=what, passes_at=until)
+def _lock_out_told(_: LeadSnapshot, definition: CampaignDefinition) -> str:
+    return f"{definition.abandon_lock_out_seconds} s after an abandoned call"
 
 
-def _hours_check(lead: LeadSnapshot, definition: CampaignDefinition, now: datetime) -> Check:
-    hours = definition.calling_hours.hours()
-    if not lead.zones:
-        return Check(
-            rule=Rule.CALLING_HOURS, passed=False, detail="the number's time zone is unknown"
-        )
-    zones = ", ".join(lead.zones)
-    if is_open(hours, lead.zones, now):
-        return Check(rule=Rule.CALLING_HOURS, passed=True, detail=f"open in {zones}")
-    return Check(
-        rule=Rule.CALLING_HOURS,
-        passed=False,
-        detail=f"closed in {zones}",
-        passes_at=next_open(hours, lead.zones, now),
-    )
+def _gap_over_at(lead: LeadSnapshot, definition: CampaignDefinition) -> datetime | None:
+    if lead.last_ended_at is None:
+        return None
+    return lead.last_ended_at + timedelta(seconds=definition.gap_seconds)
+
+
+def _gap_told(_: LeadSnapshot, definition: CampaignDefinition) -> str:
+    return f"{definition.gap_seconds} s between attempts"
+
+
+def _day_frees_at(lead: LeadSnapshot, definition: CampaignDefinition) -> datetime | None:
+    """When the last 24 hours will hold fewer attempts than a day may."""
+    limit = definition.max_attempts_per_day
+    if len(lead.recent_starts) < limit:
+        return None
+    return sorted(lead.recent_starts, reverse=True)[limit - 1] + DAY
+
+
+def _day_told(_: LeadSnapshot, definition: CampaignDefinition) -> str:
+    return f"{definition.max_attempts_per_day} attempts in 24 hours"
+
+
+def _retry_at(lead: LeadSnapshot, _: CampaignDefinition) -> datetime | None:
+    return lead.next_attempt_at
+
+
+def _retry_told(_: LeadSnapshot, __: CampaignDefinition) -> str:
+    return "the retry rule's wait"
+
+
+WAITS: Mapping[Rule, tuple[_OverAt, _Told]] = {
+    Rule.CALLBACK: (_callback_at, _callback_told),
+    Rule.ABANDON_LOCK_OUT: (_lock_out_over_at, _lock_out_told),
+    Rule.GAP: (_gap_over_at, _gap_told),
+    Rule.ATTEMPTS_PER_DAY: (_day_frees_at, _day_told),
+    # Last: it is as long as another rule's wait once a claim has found that one.
+    Rule.RETRY_WAIT: (_retry_at, _retry_told),
+}
+"""Rules that pass once time has gone by: until when they block, and what they say."""

@@ -51,7 +51,7 @@ def read_invitation(message: str) -> Invitation:
     found = _REQUEST_URI.match(head)
     uri = found[1] if found else ""
     token = _LINE.search(uri)
-    headers = headers_of(head)
+    headers = headers_of(head, "from", "to")
     caller, caller_name, _ = _party(headers.get("from", [""])[0])
     called, called_name, to_uri = _party(headers.get("to", [""])[0])
     host = _HOST.match(to_uri)

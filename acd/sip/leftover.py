@@ -11,13 +11,14 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from secrets import token_hex
 
 import trio
 
 from acd.lines import DialogId
 from acd.settings import Transport
-from acd.sip.headers import headers_of
+from acd.sip.headers import header_lines, values_of
 from acd.sip.plan import TrunkPlan
 from acd.sip.uris import host_and_port
 
@@ -30,6 +31,8 @@ _CSEQ_AHEAD = 1000
 _ENDED = frozenset({200, 481})
 _MAX_BYTES = 65535
 
+_IDENTIFYING = ("call-id", "from", "to", "contact", "cseq", "record-route")
+
 _TAG = re.compile(r";\s*tag\s*=", re.IGNORECASE)
 _BRACKETED = re.compile(r"<([^>]+)>")
 _URI_HOST = re.compile(r"^sips?:(?:[^@]*@)?((?:\[[^\]]+\]|[^:;?\s]+)(?::\d+)?)", re.IGNORECASE)
@@ -38,7 +41,13 @@ _STATUS_LINE = re.compile(r"^SIP/2\.0 (\d{3})", re.IGNORECASE)
 
 def dialog_of(message: str) -> DialogId | None:
     """The dialog that a response to our INVITE made (RFC 3261 12.1.2); None where it made none."""
-    headers = headers_of(message.partition("\r\n\r\n")[0])
+    return _dialog_of(tuple(header_lines(message.partition("\r\n\r\n")[0], *_IDENTIFYING)))
+
+
+@lru_cache(maxsize=2048)
+def _dialog_of(lines: tuple[tuple[str, str], ...]) -> DialogId | None:
+    """The 200 mostly says what the 180 has said, some seconds later."""
+    headers = values_of(lines)
     target = _uri_of(headers.get("contact", [""])[0])
     remote = headers.get("to", [""])[0]
     number = headers.get("cseq", [""])[0].partition(" ")[0]

@@ -217,7 +217,7 @@ _SIPFRAG = re.compile(r"\A\s*SIP/2\.0[ \t]+([1-6]\d\d)\b", re.IGNORECASE)
 def read_notify(message: str) -> Notify | None:
     """Read a whole NOTIFY (RFC 3515 2.4.4, RFC 3420); None where it belongs to something else."""
     head, _, body = message.partition("\r\n\r\n")
-    headers = headers_of(head)
+    headers = headers_of(head, "event", "subscription-state")
     event = _EVENT.match(headers.get("event", [""])[0])
     if event is None:
         return None

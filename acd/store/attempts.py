@@ -11,7 +11,7 @@ statement for all.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -154,7 +154,7 @@ class Leftover:
 
 @dataclass(slots=True)
 class _Row:
-    """What counts of an attempt, as it is after what the batch has said so far."""
+    """What counts of an attempt, as it is after what the batch has said so far; as in `_ROWS`."""
 
     attempt_id: int
     lead_id: int | None
@@ -379,8 +379,8 @@ def close_orphans(conn: sa.Connection, *, node: str, now: datetime) -> list[int]
 def _read_rows(conn: sa.Connection, attempt_ids: Collection[int]) -> dict[int, _Row]:
     if not attempt_ids:
         return {}
-    rows = conn.execute(_ROWS, {"attempt_ids": sorted(set(attempt_ids))})
-    return {row.attempt_id: _Row(**row._asdict()) for row in rows}
+    rows: Iterable[Any] = conn.execute(_ROWS, {"attempt_ids": sorted(set(attempt_ids))})
+    return {row.attempt_id: _Row(*row) for row in rows}
 
 
 def _end(row: _Row, closed: AttemptClosed) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, judge
+from acd.rules.eligibility import LeadState, Rule, judge
 from acd.store import schema as t
 from acd.store.among import among
 from acd.store.campaigns import campaign_by_id
@@ -133,17 +133,14 @@ def _refused(
     """Those of a campaign's leads that eligibility does not let go."""
     campaign = campaign_by_id(conn, campaign_id)
     refused = {}
-    for lead_id, snapshot in lead_snapshots(conn, campaign, lead_ids, now=now).items():
-        verdict = judge(_as_waiting(snapshot), campaign.definition, now)
+    # As the judge saw them before the claim.
+    snapshots = lead_snapshots(conn, campaign, lead_ids, now=now, state=LeadState.WAITING)
+    for lead_id, snapshot in snapshots.items():
+        verdict = judge(snapshot, campaign.definition, now)
         if not verdict.eligible:
             first = verdict.blocking[0]
             refused[lead_id] = Blocked(rule=first.rule, sentence=first.detail)
     return refused
-
-
-def _as_waiting(snapshot: LeadSnapshot) -> LeadSnapshot:
-    """The snapshot as the judge saw it before the claim."""
-    return replace(snapshot, state=LeadState.WAITING)
 
 
 def _insert(

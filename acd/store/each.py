@@ -8,15 +8,22 @@ the database does. Here the statement is compiled and its types are asked once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.dml import UpdateBase
 
-_Process = Callable[[Any], Any] | None
+
+class _Bind(NamedTuple):
+    """One parameter of a statement."""
+
+    name: str
+    default: Any
+    """What stands for it where a row has none."""
+    write: Callable[[Any], Any] | None
+    """Its type's."""
 
 
 def execute_each(
@@ -34,23 +41,23 @@ def execute_each(
         conn.exec_driver_sql(ready.text, [ready.values(row) for row in rows])
 
 
-@dataclass(frozen=True, slots=True)
 class _Compiled:
-    text: str
-    binds: Sequence[tuple[str, Any, _Process]]
-    """Of each parameter its name, what stands for it where a row has none, its type's writer."""
-    by_name: bool
+    """A statement's text, and how a row becomes its parameters."""
+
+    def __init__(self, text: str, binds: Sequence[_Bind], *, by_name: bool) -> None:
+        self.text = text
+        self._names = [bind.name for bind in binds]
+        self._by_name = by_name
+        self._writers = [
+            (place, bind.write) for place, bind in enumerate(binds) if bind.write is not None
+        ]
+        self._defaults = {bind.name: bind.default for bind in binds}
 
     def values(self, row: Mapping[str, Any]) -> Any:
-        found = [
-            row.get(name, default) if write is None else write(row.get(name, default))
-            for name, default, write in self.binds
-        ]
-        return dict(zip(self.names, found, strict=True)) if self.by_name else tuple(found)
-
-    @property
-    def names(self) -> list[str]:
-        return [name for name, _, _ in self.binds]
+        found = list(map({**self._defaults, **row}.__getitem__, self._names))
+        for place, write in self._writers:
+            found[place] = write(found[place])
+        return dict(zip(self._names, found, strict=True)) if self._by_name else tuple(found)
 
 
 @lru_cache(maxsize=512)
@@ -61,5 +68,5 @@ def _compiled(statement: UpdateBase, dialect: Dialect, keys: tuple[str, ...]) ->
     for name in names or ():
         bind = compiled.binds[name]
         write = bind.type.dialect_impl(dialect).bind_processor(dialect)
-        binds.append((name, bind.value, write))
+        binds.append(_Bind(name, bind.value, write))
     return _Compiled(str(compiled), binds, by_name=not compiled.positional)

@@ -79,7 +79,7 @@ class Journal:
         self._rows.append(
             {
                 "at": at,
-                "subject": subject.value,
+                "subject": str(subject),
                 "subject_id": str(subject_id),
                 "what": what,
                 "detail": dict(detail or {}),

@@ -83,15 +83,16 @@ def claim_leads(
     search = _Search(campaign=campaign, now=now, ready_names=ready_names)
     lead_ids = _candidates(conn, search, open_lanes, min(limit, MAX_CLAIM))
     eligible = _sift(conn, campaign, lead_ids, now)
-    return [
-        replace(lead, callback_agent=_owner(campaign, lead, now))
-        for lead in _take(conn, eligible, node, now)
-    ]
+    return [_for_owner(campaign, lead, now) for lead in _take(conn, eligible, node, now)]
 
 
-def _owner(campaign: CampaignRow, lead: ClaimedLead, now: datetime) -> str | None:
+def _for_owner(campaign: CampaignRow, lead: ClaimedLead, now: datetime) -> ClaimedLead:
+    """The lead with nobody's name on it any more once its callback is not kept for them."""
+    if lead.callback_agent is None:
+        return lead
     seconds = campaign.definition.callback_owner_seconds
-    return owner_of(lead.callback_at, lead.callback_agent, owner_seconds=seconds, now=now)
+    owner = owner_of(lead.callback_at, lead.callback_agent, owner_seconds=seconds, now=now)
+    return replace(lead, callback_agent=owner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

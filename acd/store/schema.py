@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,10 +25,20 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 def _sqlite_text(moment: datetime | None) -> str | None:
-    """A moment as SQLAlchemy writes it for SQLite, and reads it back."""
-    if moment is None:
-        return None
-    return _in_utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")
+    """A moment as SQLAlchemy writes it for SQLite."""
+    return None if moment is None else _utc_text(_in_utc(moment))
+
+
+@lru_cache(maxsize=64)
+def _utc_text(moment: datetime) -> str:
+    # The rows of one batch mostly say the same moment: when they are written. Of other zones two
+    # moments may be equal, where a clock is put back, and yet not be the same.
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _from_sqlite_text(text: str | None) -> datetime | None:
+    """A moment as SQLAlchemy reads it from SQLite, and in UTC."""
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -51,6 +62,14 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
         """On SQLite the text at once: a call writes a dozen moments, and this takes a third."""
         return _sqlite_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(
+        self, dialect: Dialect, coltype: object
+    ) -> Callable[[Any], datetime | None] | None:
+        """On SQLite from the text at once, as it was written."""
+        if dialect.name == "sqlite":
+            return _from_sqlite_text
+        return super().result_processor(dialect, coltype)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give the zone back."""

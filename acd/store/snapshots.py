@@ -67,9 +67,22 @@ def judge_leads(
 
 
 def lead_snapshots(
-    conn: sa.Connection, campaign: CampaignRow, lead_ids: Sequence[int], *, now: datetime
+    conn: sa.Connection,
+    campaign: CampaignRow,
+    lead_ids: Sequence[int],
+    *,
+    now: datetime,
+    state: LeadState | None = None,
 ) -> dict[int, LeadSnapshot]:
-    """Everything that eligibility looks at, for leads of one campaign."""
+    """Everything that eligibility looks at, for leads of one campaign.
+
+    Args:
+        conn: in a transaction.
+        campaign: theirs.
+        lead_ids: which.
+        now: what the last 24 hours are counted back from.
+        state: taken for theirs; None: as it is.
+    """
     if not lead_ids:
         return {}
     dnc = campaign.definition.dnc
@@ -80,7 +93,7 @@ def lead_snapshots(
     elsewhere = last_abandoned_elsewhere(conn, campaign.campaign_id, lead_ids)
     return {
         row.lead_id: LeadSnapshot(
-            state=LeadState(row.state),
+            state=state or LeadState(row.state),
             reason=row.reason,
             zones=zones_of(row.zones or ""),
             has_usable_number=row.dead is False,

@@ -11,6 +11,7 @@ from bench.feed_latency import ready_after
 from bench.order import CallOrder
 from bench.protocol import Effort
 from bench.sides import without_load
+from bench.whole_engine import most_at_once
 from bench.wire_latency import answer_to_refer_ms
 from tests.peers.wire import SipMessage
 
@@ -114,3 +115,14 @@ def test_a_small_effort_still_makes_a_call() -> None:
 def test_each_hang_up_is_followed_by_the_agents_own_ready_before_the_next() -> None:
     ends, ready = [1.0, 2.0, 3.0], [0.5, 1.1, 1.4, 3.2]
     assert list(ready_after(ends, ready)) == [(1.0, 1.1), (3.0, 3.2)]
+
+
+def test_calls_are_open_from_their_invite_to_their_bye() -> None:
+    messages = [
+        message(1.0, "INVITE sip:a SIP/2.0", "a"),
+        message(1.1, "INVITE sip:b SIP/2.0", "b"),
+        message(1.2, "INVITE sip:a SIP/2.0", "a"),
+        message(1.3, "BYE sip:a SIP/2.0", "a", cseq="2 BYE"),
+        message(1.4, "INVITE sip:c SIP/2.0", "c"),
+    ]
+    assert most_at_once(messages) == 2

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acd.rules.definition import CampaignDefinition
-from acd.rules.eligibility import LeadSnapshot, LeadState, Rule, judge
+from acd.rules.eligibility import LASTING, WAITS, LeadSnapshot, LeadState, Rule, judge
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """A Monday, 13:00 in Vienna."""
@@ -115,3 +116,25 @@ def test_the_time_that_is_named_is_the_time_at_which_the_lead_may_go(
         just_before = verdict.dialable_at - timedelta(seconds=1)
         assert not judge(lead, DEFINITION, just_before).eligible
         assert not verdict.eligible
+
+
+def test_every_rule_is_asked_once() -> None:
+    asked = [*LASTING, *WAITS, Rule.CALLING_HOURS]
+    assert sorted(asked) == sorted(Rule)
+    assert [check.rule for check in judge(FRESH, DEFINITION, NOW).checks] == asked
+
+
+@given(
+    state=st.sampled_from(LeadState),
+    has_usable_number=st.booleans(),
+    on_dnc=st.booleans(),
+    attempts=st.integers(0, 9),
+    next_attempt_at=times,
+    callback_at=st.none() | times,
+    last_abandoned_at=st.none() | times,
+    zones=st.sampled_from([("Europe/Vienna",), ("Asia/Tokyo",), ()]),
+)
+@settings(deadline=None)
+def test_a_lead_is_eligible_where_no_rule_blocks_it(**seen: Any) -> None:
+    verdict = judge(replace(FRESH, **seen), DEFINITION, NOW)
+    assert verdict.eligible is (not verdict.blocking)
