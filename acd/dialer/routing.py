@@ -292,11 +292,12 @@ class Roster:
             state = wanted
         if seat.state is state:
             return
+        now = trio.current_time()
         for step in steps(seat.state, state):
-            self._go(seat, step, told_by)
+            self._go(seat, step, told_by, now)
         if state is AgentState.READY:
             for step in resting_steps(seat.state, wanted):
-                self._go(seat, step, Teller.ENGINE if seat.benched else Teller.COMMAND)
+                self._go(seat, step, Teller.ENGINE if seat.benched else Teller.COMMAND, now)
         seat.told, seat.call_over = None, False
         if seat.state is AgentState.READY:
             # The person whom it was for never came.
@@ -306,9 +307,9 @@ class Roster:
             self._hand_out(seat)
         self._notice()
 
-    def _go(self, seat: Seat, state: AgentState, told_by: Teller) -> None:
+    def _go(self, seat: Seat, state: AgentState, told_by: Teller, now_seconds: float) -> None:
         seat.confirmed = False
-        self._crews.move(seat, state, now_seconds=trio.current_time())
+        self._crews.move(seat, state, now_seconds=now_seconds)
         self._tell(seat, told_by)
 
     def _tell(self, seat: Seat, told_by: Teller) -> None:
@@ -428,7 +429,7 @@ class Roster:
         if seat.enrolled is not None:
             self._benched(seat.enrolled)
         if seat.state is AgentState.READY:
-            self._go(seat, AgentState.NOT_READY, Teller.ENGINE)
+            self._go(seat, AgentState.NOT_READY, Teller.ENGINE, trio.current_time())
             self._notice()
 
     def give_back(self, place: AgentPlace) -> None:
@@ -458,7 +459,7 @@ class Roster:
         await self._changed.wait()
 
     def _reserve(self, seat: Seat, campaign_id: int) -> AgentPlace:
-        self._go(seat, AgentState.RESERVED, Teller.ENGINE)
+        self._go(seat, AgentState.RESERVED, Teller.ENGINE, trio.current_time())
         place = seat.places[campaign_id]
         seat.handover, seat.wrap_up_seconds = None, place.wrap_up_seconds
         self._notice()

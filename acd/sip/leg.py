@@ -128,7 +128,8 @@ class Leg:
     _refer_to: str = ""
     _earlier_refers: frozenset[int] = frozenset()
     """CSeqs of those for the transfers before this one: what still comes of them is too late."""
-    _accepted_told: bool = False
+    _tells_accepted: bool = False
+    """Somebody waits for the PBX's word that it will try."""
     _timers: list[Timer] = field(default_factory=list)
     _media: LegMedia = field(init=False)
     _redirects: Redirects = field(init=False)
@@ -251,7 +252,7 @@ class Leg:
             return
         self._transfer = TransferMachine(self.trunk.timing, self.trunk.plan.after_failed_transfer)
         self._earlier_refers = frozenset(call.refers)
-        self._accepted_told = False
+        self._tells_accepted = command.tells_accepted
         self._refer_to = command.refer_to
         now = perf_counter()
         self._timers.append(
@@ -368,8 +369,8 @@ class Leg:
 
     def _tell_accepted(self) -> None:
         """Once a transfer, before its end is told."""
-        if self._transfer is not None and self._transfer.accepted and not self._accepted_told:
-            self._accepted_told = True
+        if self._tells_accepted and self._transfer is not None and self._transfer.accepted:
+            self._tells_accepted = False
             self.world.reports.post(TransferAccepted(self.number))
 
     def _cause_of(self, seen: Over, reason: Reason) -> DisconnectCause:

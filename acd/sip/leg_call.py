@@ -131,7 +131,6 @@ class LegCall(pj.Call):
         if self._queues:
             self.queueEvents(_NOBODY)
 
-    @guarded
     def told(self, event: CallEvent) -> None:
         """Something that was queued, or that a callback told."""
         if event.kind == Told.TRANSACTION:

@@ -241,7 +241,8 @@ class SipLine:
         else:
             self._transfer = result
             self._on_accepted = on_accepted
-            self._host.post(TransferCall(self._leg, refer_to, timeout_seconds))
+            tells_accepted = on_accepted is not None
+            self._host.post(TransferCall(self._leg, refer_to, timeout_seconds, tells_accepted))
         return result.take
 
     async def play(self, wav: Path, *, repeat: bool = False) -> None:

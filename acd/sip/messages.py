@@ -72,6 +72,8 @@ class TransferCall:
     leg: int
     refer_to: str
     timeout_seconds: float
+    tells_accepted: bool = False
+    """Whether anybody wants to hear that the PBX will try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ class CallRedirected:
 
 @dataclass(frozen=True, slots=True)
 class TransferAccepted:
-    """The PBX will try: the first 2xx to a `TransferCall`'s REFER."""
+    """The PBX will try: the first 2xx to the REFER of a `TransferCall` that `tells_accepted`."""
 
     leg: int
 

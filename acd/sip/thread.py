@@ -218,8 +218,12 @@ class SipThread:
         """Fill the inbox with what happened to calls, as callbacks do elsewhere."""
         for event in map(CallEvent._make, endpoint.takeCallEvents()):
             leg = self._legs.get(event.leg)
-            if leg is not None and leg.call is not None:
+            if leg is None or leg.call is None:
+                continue
+            try:
                 leg.call.told(event)
+            except Exception:  # as in a callback: one call's fault must not end the others
+                self._inbox.append(Broken(traceback.format_exc()))
 
     def _sleep_milliseconds(self) -> int:
         now = perf_counter()
