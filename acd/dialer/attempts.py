@@ -190,7 +190,7 @@ class Attempt:
             return
         self._dialed = True
         self._books.series.originates.inc(exemplar=self._books.exemplar)
-        log.info("dialing", action="call.originate", line=self._line.number)
+        self._books.log.info("dialing", action="call.originate", line=self._line.number)
         if self._lead_id in self._in_flight.unanswered:
             self._in_flight.ringing[self._lead_id] = self._withdraw
         answered_at = await self._watch.wait_answer()

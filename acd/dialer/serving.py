@@ -249,7 +249,7 @@ class Serving:
         self._books.series.answer_to_refer_seconds.observe(
             max(0.0, self.referred_at - answered_at), self._books.exemplar
         )
-        log.info("transferring", action="transfer.start", agent=self._offered_to)
+        self._books.log.info("transferring", action="transfer.start", agent=self._offered_to)
         try:
             result = await self._refer(target, until, handover)
             if isinstance(result, TransferUnconfirmed):
@@ -267,7 +267,7 @@ class Serving:
         self.transfer = record_of(result, target=name, late=late, missed=handover.missed)
         series = self._books.series.transfers[self.transfer.outcome]
         series.inc(exemplar=self._books.exemplar)
-        log.info("transfer over", action="transfer.end", result=self.transfer.outcome)
+        self._books.log.info("transfer over", action="transfer.end", result=self.transfer.outcome)
         if self.transfer.agent_has_person and joined_at < NEVER:
             self.joined_at = joined_at
             self._books.joined(joined_at - answered_at)

@@ -81,7 +81,10 @@ def engine_logs(settings: LogSettings) -> Iterator[None]:
 
 
 def set_log_level(level: LogLevel) -> None:
-    """Change the level of a program that runs; every later line obeys it."""
+    """Change the level of a program that runs.
+
+    Every later line obeys it; those that tell of one attempt obey the level of its beginning.
+    """
     structlog.configure(wrapper_class=_wrapper(level))
 
 
