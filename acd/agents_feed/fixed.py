@@ -95,8 +95,8 @@ class FixedFeed:
         talks = self._talking.get(agent, set())
         if talk in talks:
             talks.discard(talk)
-            # The handle time holds the wrap-up: the roster goes through it on the way.
-            self._tell(AgentUpdate(agent=agent, state=AgentState.READY))
+            for state in (AgentState.WRAP_UP, AgentState.READY):
+                self._tell(AgentUpdate(agent=agent, state=state))
 
 
 @asynccontextmanager

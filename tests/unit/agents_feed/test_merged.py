@@ -75,6 +75,7 @@ async def test_whom_no_feed_knows_is_told_by_the_clock(
     assert told(merged) == [AgentState.READY, AgentState.READY], "Anna and the new one"
     started = trio.current_time()
     merged.handed_over(NEW, handle_seconds=45)
+    assert (await merged.updates.receive()).state is AgentState.WRAP_UP
     assert (await merged.updates.receive()).state is AgentState.READY
     assert 45 <= trio.current_time() - started < 45 + 2 * BEAT_SECONDS
 
