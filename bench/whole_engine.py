@@ -71,7 +71,7 @@ def _figures(*, ratio_target: float | None) -> tuple[Figure, ...]:
             ratio_to="sip.p99",
         ),
         Figure(key="rate", title="completed calls a second, whole engine", unit="/s", decimals=1),
-        Figure(key="open", title="of them at once, whole engine, at most", unit="", decimals=0),
+        Figure(key="open", title="calls open at once, whole engine, at most", unit="", decimals=0),
         none_of("failed", "calls not handed over, all callers"),
         _ROWLESS,
     )
@@ -139,7 +139,7 @@ class WholeEngineAtFull:
 
     name: str = "engine-full"
     title: str = (
-        f"The whole engine, SQLite, at {FULL_RATE_PER_SECOND:.0f} calls/s, its 999 lines taken"
+        f"The whole engine at {FULL_RATE_PER_SECOND:.0f} calls/s, nearly all of 999 lines taken"
     )
     figures: tuple[Figure, ...] = _figures(ratio_target=2.5)
 

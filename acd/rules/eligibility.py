@@ -115,12 +115,13 @@ class Verdict:
     @property
     def dialable_at(self) -> datetime | None:
         """When none of them blocks; None: never by itself."""
-        if not all(check.passed for check in self._lasting):
+        lead, definition = self._lead, self._definition
+        if not all(passes(lead, definition) for passes, _ in LASTING.values()):
             return None
-        earliest = max([self._now, *(check.passes_at for check in self._waits if check.passes_at)])
-        if earliest <= self._now and self._hours.passed:
-            return self._now
-        return next_open(self._definition.calling_hours.hours(), self._lead.zones, earliest)
+        waits = (over_at(lead, definition) for over_at, _ in WAITS.values())
+        earliest = max([self._now, *filter(None, waits)])
+        # Where it is open at that moment, that is the next opening.
+        return next_open(definition.calling_hours.hours(), lead.zones, earliest)
 
     @property
     def _lasting(self) -> list[Check]:
@@ -243,10 +244,12 @@ def _callback_told(lead: LeadSnapshot, definition: CampaignDefinition) -> str:
     return f"a callback was promised by {lead.callback_agent} and is {kept}"
 
 
+def _after(moment: datetime | None, seconds: float) -> datetime | None:
+    return None if moment is None else moment + timedelta(seconds=seconds)
+
+
 def _lock_out_over_at(lead: LeadSnapshot, definition: CampaignDefinition) -> datetime | None:
-    if lead.last_abandoned_at is None:
-        return None
-    return lead.last_abandoned_at + timedelta(seconds=definition.abandon_lock_out_seconds)
+    return _after(lead.last_abandoned_at, definition.abandon_lock_out_seconds)
 
 
 def _lock_out_told(_: LeadSnapshot, definition: CampaignDefinition) -> str:
@@ -254,9 +257,7 @@ def _lock_out_told(_: LeadSnapshot, definition: CampaignDefinition) -> str:
 
 
 def _gap_over_at(lead: LeadSnapshot, definition: CampaignDefinition) -> datetime | None:
-    if lead.last_ended_at is None:
-        return None
-    return lead.last_ended_at + timedelta(seconds=definition.gap_seconds)
+    return _after(lead.last_ended_at, definition.gap_seconds)
 
 
 def _gap_told(_: LeadSnapshot, definition: CampaignDefinition) -> str:

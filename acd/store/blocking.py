@@ -124,4 +124,4 @@ def _judged(
 
 
 def _key(verdict: Verdict) -> str:
-    return verdict.blocking[0].rule.value if verdict.blocking else DIALABLE
+    return DIALABLE if verdict.eligible else verdict.blocking[0].rule.value

@@ -182,8 +182,8 @@ def _sift(
         verdict = verdicts[lead_id]
         if verdict.eligible:
             eligible.append(lead_id)
-        elif verdict.dialable_at is not None:
-            _put_off(conn, lead_id, verdict.dialable_at, verdict, now)
+        elif (dialable_at := verdict.dialable_at) is not None:
+            _put_off(conn, lead_id, dialable_at, verdict, now)
         elif final := [each.rule for each in verdict.blocking if each.rule in _FINAL]:
             close_lead(conn, lead_id, reason=final[0].value, now=now)
     return eligible

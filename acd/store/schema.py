@@ -38,7 +38,12 @@ def _utc_text(moment: datetime) -> str:
 
 def _from_sqlite_text(text: str | None) -> datetime | None:
     """A moment as SQLAlchemy reads it from SQLite, and in UTC."""
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return None if text is None else _with_zone(datetime.fromisoformat(text))
+
+
+def _with_zone(moment: datetime) -> datetime:
+    """Without a zone it is as we write it; somebody else's hand may have written one."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -73,9 +78,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give the zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return None if value is None else _with_zone(value)
 
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -56,6 +56,10 @@ def test_both_halves_of_a_repeated_hour_stay_themselves() -> None:
     )
 
 
+def test_a_zone_that_another_hand_has_written_counts() -> None:
+    assert read("2026-07-01 03:30:00+02:00") == datetime(2026, 7, 1, 1, 30, tzinfo=UTC)
+
+
 def test_no_moment_is_none() -> None:
     assert written(None) is None
     assert read(None) is None
