@@ -12,7 +12,7 @@ import pytest
 from acd.calls import CallState, DisconnectCause
 from acd.lines import Alerting, Answered, Ended, Proceeding, Released, TransferAnswered
 from acd.sip import endpoint
-from acd.sip.leg_call import LegCall
+from acd.sip.leg_call import CallEvent, LegCall
 from acd.sip.limits import compiled_limits
 from tests.integration.sip.conftest import Bench, agent, answered, released, request
 from tests.peers.sipp.steps import (
@@ -130,3 +130,25 @@ async def test_a_hold_is_challenged_and_agreed_to_and_the_next_one_refused(bench
     ended, _ = await released(line)
     assert isinstance(ended, Ended)
     assert ended.cause is DisconnectCause.HUNG_UP
+
+
+async def test_a_fault_of_ours_in_one_event_costs_that_event_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, faults = LegCall._changed, []
+
+    def faulty(call: LegCall, event: CallEvent) -> None:
+        if event.sip_status == 180:
+            faults.append(event)
+            raise ValueError("a fault of ours")
+        plain(call, event)
+
+    monkeypatch.setattr(LegCall, "_changed", faulty)
+    pbx = bench.pbx(invite(), ring(), answer(), ack(), bye())
+    line = await bench.line(await bench.trunk(str(pbx.bind)))
+    await line.originate(request())
+    assert isinstance(await line.next_event(), Answered)
+    assert faults
+    await line.hang_up()
+    ended, _ = await released(line)
+    assert isinstance(ended, Ended)
