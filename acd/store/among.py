@@ -7,7 +7,6 @@ them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -17,6 +16,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+
+from acd.store.json_text import as_json
 
 
 def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
@@ -48,7 +49,7 @@ def _array(values: Collection[Any] | None) -> list[Any]:
 
 
 def _json(values: Collection[Any] | None) -> str:
-    return json.dumps(list(values or ()))
+    return as_json(list(values or ()))
 
 
 class _Among(FunctionElement[Any]):

@@ -21,6 +21,7 @@ import trio
 from sqlalchemy.engine import make_url
 
 from acd.errors import BadSettings, Problem, StoreUnavailable
+from acd.store.json_text import as_json, from_json
 from acd.store.versions import check_schema, upgrade_schema
 
 P = ParamSpec("P")
@@ -41,6 +42,7 @@ _POSTGRES_CONNECTION = {
     "keepalives_count": 3,
 }
 _SQLITE_READERS = 4
+_JSON = {"json_serializer": as_json, "json_deserializer": from_json}
 _BAD_PARAMETER = "a parameter after its ? is none that PostgreSQL takes"
 
 
@@ -244,6 +246,7 @@ def _make_postgres(url: sa.URL) -> sa.Engine:
             pool_size=_POSTGRES_THREADS,
             pool_pre_ping=True,
             connect_args=_POSTGRES_CONNECTION,
+            **_JSON,
         )
     except sa.exc.ArgumentError:
         raise _bad_url(_BAD_PARAMETER) from None
@@ -273,6 +276,7 @@ def _make_sqlite(url: sa.URL, *, create: bool) -> sa.Engine:
         # written since makes a connection forget them all.
         pool_use_lifo=True,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        **_JSON,
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)

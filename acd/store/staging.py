@@ -10,7 +10,6 @@ every row is refused takes no more memory than one whose rows are added.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext
@@ -23,6 +22,7 @@ import sqlalchemy as sa
 from acd.numbers import PhoneNumber, masked
 from acd.store import schema as t
 from acd.store.engine import Store
+from acd.store.json_text import as_json, from_json
 from acd.store.lanes import zones_text
 from acd.store.suppressions import erased_hashes, hold_erasures, number_hash
 
@@ -79,9 +79,6 @@ _IN_ORDER = (staged_numbers.c.line, staged_numbers.c.position)
 _BATCH = 5000
 """Rows read, or reasons written, at once."""
 
-_as_json = json.JSONEncoder(ensure_ascii=False).encode
-"""Made once: `json.dumps` with an argument makes a new encoder for every row."""
-
 Reason = tuple[int, str]
 """The line of a row that is refused, and why."""
 
@@ -129,8 +126,8 @@ class StagedRows:
                 lead.line,
                 zones_text(lead.numbers[0].zones),
                 lead.priority,
-                _as_json(lead.columns),
-                _as_json(lead.number_cells),
+                as_json(lead.columns),
+                as_json(lead.number_cells),
             )
         )
         for position, number in enumerate(lead.numbers):
@@ -147,8 +144,8 @@ class StagedRows:
                 reject.lead,
                 reject.rule,
                 reject.reason,
-                _as_json(reject.columns),
-                _as_json(reject.number_cells),
+                as_json(reject.columns),
+                as_json(reject.number_cells),
             )
         )
 
@@ -208,8 +205,8 @@ class Staging:
                     lead=lead,
                     rule=rule,
                     reason=reason,
-                    columns=json.loads(columns),
-                    number_cells=json.loads(cells),
+                    columns=from_json(columns),
+                    number_cells=from_json(cells),
                 )
 
     @contextmanager
