@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import trio
 
-from acd.beat import next_beat
+from acd.beat import BEAT_SECONDS, next_beat
 from acd.lines.token_bucket import TokenBucket
 
 _FASTER_SHARE = 0.05
@@ -54,19 +54,21 @@ class InvitePace:
             async with self._turn:
                 await wait_for_token(self._bucket)
         finally:
+            was_short = self.is_short
             self._waiting -= 1
-            if self.is_short:
+            if self.is_short and not was_short:
                 self._short.set()
                 self._short = trio.Event()
 
 
-async def wait_for_token(bucket: TokenBucket, *, on_beats: bool = False) -> None:
+async def wait_for_token(bucket: TokenBucket) -> None:
     """Wait until a bucket has one; of one task at a time.
 
-    Args:
-        bucket: which.
-        on_beats: wait until a beat, when more may be there as well.
+    Each waking costs as much as giving out ten tokens: where the bucket holds what a beat brings,
+    it is waited until a beat, and those who follow find theirs. What it could not hold until then
+    would be lost to the rate.
     """
+    on_beats = (bucket.burst - 1) / bucket.rate_per_second >= BEAT_SECONDS
     wait_seconds = bucket.take(trio.current_time())
     while wait_seconds > 0:
         # Only the clock fills the bucket: there is no event to wait for.

@@ -18,7 +18,6 @@ from functools import partial
 import structlog
 import trio
 
-from acd.beat import BEAT_SECONDS
 from acd.calls import CallState
 from acd.lines import Line
 from acd.lines.fair_queue import FairQueue
@@ -51,10 +50,6 @@ class SipLinePool:
         self._serving = False
         burst = max(1.0, calls_per_second * BURST_SECONDS)
         self._bucket = TokenBucket(calls_per_second, burst=burst)
-        # Lines that come free of the rate within a beat are given out at once: each waking costs as
-        # much as giving out ten. When INVITEs leave, `InvitePace` says. But what the bucket cannot
-        # hold until then would be lost to the rate.
-        self._on_beats = (burst - 1) / calls_per_second >= BEAT_SECONDS
         self._pace = InvitePace(calls_per_second)
         self._expired_leases = 0
         self._expiring = False
@@ -149,7 +144,7 @@ class SipLinePool:
                 try:
                     if len(self._waiting):
                         await self._pace.wait_short()
-                        await wait_for_token(self._bucket, on_beats=self._on_beats)
+                        await wait_for_token(self._bucket)
                 finally:
                     self._hand_out(number)
         finally:
