@@ -60,7 +60,7 @@ from acd.sip.trunk import SipTrunk
 
 _log = structlog.get_logger(__name__)
 
-_COLLECT_AFTER_OBJECTS = 10_000
+_COLLECT_AFTER_OBJECTS = 30_000
 _SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a busy trio side may keep the SIP thread from the interpreter (default 5 ms)."""
 _THREAD_END_SECONDS = 10.0
