@@ -115,21 +115,30 @@ class LegCall(pj.Call):
         self.inbox = inbox
         self.muted = False
         """What still comes is of no interest: our own hang-up, or a call that never started."""
-        self.plays = False
-        """Somebody wants to know when the audio port changes."""
+        self._tells_media = False
         self.refers: list[int] = []
         """CSeqs of the REFERs that left, those too that pjsip repeated with credentials."""
         self._answered = False
-        self._sent = False
-        if self._queues:
-            narrows_offers = self._codecs is not None
-            self.queueEvents(leg, narrows_offers)
+        self._sent = self._queues
+        """The first INVITE has left, or nobody tells that it has."""
+        self._queue()
 
     def mute(self) -> None:
         """Tell no more."""
         self.muted = True
+        self._queue()
+
+    def tell_media(self, *, on: bool) -> None:
+        """Whether somebody wants to know when the audio port changes."""
+        self._tells_media = on
+        self._queue()
+
+    def _queue(self) -> None:
+        """Have pjsua2 queue what is wanted, where it queues."""
         if self._queues:
-            self.queueEvents(_NOBODY)
+            narrows_offers = self._codecs is not None
+            tag = _NOBODY if self.muted else self.leg
+            self.queueEvents(tag, narrows_offers, self._tells_media)
 
     def told(self, event: CallEvent) -> None:
         """Something that was queued, or that a callback told."""
@@ -173,7 +182,7 @@ class LegCall(pj.Call):
             self._media_changed()
 
     def _media_changed(self) -> None:
-        if self.plays:
+        if self._tells_media:
             self.inbox.append(MediaChanged(self.leg))
 
     def _accepted(self, event: CallEvent) -> None:

@@ -70,7 +70,7 @@ class LegMedia:
             self.reports.post(PlayEnded(self.leg, command.order, error.reason))
             return
         self._sound = _Sound(command.order, player, None)
-        call.plays = True
+        call.tell_media(on=True)
         self.media_changed(call)
         if command.repeat:
             self.reports.post(PlayEnded(self.leg, command.order))
@@ -160,7 +160,7 @@ class LegMedia:
         sound, self._sound = self._sound, None
         if sound is None:
             return
-        call.plays = False
+        call.tell_media(on=False)
         with suppress(pj.Error):  # as in `media_changed`
             sound.player.pj_player.stopTransmit(call.getAudioMedia(-1))
         self._forget(sound)
