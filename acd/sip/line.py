@@ -233,7 +233,7 @@ class SipLine:
             )
         refer_to = refer_target(target, domain=self._host.plan.domain)
         self._progress.apply(CallEvent.REFER_SENT)
-        result = Inlet[TransferResult]()
+        result: Inlet[TransferResult] = Inlet()
         if self._leg is None:
             self._progress.apply(CallEvent.TRANSFER_FAILED)
             now = trio.current_time()
@@ -301,7 +301,7 @@ class SipLine:
             )
         if self._leg is None:
             return False
-        agreed = Inlet[bool]()
+        agreed: Inlet[bool] = Inlet()
         self._hold = (event, agreed)
         command = HoldCall if event is CallEvent.HOLD else ResumeCall
         self._host.post(command(self._leg))

@@ -48,7 +48,7 @@ TRANSFERS_PER_SECOND = 5
 PACKET_MS = 60
 LISTEN_SECONDS = 30.0
 """After this long with all calls up, each must have carried sound."""
-LEAST_SHARE = 0.1
+LEAST_SHARE = 0.02
 """Of the packets that are due: a stream that stands still fails. Where other work takes the cores,
 pjsua's clock skips what it cannot send in time, so the share itself is a figure, not a verdict."""
 WHOLE_SECONDS = 150
