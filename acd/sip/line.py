@@ -312,6 +312,13 @@ class SipLine:
         self._closed = True
         self.hang_up_soon()
 
+    def forget(self) -> None:
+        """Closed, and no call is left: let go of who is told, who knows this line too.
+
+        A circle of a call's thirty objects would wait for the garbage collector.
+        """
+        self._on_news = self._on_idle = _nothing
+
     def _receive(self, report: LegReport) -> None:
         match report:
             case PlayEnded():

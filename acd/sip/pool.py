@@ -273,4 +273,5 @@ class _Lease:
     def _idle(self) -> None:
         if self._over and not self._returned and not self.line.carries_call:
             self._returned = True
+            self.line.forget()
             self._give_back(self)

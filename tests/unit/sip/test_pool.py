@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,6 +13,7 @@ import trio
 import trio.testing
 from structlog.typing import EventDict
 
+from acd.calls import DisconnectCause
 from acd.lines import (
     CallId,
     Destination,
@@ -20,7 +24,7 @@ from acd.lines import (
     TrunkStatus,
 )
 from acd.settings import Transport
-from acd.sip.messages import Command, LegReport
+from acd.sip.messages import CallEnded, CallReleased, Command, LegReport
 from acd.sip.plan import TrunkPlan
 from acd.sip.pool import SipLinePool
 
@@ -57,6 +61,31 @@ class SilentHost(Host):
 
     def attach(self, receive: Callable[[LegReport], None]) -> int:
         return 1
+
+
+class EndingHost(SilentHost):
+    """Its PBX ends each call when it is told to."""
+
+    def __init__(self) -> None:
+        self.receive: Callable[[LegReport], None] | None = None
+
+    def attach(self, receive: Callable[[LegReport], None]) -> int:
+        self.receive = receive
+        return 1
+
+    def end(self) -> None:
+        receive, self.receive = self.receive, None
+        if receive is not None:
+            now = trio.current_time()
+            receive(CallEnded(leg=1, at_seconds=now, cause=DisconnectCause.BUSY))
+            receive(CallReleased(leg=1, at_seconds=now))
+
+
+_REQUEST = OriginateRequest(
+    call_id=CallId("a1"),
+    destination=Destination(kind=DestinationKind.LEAD, user="1"),
+    ring_timeout_seconds=30,
+)
 
 
 async def test_each_lease_ends_at_its_own_deadline_and_one_that_was_left_does_not(
@@ -118,14 +147,36 @@ async def test_a_line_ages_from_the_end_of_its_call_until_its_dialog_is_over(
     async with pool.lease(holder="test", deadline_seconds=100) as line:
         await trio.sleep(10)
         assert pool.oldest_ended_seconds() == 0, "leased, and no call"
-        await line.originate(
-            OriginateRequest(
-                call_id=CallId("a1"),
-                destination=Destination(kind=DestinationKind.LEAD, user="1"),
-                ring_timeout_seconds=30,
-            )
-        )
+        await line.originate(_REQUEST)
         await trio.sleep(10)
         assert pool.oldest_ended_seconds() == 0, "the call lives"
     await trio.sleep(7)
     assert pool.oldest_ended_seconds() == 7
+
+
+async def test_what_is_left_of_a_call_waits_for_no_garbage_collector(
+    nursery: trio.Nursery,
+) -> None:
+    host = EndingHost()
+    pool = SipLinePool(host, nursery, size=1, calls_per_second=100)
+    gc.collect()
+    gc.disable()  # it would hide what it has found
+    try:
+        for ends_first in (True, False):
+            async with pool.lease(holder="test", deadline_seconds=100) as line:
+                await line.originate(_REQUEST)
+                line.follow(partial(_hear, line))
+                if ends_first:
+                    host.end()
+                gone = weakref.ref(line)
+                del line
+            host.end()
+            assert pool.free == 1
+            assert gone() is None, f"{ends_first=}"
+    finally:
+        gc.enable()
+
+
+def _hear(line: Line) -> None:
+    while line.event_now() is not None:
+        pass
