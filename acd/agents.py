@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
 from typing import NewType, Protocol
 
 import trio
+
+from acd.frozen import frozen
 
 AgentId = NewType("AgentId", str)
 
@@ -131,7 +132,7 @@ WORD_FEEDS = (FeedName.HTTP, FeedName.AMI)
 """Who is asked first about the agent's own word."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class QueueSeen:
     """A queue of the PBX, as a feed sees it."""
 
@@ -141,7 +142,7 @@ class QueueSeen:
     """People who wait in it or talk to its members; None: nobody knows, the feed is lost."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PersonSeen:
     """One person of a queue, or on the way to an agent's phone, as a feed sees them."""
 
@@ -163,7 +164,7 @@ def queue_of_place(agent: AgentId) -> str:
     return agent.rpartition("#")[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AgentUpdate:
     """A feed says that an agent is now in a state."""
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, shortnumberinfo
 from phonenumbers import timezone as phone_zones
+
+from acd.frozen import frozen
 
 EVERYWHERE_EMERGENCY = frozenset({"112", "911", "999"})
 """Never dialed whatever the region: 3GPP TS 22.101 10.1.1 has a mobile network treat these
@@ -70,7 +71,7 @@ class NumberRule(StrEnum):
     INVALID = "invalid"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PhoneNumber:
     """A valid number."""
 
@@ -83,7 +84,7 @@ class PhoneNumber:
     """IANA names, all that its range may lie in; empty where nobody knows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NumberRefused:
     """Why a text was not taken; `why` goes on from "it …" and holds no number."""
 

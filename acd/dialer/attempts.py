@@ -151,7 +151,7 @@ def _request(dialing: Dialing, call_id: CallId, destination: Destination) -> Ori
             may_follow,
             dialing.store,
             campaign_id=dialing.campaign.campaign_id,
-            hours=dialing.campaign.definition.calling_hours.hours(),
+            hours=dialing.campaign.definition.calling_hours.hours,
             clock=dialing.clock,
         ),
     )

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -26,6 +25,7 @@ from acd.beat import next_beat
 from acd.clock import WallClock
 from acd.dialer.store_watch import StoreWatch
 from acd.errors import StoreUnavailable
+from acd.frozen import frozen
 from acd.metrics import Metrics
 from acd.rules.dispositions import Disposition
 from acd.store.attempts import AttemptClosed
@@ -48,7 +48,7 @@ Settled = Callable[[Disposition], None]
 """Told the disposition once an attempt's end is committed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Queued:
     outcome: Outcome
     settled: Settled | None

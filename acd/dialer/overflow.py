@@ -6,12 +6,11 @@ for somebody to pick up inside the limit. A queue that a feed sees to be full is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from acd.frozen import frozen
 from acd.rules.definition import CampaignDefinition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Overflow:
     """One campaign's."""
 

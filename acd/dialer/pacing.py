@@ -12,12 +12,13 @@ for progressive dialing, which promises each person an agent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from math import ceil
 
+from acd.frozen import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen(kw_only=True)
 class PacingSnapshot:
     """What one campaign looks like at this moment."""
 
@@ -105,7 +106,7 @@ def ramped(calls_per_agent: Decimal, *, staffed_seconds: float, ramp_seconds: fl
     return 1 + (calls_per_agent - 1) * share
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LineWants:
     """What one campaign has and may have of its trunk's lines."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from acd.agents import AgentId, AgentState
+from acd.frozen import frozen
 from acd.rules.definition import CampaignDefinition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AgentPlace:
     """One agent, or one place in a queue of the PBX."""
 
@@ -24,7 +25,7 @@ class AgentPlace:
     """Time after a call, where a feed sees the phone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class EnrolledAgent:
     """An agent whom SQL knows; an extension in campaign.toml that is theirs means them."""
 
@@ -50,7 +51,7 @@ class EnrolledAgent:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Needs:
     """What a campaign says about its agents."""
 

@@ -6,13 +6,13 @@ seen, not when the value was read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from acd.calls import DisconnectCause
+from acd.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DialogId:
     """What it takes to end a SIP dialog from outside the process that began it (RFC 3261 12)."""
 
@@ -30,7 +30,7 @@ class DialogId:
     """Of the INVITE."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Proceeding:
     """100, 181, 182 or 183 to our INVITE."""
 
@@ -38,7 +38,7 @@ class Proceeding:
     sip_status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Alerting:
     """180: the phone rings."""
 
@@ -47,7 +47,7 @@ class Alerting:
     """None where the 180 made no dialog: it had no To tag."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Answered:
     """A 2xx to our INVITE: a person (or a machine) is on the line from this moment."""
 
@@ -55,7 +55,7 @@ class Answered:
     dialog: DialogId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Ended:
     """The leg is over for everyone; its one cause is fixed."""
 
@@ -69,7 +69,7 @@ class Ended:
     led anywhere."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Released:
     """The dialog is over; the line is free."""
 
@@ -88,14 +88,14 @@ class PersonWith(StrEnum):
     """The PBX took them out of our bridge: every further REFER would fail."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferAnswered:
     """The final NOTIFY was a 2xx: the target has the person."""
 
     at_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferRefused:
     """The REFER itself was answered 3xx to 6xx; the person is still ours."""
 
@@ -103,7 +103,7 @@ class TransferRefused:
     sip_status: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferFailed:
     """The final NOTIFY was 3xx to 6xx."""
 
@@ -112,7 +112,7 @@ class TransferFailed:
     person_with: PersonWith
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferUnconfirmed:
     """BYE came after the 202 and before a final NOTIFY.
 
@@ -122,7 +122,7 @@ class TransferUnconfirmed:
     at_seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferTimedOut:
     """Neither a final NOTIFY nor a BYE came in time."""
 

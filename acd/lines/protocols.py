@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NewType, Protocol
 
 from acd.calls import CallState, DisconnectCause
+from acd.frozen import frozen
 from acd.lines.events import DialogId, LineEvent, TransferResult
 from acd.lines.extensions import ExtensionUpdates
 from acd.lines.incoming import CallerLine, IncomingEnd
@@ -27,7 +27,7 @@ class DestinationKind(StrEnum):
     CALLBACK = "callback"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Destination:
     """A place that the door let through; nothing else may be dialed.
 
@@ -45,7 +45,7 @@ class Destination:
         return self.uri or self.user
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CallerId:
     """What the called person's phone shows."""
 
@@ -53,7 +53,7 @@ class CallerId:
     display_name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NotFollowed:
     """Why the number that a 3xx names is not called: how the call ends instead."""
 
@@ -73,7 +73,7 @@ TransferWait = Callable[[], Awaitable[TransferResult]]
 """Waits for what becomes of a transfer that has begun."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class OriginateRequest:
     """One call to start."""
 
@@ -262,7 +262,7 @@ class TrunkStatus(StrEnum):
     """REFER was answered 403, 405 or 603 twice: answered people could not be handed over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TrunkHealth:
     """How a trunk is, with a sentence for a person."""
 

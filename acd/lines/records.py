@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from acd.frozen import frozen
 from acd.lines import (
     PersonWith,
     TransferAnswered,
@@ -16,7 +15,7 @@ from acd.lines import (
 from acd.rules.dispositions import TransferOutcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TransferRecord:
     """One transfer as it is written down."""
 

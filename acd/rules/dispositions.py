@@ -7,7 +7,6 @@ every disposition has a row; a test says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from acd.calls import DisconnectCause
+from acd.frozen import frozen
 
 DAY = timedelta(hours=24)
 
@@ -217,7 +217,7 @@ DEFAULT_RULES: Mapping[Disposition, RetryRule] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RetryHistory:
     """What the retry decision looks at; the attempt that just ended is already counted."""
 
@@ -229,7 +229,7 @@ class RetryHistory:
     """Places of the lead's numbers that may still be dialed, ascending."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RetryDecision:
     """What happens to the lead."""
 

@@ -6,11 +6,12 @@ The store narrows candidates down in SQL, for speed; what it finds still passes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from acd.frozen import frozen
 from acd.rules.definition import CampaignDefinition
 from acd.rules.dispositions import DAY
 from acd.rules.hours import is_open, next_open
@@ -45,7 +46,7 @@ class Rule(StrEnum):
     CALLING_HOURS = "calling_hours"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LeadSnapshot:
     """Everything that eligibility looks at; `recent_starts` covers the last 24 hours."""
 
@@ -78,7 +79,7 @@ class Check(NamedTuple):
     """When the rule stops blocking by itself; None: it does not, or it passes already."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Verdict:
     """All rules' words, and the earliest moment at which none of them blocks.
 
@@ -100,7 +101,7 @@ class Verdict:
             at = over_at(lead, definition)
             if at is not None and at > now:
                 return False
-        return is_open(definition.calling_hours.hours(), lead.zones, now)
+        return is_open(definition.calling_hours.hours, lead.zones, now)
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -121,7 +122,7 @@ class Verdict:
         waits = (over_at(lead, definition) for over_at, _ in WAITS.values())
         earliest = max([self._now, *filter(None, waits)])
         # Where it is open at that moment, that is the next opening.
-        return next_open(definition.calling_hours.hours(), lead.zones, earliest)
+        return next_open(definition.calling_hours.hours, lead.zones, earliest)
 
     @property
     def _lasting(self) -> list[Check]:
@@ -142,7 +143,7 @@ class Verdict:
 
     @property
     def _hours(self) -> Check:
-        rule, lead, hours = Rule.CALLING_HOURS, self._lead, self._definition.calling_hours.hours()
+        rule, lead, hours = Rule.CALLING_HOURS, self._lead, self._definition.calling_hours.hours
         if not lead.zones:
             return Check(rule, passed=False, detail="the number's time zone is unknown")
         zones = ", ".join(lead.zones)

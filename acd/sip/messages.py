@@ -10,9 +10,8 @@ trio's clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from acd.calls import DisconnectCause
+from acd.frozen import frozen
 from acd.lines import (
     CallerLine,
     DialogId,
@@ -25,7 +24,7 @@ from acd.sip.transfer import TransferOutcome
 from acd.sip.wav import WavFile
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StartCall:
     """Send an INVITE."""
 
@@ -42,14 +41,14 @@ class StartCall:
     """The number of a 3xx is called once `FollowRedirect` comes, not before."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class FollowRedirect:
     """The answer to `CallRedirected`: send the next INVITE."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class LeaveRedirect:
     """The other answer to `CallRedirected`: the call is over."""
 
@@ -58,14 +57,14 @@ class LeaveRedirect:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class HangUpCall:
     """End a call at whatever moment."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TransferCall:
     """REFER an answered call."""
 
@@ -76,7 +75,7 @@ class TransferCall:
     """Whether anybody wants to hear that the PBX will try."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PlayWav:
     """Play a file to an answered call, instead of what played before."""
 
@@ -87,7 +86,7 @@ class PlayWav:
     repeat: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class StopPlaying:
     """Nobody waits for this order any more."""
 
@@ -95,35 +94,35 @@ class StopPlaying:
     order: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class HoldCall:
     """Put an answered call on hold."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ResumeCall:
     """Take it off hold."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Stop:
     """Hang up everything, un-REGISTER, end the thread; after `grace_seconds` do not wait on."""
 
     grace_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TraceMessages:
     """Report every SIP message from now on, or no longer."""
 
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class WatchExtension:
     """Subscribe to an extension's state."""
 
@@ -133,7 +132,7 @@ class WatchExtension:
     extension_uri: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class UnwatchExtension:
     """End a subscription."""
 
@@ -141,7 +140,7 @@ class UnwatchExtension:
     trunk: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RestTrunk:
     """Take the account's registration back, or register again."""
 
@@ -149,7 +148,7 @@ class RestTrunk:
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TakeCalls:
     """Report who calls this trunk's account from now on, or turn them away."""
 
@@ -157,14 +156,14 @@ class TakeCalls:
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RingCaller:
     """Send 180 to somebody who calls us."""
 
     caller: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TurnCallerAway:
     """Send a final response to somebody who calls us."""
 
@@ -172,7 +171,7 @@ class TurnCallerAway:
     sip_status: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class RedirectCaller:
     """Send 302 to somebody who calls us."""
 
@@ -190,7 +189,7 @@ CallerOrder = TakeCalls | RingCaller | TurnCallerAway | RedirectCaller
 Command = StartCall | LegOrder | WatchOrder | CallerOrder | RestTrunk | TraceMessages | Stop
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallProceeding:
     """100, 181, 182 or 183."""
 
@@ -199,7 +198,7 @@ class CallProceeding:
     sip_status: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallAlerting:
     """180."""
 
@@ -208,7 +207,7 @@ class CallAlerting:
     dialog: DialogId | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallAnswered:
     """The 2xx, not the ACK."""
 
@@ -217,7 +216,7 @@ class CallAnswered:
     dialog: DialogId | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallEnded:
     """The one cause is fixed; the dialog may still be closing."""
 
@@ -230,7 +229,7 @@ class CallEnded:
     not_followed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallReleased:
     """The dialog is over."""
 
@@ -238,7 +237,7 @@ class CallReleased:
     at_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallRedirected:
     """A 3xx names a number that the door lets through; may it be called?"""
 
@@ -246,14 +245,14 @@ class CallRedirected:
     e164: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TransferAccepted:
     """The PBX will try: the first 2xx to the REFER of a `TransferCall` that `tells_accepted`."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TransferEnded:
     """The answer to one `TransferCall`."""
 
@@ -265,7 +264,7 @@ class TransferEnded:
     refers_sent: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class PlayEnded:
     """The answer to one `PlayWav`: heard once, or begun to repeat, or cut short."""
 
@@ -274,7 +273,7 @@ class PlayEnded:
     error_text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class HoldEnded:
     """The answer to one `HoldCall` or `ResumeCall`."""
 
@@ -282,7 +281,7 @@ class HoldEnded:
     agreed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ExtensionReport:
     """A watched extension is in this state from now on."""
 
@@ -292,7 +291,7 @@ class ExtensionReport:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallerArrived:
     """An INVITE came to a trunk that takes calls, and waits."""
 
@@ -303,7 +302,7 @@ class CallerArrived:
     who: CallerLine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallerGone:
     """It is over for us."""
 
@@ -312,7 +311,7 @@ class CallerGone:
     end: IncomingEnd
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TrunkReport:
     """A trunk's health changed."""
 
@@ -324,7 +323,7 @@ CHALLENGES = "challenges"
 """INVITEs of ours that were answered 401 or 407."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Counted:
     """Something that is counted and nothing else."""
 
@@ -332,7 +331,7 @@ class Counted:
     trunk: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class CallNamed:
     """While messages are reported: whose a Call-ID is."""
 
@@ -341,7 +340,7 @@ class CallNamed:
     sip_call_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class MessageSeen:
     """A SIP message on the wire, as it is, credentials and all."""
 
@@ -352,21 +351,21 @@ class MessageSeen:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Started:
     """Accounts and transports stand; (trunk, host:port of its SIP transport) for each."""
 
     addresses: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Complaint:
     """Something of ours broke without ending the SIP thread; worth an error in the log."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Stopped:
     """The SIP thread is about to end."""
 

@@ -26,6 +26,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from acd.frozen import frozen
 from acd.lines import PersonWith
 from acd.sip.headers import headers_of
 
@@ -44,14 +45,14 @@ class TransferOutcome(StrEnum):
     TIMED_OUT = "timed_out"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class ReferAgain:
     """Send the same REFER once more."""
 
     after_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class TransferDone:
     """The transfer is over."""
 
@@ -199,7 +200,7 @@ class TransferPermission:
         return self.refused_with if self.refusals >= self.LIMIT else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class Notify:
     """What a NOTIFY of a REFER says."""
 

@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from acd.calls import DisconnectCause
+from acd.frozen import frozen
 from acd.rules.dispositions import Disposition, TransferOutcome, disposition_of
 from acd.store import schema as t
 from acd.store.among import among
@@ -98,7 +99,7 @@ _CLOSE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AttemptClosed:
     """How an attempt ended."""
 
@@ -126,7 +127,7 @@ class AttemptClosed:
     """Why the number that a 3xx named was not called, without any whole number."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AgentTimes:
     """All that a feed has seen so far of the agent's phone and this attempt's person."""
 
@@ -138,7 +139,7 @@ class AgentTimes:
     """Whose phone that is; None: nobody knows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Leftover:
     """A dialog that nobody ended, because the engine that held it died."""
 

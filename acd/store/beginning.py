@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from acd.frozen import frozen
 from acd.rules.eligibility import LeadState, Rule, judge
 from acd.store import schema as t
 from acd.store.among import among
@@ -38,7 +38,7 @@ _COUNT = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NewAttempt:
     """A claimed lead that has got its line."""
 
@@ -47,7 +47,7 @@ class NewAttempt:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Blocked:
     """Why an attempt was not begun; the lead was given back."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from acd.errors import BadInput, Problem, UnknownName
+from acd.frozen import frozen
 from acd.rules.definition import CampaignDefinition
 from acd.rules.eligibility import LeadState
 from acd.store import schema as t
@@ -47,7 +47,7 @@ CAMPAIGN_TRANSITIONS: Mapping[CampaignState, frozenset[CampaignState]] = Mapping
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CampaignRow:
     """A campaign as SQL knows it."""
 

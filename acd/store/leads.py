@@ -10,7 +10,7 @@ the engine that holds it dies, it ends by itself.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from acd.frozen import frozen
 from acd.rules.callbacks import owner_of
 from acd.rules.definition import CALLBACK_PRIORITY, FilterTable, LeadOrder
 from acd.rules.eligibility import LeadState, Rule, Verdict
@@ -37,7 +38,7 @@ _FINAL = (Rule.NUMBERS, Rule.ATTEMPTS)
 """What nobody but a person can change about a lead, whatever else blocks it at the moment."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ClaimedLead:
     """A lead that this node may dial now, and nobody else."""
 
@@ -78,7 +79,7 @@ def claim_leads(
     if campaign.state is not CampaignState.RUNNING or limit <= 0:
         return []
     release_expired_claims(conn, campaign_id=campaign_id, now=now)
-    hours = campaign.definition.calling_hours.hours()
+    hours = campaign.definition.calling_hours.hours
     open_lanes = [lane for lane in lanes_of(conn, campaign_id) if is_open(hours, lane.zones, now)]
     search = _Search(campaign=campaign, now=now, ready_names=ready_names)
     lead_ids = _candidates(conn, search, open_lanes, min(limit, MAX_CLAIM))
@@ -95,7 +96,7 @@ def _for_owner(campaign: CampaignRow, lead: ClaimedLead, now: datetime) -> Claim
     return replace(lead, callback_agent=owner)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class _Search:
     """What the leads of a claim are looked for by; the same for all lanes."""
 

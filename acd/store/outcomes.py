@@ -7,13 +7,13 @@ lost, nobody knows whether it happened, and the whole batch is written again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
 
+from acd.frozen import frozen
 from acd.rules.dispositions import Disposition
 from acd.store.agents import AgentBenched, AgentMoved, MovingAgents, note_agent_benched
 from acd.store.attempts import AgentTimes, AttemptClosed, OpenAttempts, withdraw_attempt
@@ -22,7 +22,7 @@ from acd.store.leads import ClaimedLead, skip_lead, unclaim_leads
 from acd.store.turned_away import turn_away
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DialogSeen:
     """The other side has answered with anything that makes a dialog (RFC 3261 12.1)."""
 
@@ -31,7 +31,7 @@ class DialogSeen:
     dialog: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AttemptAnswered:
     """The 2xx."""
 
@@ -39,21 +39,21 @@ class AttemptAnswered:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NotDialed:
     """Nothing was sent for this lead; whether its attempt's row exists is not known."""
 
     lead: ClaimedLead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class GivenBack:
     """Leads that were claimed and not dialed."""
 
     lead_ids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class LeadSkipped:
     """An agent has looked at a claimed lead and does not want it called now."""
 
@@ -62,7 +62,7 @@ class LeadSkipped:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class TurnedAway:
     """The door did not let the number of a claimed lead through."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from acd.frozen import frozen
 from acd.rules.definition import CampaignDefinition
 from acd.rules.dispositions import (
     Disposition,
@@ -99,7 +100,7 @@ _BURY = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Ended:
     """A lead's last attempt, which has its disposition."""
 
@@ -114,7 +115,7 @@ class Ended:
     """From when a retry waits."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen()
 class _Number:
     number_id: int
     position: int

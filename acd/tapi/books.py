@@ -214,7 +214,7 @@ class Desk:
     def _hours(self) -> CallingHours | None:
         """None: the application sees to them."""
         kept = self.settings.keep_calling_hours
-        return self.settings.calling_hours.hours() if kept else None
+        return self.settings.calling_hours.hours if kept else None
 
     async def may_follow(self, e164: str) -> NotFollowed | None:
         """Why a number that a 3xx names must not be called; None: it may be.

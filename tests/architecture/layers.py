@@ -53,6 +53,7 @@ RANKS: Mapping[str, int] = {
     "acd.errors": 0,
     "acd.clock": 0,
     "acd.beat": 0,
+    "acd.frozen": 0,
 }
 PACKAGE = "acd"
 """The bare package holds the version only; everybody may read it."""

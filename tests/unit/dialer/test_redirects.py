@@ -11,7 +11,7 @@ from acd.dialer.redirects import why_closed
 from acd.rules.definition import HoursTable
 
 TUESDAY_NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
-DAYTIME = HoursTable(tuesday=("09:00-20:00",)).hours()
+DAYTIME = HoursTable(tuesday=("09:00-20:00",)).hours
 
 
 @pytest.mark.parametrize(

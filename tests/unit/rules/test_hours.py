@@ -68,7 +68,7 @@ def test_a_holiday_is_the_persons_own_day() -> None:
 
 
 def test_the_default_is_inside_every_rule_that_we_know() -> None:
-    default = HoursTable().hours()
+    default = HoursTable().hours
     monday, saturday = date(2026, 11, 23), date(2026, 11, 28)
     assert [str(window) for window in default.windows(monday)] == ["10:00-13:00", "14:00-20:00"]
     assert default.windows(saturday) == ()

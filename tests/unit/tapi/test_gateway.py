@@ -192,7 +192,7 @@ async def test_a_redirect_past_the_clients_own_regions_is_not_followed() -> None
 async def test_a_redirect_is_asked_of_the_clients_calling_hours() -> None:
     late = HoursTable(tuesday=("09:00-21:00",))
     for client, kept in (
-        ({"calling_hours": late}, late.hours()),
+        ({"calling_hours": late}, late.hours),
         ({"keep_calling_hours": False}, None),
     ):
         async with stage(Script(sent_on_to="+43150564200"), client=client) as on:
