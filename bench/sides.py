@@ -14,13 +14,13 @@ from bench.order import CallOrder
 from bench.peer import OWN_ADDRESSES, PEER, PEER_PORT
 
 
-def order_for(side: str, *, calls: int, rate_per_second: float) -> CallOrder:
-    """An order to the common peer."""
+def order_for(side: str, *, calls: int, rate_per_second: float, host: str = PEER) -> CallOrder:
+    """An order to the common peer, or to the one beside it."""
     return CallOrder(
         calls=calls,
         rate_per_second=rate_per_second,
         own=OWN_ADDRESSES[side],
-        peer=f"{PEER}:{PEER_PORT}",
+        peer=f"{host}:{PEER_PORT}",
     )
 
 
