@@ -27,6 +27,8 @@ pytestmark = pytest.mark.real
 
 END_SECONDS = 1.0
 """From the final NOTIFY to our BYE, and from the PBX's BYE to IDLE."""
+BREATH_SECONDS = 0.05
+"""What Asterisk's threads do about one thing, in whichever order."""
 PROFILE = """
 [[profile]]
 name = "one"
@@ -186,8 +188,8 @@ async def test_row_03_asterisk_keeps_nobody_whose_user_is_busy_or_silent(tmp_pat
             assert bye.call_id == failed.call_id
             assert 0 < bye.at_seconds - failed.at_seconds < END_SECONDS
         (gave_up,) = office.to(agent_address(addresses, 103), "CANCEL")
-        # Asterisk sends both in one breath: the capture may stamp them alike.
-        assert gave_up.at_seconds <= failed.at_seconds
+        # Asterisk sends both in one breath, from two threads.
+        assert gave_up.at_seconds <= failed.at_seconds + BREATH_SECONDS
     for row in office.installation.rows("attempts"):
         assert (row["transfer_result"], bool(row["abandoned"])) == ("failed", True)
 
