@@ -1,4 +1,4 @@
-"""`frozen`: a dataclass whose fields are set once, for what each call makes dozens of.
+"""`frozen`: a dataclass whose fields are set once, for modules of what each call makes dozens of.
 
 `@dataclass(frozen=True)` sets each field through `object.__setattr__`, which takes four times as
 long, and a call makes some forty of them. Here the type checker alone refuses to set a field.

@@ -2,7 +2,7 @@
 
 What the machine gives changes from minute to minute: the bare loop's CPU a call differs by a third
 between two runs of one hour, the engine's too, and not at once. So the figure that has a target is
-taken of both at the same moment, each with a peer of its own; there it differs by 2 %.
+taken of both at the same moment, each with a peer of its own; there it differs by 1 to 6 %.
 """
 
 from __future__ import annotations

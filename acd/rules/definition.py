@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -112,6 +112,12 @@ class HoursTable(_Table):
             self.sunday,
         )
         return CallingHours(weekdays, frozenset(self.holidays))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Pydantic's, whose copy would keep these hours whatever was changed."""
+        copied = super().model_copy(update=update, deep=deep)
+        vars(copied).pop("hours", None)
+        return copied
 
     @model_validator(mode="after")
     def _never_closed_for_good(self) -> HoursTable:

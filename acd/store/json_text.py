@@ -1,7 +1,7 @@
 """How values are written into JSON columns, and read from them.
 
 By pydantic's core, which takes a fifth of the time of `json`: each call writes and reads several.
-`json` steps in for what has no UTF-8, half of a surrogate pair, which a file may bring in.
+`json` steps in for half of a surrogate pair, which has no UTF-8, and to say what is wrong.
 """
 
 from __future__ import annotations

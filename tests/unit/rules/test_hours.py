@@ -67,6 +67,14 @@ def test_a_holiday_is_the_persons_own_day() -> None:
     assert not is_open(closed, ["Europe/Vienna"], utc("2026-12-25T12:00"))
 
 
+def test_a_changed_copy_of_a_table_has_hours_of_its_own() -> None:
+    before = HoursTable()
+    after = before.model_copy(update={"monday": ()})
+    monday = date(2026, 11, 23)
+    assert before.hours.windows(monday)
+    assert after.hours.windows(monday) == ()
+
+
 def test_the_default_is_inside_every_rule_that_we_know() -> None:
     default = HoursTable().hours
     monday, saturday = date(2026, 11, 23), date(2026, 11, 28)
